@@ -1,0 +1,72 @@
+"""The command line: `python -m benchmark COMMAND`. One small file a command; each is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from benchmark.errors import BenchmarkError, InputError, did_you_mean
+
+COMMANDS = {
+    "run": "fit, encode, decode, score and compare: the main job",
+    "plan": "what a run would do, what is stored already, and how long it would take",
+    "list": "the plug-ins: INRs, segmenters, data sets, codecs, and whether they can run here",
+    "new": "write a plug-in file that passes the checks",
+    "check": "run the contract checks of one plug-in",
+    "train": "train a segmenter on a data set",
+    "data": "look at a data set, or write one in another layout",
+    "decode": "turn a compressed file back into an image",
+    "report": "make the tables and pictures of a stored run again",
+    "doctor": "what this machine has, what is missing, and what to type",
+    "completion": "print the shell completion script",
+}
+
+
+def _usage() -> str:
+    lines = ["usage: python -m benchmark COMMAND [options]", "", "commands:"]
+    lines += [f"  {name:<11} {text}" for name, text in COMMANDS.items()]
+    return "\n".join([*lines, "", "examples:", "  python -m benchmark run --inr siren --lambda 1e-5",
+                      "  python -m benchmark run --help"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 well, 1 some cells failed, 2 usage or input, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in argv
+    try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_usage())
+            return 0 if argv else 2
+        if argv[0] == "--version":
+            from benchmark import __version__
+            print(__version__)
+            return 0
+        if argv[0] not in COMMANDS:
+            raise InputError(f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS))
+        module = importlib.import_module(f"benchmark.cli.{argv[0]}")
+        from benchmark.cli.parser import Parser
+        parser = Parser(prog=f"python -m benchmark {argv[0]}", description=module.__doc__)
+        parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
+        module.add_arguments(parser)
+        return module.run(parser.parse_args(argv[1:]))
+    except BenchmarkError as error:
+        if debug:
+            raise
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # `| head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if debug:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: {error.strerror or error}{where}\n  try: "
+              "another folder, more space or other permissions; --debug shows where", file=sys.stderr)
+        return 2

@@ -1,0 +1,22 @@
+"""The argument parser: errors in three parts, did-you-mean for options, worked examples kept as they are written."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any, NoReturn
+
+from benchmark.errors import InputError, did_you_mean
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with no abbreviations, and with errors that are raised as InputError."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        todo = f"{self.prog} --help"
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            todo = did_you_mean(unknown[1], self._option_string_actions)
+        raise InputError(self.prog, message, todo)

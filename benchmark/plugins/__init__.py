@@ -1,0 +1,55 @@
+"""What a plug-in author imports, and the folders that plug-ins live in.
+
+    from benchmark.plugins import register
+
+Plug-ins are known under one name only, `benchmark.plugins.<folder>.<file>`. A wheel maps the folders below this one. In a
+checkout (pyproject.toml beside inr/), and only there, the three folders at the repository root are exposed here.
+Contracts load numpy, so they are imported on first use: `--help` and usage errors stay fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+from benchmark.plugins import files as _files  # noqa: F401  makes --plugin files importable
+from benchmark.plugins.register import register
+
+FOLDERS = ("inr", "segmenters", "datasets")
+_CONTRACTS = ("Codec", "Dataset", "Decoded", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
+_TYPES = ("Sample", "VolumeStatistics")
+
+__all__ = ["InputError", "register", *_CONTRACTS, *_TYPES]
+
+
+def checkout_root() -> Path | None:
+    """The repository root when this package runs from a checkout, else None."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() and (root / "inr").is_dir() else None
+
+
+def _expose(root: Path) -> None:
+    for folder in FOLDERS:
+        name = f"{__name__}.{folder}"
+        if name not in sys.modules:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [str(root / folder)]
+            sys.modules[name] = module = module_from_spec(spec)
+            setattr(sys.modules[__name__], folder, module)
+
+
+if (_root := checkout_root()) is not None:
+    _expose(_root)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CONTRACTS:
+        return getattr(importlib.import_module("benchmark.plugins.contracts"), name)
+    if name in _TYPES:
+        return getattr(importlib.import_module("benchmark.types"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

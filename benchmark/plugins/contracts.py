@@ -1,0 +1,120 @@
+"""The contracts of the plug-in kinds: what the engine asks of a data set, a codec, an optimizer, a regularizer.
+
+INR: a torch.nn.Module `(in_dim, out_dim, *, hyper-parameters)` with `forward(coords [N, in_dim]) -> [N, out_dim]`. A
+keyword `seed` is filled with the fit's seed: for random constants that cost no bytes (make them with philox_*).
+Segmenter: a torch.nn.Module `(channels, *, hyper-parameters)` with `forward(image [B, C, H, W] in [0, 1], volume [B, 4])
+-> logits [B, 1, H, W]`; `volume` holds VolumeStatistics.as_row() for each image; it owns its normalisation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from benchmark.errors import InputError
+from benchmark.types import Sample
+
+if TYPE_CHECKING:
+    import torch
+
+SPLITS = ("train", "val", "test")
+
+
+class Dataset:
+    """Base of data sets: patients in splits, slices with masks.
+
+    Subclasses take `(root: Path | None = None, *, options)` and offer `ids` and `load`. Ids are stable, sorted, start with
+    the patient and mean the same image whatever else is selected; a patient is in one split only.
+    """
+
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+
+    def fetch(self) -> Path | None:
+        """Return the folder with the data (None where none is needed); raises InputError with what to do if absent."""
+        raise InputError(f"data set {type(self).__name__}", "it cannot be fetched by this version",
+                         "put it in a folder by hand and pass --root FOLDER")
+
+    def ids(self, split: str) -> list[str]:
+        """Sorted sample ids of a split: train, val or test."""
+        raise NotImplementedError
+
+    def load(self, sample_id: str) -> Sample:
+        """Read one sample; raises InputError naming the file where it cannot be used."""
+        raise NotImplementedError
+
+    def samples(self, split: str) -> Iterator[Sample]:
+        return (self.load(sample_id) for sample_id in self.ids(split))
+
+
+def data_root(root: Path | str | None, name: str, inside: Sequence[str], marker: str) -> Path:
+    """Find a data set's folder: `root` itself or a folder `inside` it that holds a match of the glob `marker`.
+
+    Without `root`, $SINCO_BENCH_DATA takes its place. Raises InputError with what to type where nothing matches.
+    """
+    given = Path(root) if root is not None else None
+    base = given or (Path(os.environ["SINCO_BENCH_DATA"]) if os.environ.get("SINCO_BENCH_DATA") else None)
+    if base is None:
+        raise InputError(f"the data set {name}", "neither --root nor SINCO_BENCH_DATA says where it is",
+                         f"--root FOLDER, the folder that holds {marker}")
+    if not base.is_dir():
+        raise InputError(f"the data set {name} in {base}", "no such folder", f"--root FOLDER that holds {marker}")
+    for folder in (base, *(base / part for part in inside)):
+        if folder.is_dir() and next(folder.glob(marker), None) is not None:
+            return folder
+    raise InputError(f"the data set {name} in {base}", f"nothing there matches {marker}",
+                     f"--root FOLDER that holds {marker} (looked in it and in {', '.join(inside)})")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a decoder returns: image float32 [H, W, C] clipped to [0, 1], and the mask [H, W] where the file sends one."""
+
+    image: np.ndarray
+    mask: np.ndarray | None = None
+
+
+class Codec(Protocol):
+    """A classical codec as a peer."""
+
+    def encode(self, sample: Sample, max_bytes: int) -> bytes:
+        """The best file of at most `max_bytes` bytes; raises CellFailed where none is that small."""
+
+    def decode(self, data: bytes) -> Decoded: ...
+
+
+class Optimizer(Protocol):
+    """Over stacked parameters: each tensor is [K, ...] and each of the K fits stands on its own.
+
+    Constructed as `(parameters: dict[str, Tensor [K, ...]], *, hyper-parameters)`. No global norm, nothing shared. A member
+    whose gradient or parameters are not finite is frozen before any factorisation, and `alive [K]` says so.
+    """
+
+    alive: torch.Tensor
+
+    def step(self, gradients: dict[str, torch.Tensor], lr: torch.Tensor) -> None:
+        """Update the parameters in place; lr [K]."""
+
+
+class Regularizer(Protocol):
+    """`make(samples, network)` returns f(images [K, H, W, C]) -> (penalty [K], d sum(penalty) / d images [K, H, W, C])."""
+
+    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]: ...
+
+
+def philox_uniform(seed: int, count: int) -> np.ndarray:
+    """`count` float64 in (0, 1) from raw Philox words, the same in every version of numpy (unlike its distributions)."""
+    words = np.random.Philox(key=seed).random_raw(count)
+    return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+
+def philox_normal(seed: int, count: int) -> np.ndarray:
+    """`count` standard normal float64 by Box-Muller from raw Philox words."""
+    u = philox_uniform(seed, 2 * ((count + 1) // 2)).reshape(2, -1)
+    radius, angle = np.sqrt(-2.0 * np.log(u[0])), 2.0 * np.pi * u[1]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]

@@ -1,0 +1,229 @@
+"""Finds plug-ins by reading files as text: names, options and docstrings without importing anything.
+
+Sources, in order: the folders of this package, entry points `sinco_bench.<kind>` of installed packages, and files named
+by --plugin (kept in $SINCO_BENCH_PLUGINS, so that worker processes see them too).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError, did_you_mean
+from benchmark.plugins import FOLDERS
+from benchmark.plugins.files import PLUGINS_VARIABLE, module_name, plugin_files
+from benchmark.plugins.register import COMMON, DECLARABLE
+
+PACKAGES = {
+    "inr": "benchmark.plugins.inr",
+    "segmenter": "benchmark.plugins.segmenters",
+    "dataset": "benchmark.plugins.datasets",
+    "codec": "benchmark.codecs",
+    "regularizer": "benchmark.fit.regularizers",
+    "optimizer": "benchmark.fit.optimizers",
+}
+assert {package.rpartition(".")[2] for package in list(PACKAGES.values())[:3]} == set(FOLDERS)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument of a plug-in: its name, its type, its literal default and the values it may take."""
+
+    name: str
+    type: str
+    default: Any
+    choices: tuple[Any, ...] = ()
+
+    def parse(self, text: str, owner: str) -> Any:
+        """Turn the text of `--set name=text` into a value; raises InputError where it does not fit."""
+        def refuse(expected: str) -> InputError:
+            return InputError(f"--set {owner}.{self.name}={text}", f"{text!r} is not {expected}",
+                              f"--set {owner}.{self.name}={self.default}")
+
+        if self.choices and text not in {str(choice) for choice in self.choices}:
+            raise refuse("one of " + ", ".join(map(str, self.choices)))
+        if self.type.startswith("bool"):
+            if text.lower() not in ("true", "false"):
+                raise refuse("true or false")
+            return text.lower() == "true"
+        for name, convert in (("int", int), ("float", float)):
+            if self.type.startswith(name):
+                try:
+                    return convert(text)
+                except ValueError:
+                    raise refuse("a whole number" if name == "int" else "a number") from None
+        return text
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plug-in that was found: where it is, what it declares; `load()` imports it."""
+
+    kind: str
+    name: str
+    module: str
+    attribute: str
+    path: Path
+    doc: str
+    options: tuple[Option, ...]
+    declared: dict[str, Any] = field(hash=False)
+
+    def load(self) -> Any:
+        """Import the plug-in's module and return its class or function; raises InputError where it cannot run here."""
+        if (why := self.unavailable()) is not None:
+            raise InputError(f"{self.kind} {self.name}", why, self.declared["install"] or f"install {self.declared['requires']}")
+        return getattr(importlib.import_module(self.module), self.attribute)
+
+    def unavailable(self) -> str | None:
+        """Why this plug-in cannot run here, by find_spec and device files alone; None where it can."""
+        missing = [name for name in self.declared["requires"] if importlib.util.find_spec(name) is None]
+        if missing:
+            return f"the package {', '.join(missing)} is not installed"
+        if self.declared["device"] == "cuda" and not Path("/dev/nvidiactl").exists():
+            return "it needs an NVIDIA GPU and none is here"
+        return None
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return {option.name: option.default for option in self.options}
+
+    def source_hash(self) -> str:
+        """Hash of the plug-in's code and of the `_helper.py` files that it imports, without docstrings and comments."""
+        return _source_hash(self.path)
+
+
+@cache
+def _source_hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in (path, *sorted(path.parent.glob("_*.py"))):
+        tree = ast.parse(file.read_text())
+        if file != path and not _imports(path, file.stem):
+            continue
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                node.body = body[1:]  # type: ignore[attr-defined]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:12]
+
+
+def _imports(path: Path, stem: str) -> bool:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names += [node.module or "", *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return any(name.rpartition(".")[2] == stem for name in names)
+
+
+@cache
+def entries(kind: str) -> dict[str, Entry]:
+    """All plug-ins of a kind by name; a name that is taken twice is an error that names both places."""
+    found: dict[str, Entry] = {}
+    for module, path in _files(kind):
+        for entry in _read(kind, module, path):
+            if entry.name in found:
+                raise InputError(f"{kind} {entry.name}", f"two plug-ins have that name: {found[entry.name].path} and {path}",
+                                 "rename one of them")
+            found[entry.name] = entry
+    return dict(sorted(found.items()))
+
+
+def get(kind: str, name: str) -> Entry:
+    """The plug-in of that name; raises InputError with a did-you-mean."""
+    known = entries(kind)
+    if name not in known:
+        raise InputError(f"{kind} {name!r}", "no plug-in of that name", did_you_mean(name, known))
+    return known[name]
+
+
+def _files(kind: str) -> list[tuple[str, Path]]:
+    package = PACKAGES[kind]
+    spec = importlib.util.find_spec(package)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    files = [(f"{package}.{path.stem}", path) for folder in folders for path in sorted(folder.glob("*.py"))
+             if not path.name.startswith("_")]
+    return files + _entry_point_files(kind) + [(module_name(path), path) for path in plugin_files()]
+
+
+def _entry_point_files(kind: str) -> list[tuple[str, Path]]:
+    from importlib.metadata import entry_points
+
+    files = []
+    for point in entry_points(group=f"sinco_bench.{kind}"):
+        spec = importlib.util.find_spec(point.module)
+        if spec is not None and spec.origin:
+            files.append((point.module, Path(spec.origin)))
+    return files
+
+
+def _read(kind: str, module: str, path: Path) -> list[Entry]:
+    try:
+        tree = ast.parse(path.read_text())
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise InputError(f"the plug-in file {path}", f"it is not Python: {error}", "mend or remove the file") from None
+    found = []
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        for call in node.decorator_list:
+            if (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == kind
+                    and isinstance(call.func.value, ast.Name) and call.func.value.id == "register"):
+                found.append(_entry(kind, module, path, node, call))
+    return found
+
+
+def _entry(kind: str, module: str, path: Path, node: ast.ClassDef | ast.FunctionDef, call: ast.Call) -> Entry:
+    def literal(value: ast.expr, what: str) -> Any:
+        try:
+            return ast.literal_eval(value)
+        except ValueError:
+            raise InputError(f"the plug-in {node.name} in {path}:{value.lineno}", f"{what} is not a literal",
+                             "write it as a plain number, string, tuple or None") from None
+
+    if len(call.args) != 1:
+        raise InputError(f"the plug-in {node.name} in {path}", "the decorator has no name", f'@register.{kind}("name")')
+    declared = {**COMMON, **DECLARABLE[kind]}
+    declared.update({word.arg: literal(word.value, f"{word.arg}=") for word in call.keywords if word.arg})
+    function = node
+    if isinstance(node, ast.ClassDef):
+        inits = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        function = inits[0] if inits else None  # type: ignore[assignment]
+    options = []
+    if isinstance(function, ast.FunctionDef):
+        for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+            if default is None:
+                raise InputError(f"the plug-in {node.name} in {path}", f"the option {argument.arg} has no default", "give it one")
+            value = literal(default, f"the default of {argument.arg}")
+            options.append(Option(argument.arg, *_type(argument.annotation, value), choices=_choices(argument.annotation)))
+    doc = (ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+    return Entry(kind, literal(call.args[0], "its name"), module, node.name, path, doc, tuple(options), declared)
+
+
+def _type(annotation: ast.expr | None, default: Any) -> tuple[str, Any]:
+    return (ast.unparse(annotation) if annotation is not None and not _choices(annotation) else type(default).__name__), default
+
+
+def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
+        value = ast.literal_eval(annotation.slice)
+        return value if isinstance(value, tuple) else (value,)
+    return ()
+
+
+def add_plugin_file(path: Path) -> None:
+    """Make the plug-ins in `path` known to this process and its children; raises InputError where it is no file."""
+    path = path.resolve()
+    if not path.is_file():
+        raise InputError(f"--plugin {path}", "no such file", "--plugin FILE.py")
+    if path not in plugin_files():
+        os.environ[PLUGINS_VARIABLE] = os.pathsep.join(map(str, [*plugin_files(), path]))
+        entries.cache_clear()

@@ -1,0 +1,43 @@
+"""The decorators that mark a plug-in: `@register.inr("siren", size="hidden_features")`.
+
+They record nothing. Plug-ins are found by reading files as text (index.py), so the name and all that is declared beside it
+must be literals; the decorator exists for the reader, and to say at import what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+# What each kind may declare beside its name, with the default.
+DECLARABLE: dict[str, dict[str, Any]] = {
+    # size: the argument that sets the number of parameters; sizes: its (smallest, largest) value;
+    # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by torch.func.vmap.
+    "inr": {"size": None, "sizes": (1, 256), "coordinates": (-1.0, 1.0), "stackable": True},
+    "segmenter": {"multiple": 16},  # height and width must be a multiple of this
+    "dataset": {},
+    "codec": {},
+    "regularizer": {},
+    "optimizer": {},
+}
+# requires: modules that must be installed; device: "cuda" where the plug-in cannot do without; install: what to type.
+COMMON: dict[str, Any] = {"requires": (), "device": None, "install": ""}
+
+
+class _Register:
+    def __getattr__(self, kind: str) -> Callable[..., Callable[[T], T]]:
+        if kind not in DECLARABLE:
+            raise AttributeError(f"no plug-in kind {kind!r}; kinds: {', '.join(DECLARABLE)}")
+
+        def named(name: str, **declared: Any) -> Callable[[T], T]:
+            unknown = set(declared) - set(DECLARABLE[kind]) - set(COMMON)
+            if unknown:
+                raise TypeError(f"register.{kind}({name!r}) does not know {', '.join(sorted(unknown))}")
+            return lambda plugin: plugin
+
+        return named
+
+
+register = _Register()
