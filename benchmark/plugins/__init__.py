@@ -23,8 +23,9 @@ from benchmark.plugins.register import register
 FOLDERS = ("inr", "segmenters", "datasets")
 _CONTRACTS = ("Codec", "Dataset", "Decoded", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
 _TYPES = ("Sample", "VolumeStatistics")
+_STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "percentile_window", "radiological", "split_of")
 
-__all__ = ["InputError", "register", *_CONTRACTS, *_TYPES]
+__all__ = ["InputError", "register", *_CONTRACTS, *_STEPS, *_TYPES]
 
 
 def checkout_root() -> Path | None:
@@ -52,4 +53,6 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("benchmark.plugins.contracts"), name)
     if name in _TYPES:
         return getattr(importlib.import_module("benchmark.types"), name)
+    if name in _STEPS:
+        return getattr(importlib.import_module("benchmark.images.steps"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def plugin_files() -> list[Path]:
 
 
 def module_name(path: Path) -> str:
-    return _PREFIX + path.stem.replace("-", "_")
+    return _PREFIX + re.sub(r"\W", "_", path.stem)
 
 
 class _Finder:

@@ -14,8 +14,9 @@ T = TypeVar("T", bound=Callable[..., Any])
 # What each kind may declare beside its name, with the default.
 DECLARABLE: dict[str, dict[str, Any]] = {
     # size: the argument that sets the number of parameters; sizes: its (smallest, largest) value;
-    # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by torch.func.vmap.
-    "inr": {"size": None, "sizes": (1, 256), "coordinates": (-1.0, 1.0), "stackable": True},
+    # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by torch.func.vmap;
+    # optimizer, lr: what the presets `quick` and `standard` take for it.
+    "inr": {"size": None, "sizes": (1, 256), "coordinates": (-1.0, 1.0), "stackable": True, "optimizer": "soap", "lr": 3e-3},
     "segmenter": {"multiple": 16},  # height and width must be a multiple of this
     "dataset": {},
     "codec": {},

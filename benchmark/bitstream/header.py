@@ -1,0 +1,142 @@
+"""The header of a file: all that decoding needs besides the weights."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from benchmark.errors import InputError, did_you_mean
+from benchmark.plugins import index
+
+MAGIC = b"INR"
+VERSION = 1
+MAX_SIDE = 1 << 14
+_GRIDS = ("centers", "corners")
+_TODO = "a file that `python -m benchmark run` wrote, copied whole"
+
+
+def refuse(found: str, todo: str = _TODO) -> InputError:
+    return InputError("to decode a file", found, todo)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Backbone, hyper-parameters, picture and quantiser of one file; about 40 bytes when packed.
+
+    name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels: of the picture; bits: of
+    each weight; seed: of random constants that are made again, not sent; window: the source intensities that 0 and 1 stand
+    for; grid: where pixels lie (images/grid.py). Raises InputError where a field is out of range.
+    """
+
+    name: str
+    args: Mapping[str, Any]
+    height: int
+    width: int
+    channels: int
+    bits: int
+    seed: int = 0
+    window: tuple[float, float] = (0.0, 1.0)
+    grid: str = "centers"
+
+    def __post_init__(self) -> None:
+        checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
+            "name": (self.name, lambda v: isinstance(v, str) and 0 < len(v) <= 64, "1 to 64 letters"),
+            "height": (self.height, lambda v: _whole(v) and 1 <= v <= MAX_SIDE, f"1 to {MAX_SIDE}"),
+            "width": (self.width, lambda v: _whole(v) and 1 <= v <= MAX_SIDE, f"1 to {MAX_SIDE}"),
+            "channels": (self.channels, lambda v: _whole(v) and 1 <= v <= 16, "1 to 16"),
+            "bits": (self.bits, lambda v: _whole(v) and 6 <= v <= 16, "6 to 16"),
+            "seed": (self.seed, lambda v: _whole(v) and 0 <= v < 2**32, "0 to 4294967295"),
+            "window": (self.window, lambda v: len(v) == 2 and all(isinstance(x, float | int) and math.isfinite(x) for x in v),
+                       "two finite numbers"),
+            "grid": (self.grid, lambda v: v in _GRIDS, " or ".join(_GRIDS)),
+        }
+        for field, (value, valid, expected) in checks.items():
+            if not valid(value):
+                raise refuse(f"its {field} is {value!r}, not {expected}")
+
+    def pack(self) -> bytes:
+        """Magic, version and msgpack values; hyper-parameters by position, in the order of the plug-in's signature.
+
+        A signature, and the choices of an option, may only grow at their end: files with fewer values than a signature has
+        take the defaults for the rest, and a choice is sent as its number.
+        """
+        values = [_short(option.choices.index(value) if option.choices else value)
+                  for option in _options(self.name) for value in [self.args[option.name]]]
+        fields = [self.name, values, self.height, self.width, self.channels, self.bits, self.seed,
+                  *(_short(float(x)) for x in self.window), _GRIDS.index(self.grid)]
+        return MAGIC + bytes([VERSION]) + b"".join(_pack(field) for field in fields)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> tuple[Header, int]:
+        """The header at the start of `data`, and its length in bytes; raises InputError where it is none."""
+        if data[:3] != MAGIC:
+            raise refuse(f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one")
+        if len(data) < 4 or data[3] != VERSION:
+            raise refuse(f"it is of version {data[3] if len(data) > 3 else '?'}, this program reads {VERSION}", "a newer version of this program")
+        unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(data)), raw=False, strict_map_key=False)
+        unpacker.feed(data[4:])
+        try:
+            name, values, height, width, channels, bits, seed, low, high, grid = (unpacker.unpack() for _ in range(10))
+            known = _GRIDS[grid] if _whole(grid) and 0 <= grid < len(_GRIDS) else repr(grid)
+            header = cls(name, _named(name, values), height, width, channels, bits, seed, (low, high), known)
+        except InputError:
+            raise
+        except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+            raise refuse(f"its header cannot be read ({type(error).__name__}): it is cut short or damaged") from None
+        return header, 4 + unpacker.tell()
+
+    def describe(self) -> str:
+        """The header in words, one field a line."""
+        args = ", ".join(f"{name}={value}" for name, value in self.args.items())
+        return "\n".join([f"backbone  {self.name} ({args})", f"picture   {self.height} x {self.width} pixels, {self.channels} channel(s)",
+                          f"weights   {self.bits} bits each", f"seed      {self.seed}",
+                          f"window    0 stands for {self.window[0]:g}, 1 for {self.window[1]:g}", f"grid      pixel {self.grid}"])
+
+
+def _options(name: str) -> list[index.Option]:
+    try:
+        return [option for option in index.get("inr", name).options if option.name != "seed"]
+    except InputError:
+        raise refuse(f"its backbone is {name!r}, and no plug-in of that name is here",
+                     did_you_mean(name, index.entries("inr")) + "; --plugin FILE.py for one of your own") from None
+
+
+def _named(name: str, values: Any) -> dict[str, Any]:
+    if not isinstance(name, str) or not isinstance(values, list):
+        raise refuse("its header is damaged: no backbone's name or hyper-parameters where they should stand")
+    options = _options(name)
+    if len(values) > len(options):
+        raise refuse(f"it has {len(values)} hyper-parameters of {name}, which takes {len(options)} here", "a newer version of this program")
+    given = {}
+    for option, value in zip(options, values, strict=False):
+        if option.choices:
+            value = option.choices[value] if _whole(value) and 0 <= value < len(option.choices) else value
+        if (option.choices and value not in option.choices) or type(value) is not type(option.default):
+            raise refuse(f"its {option.name} is {value!r}: damaged, or of another version of {name}")
+        given[option.name] = value
+    return {option.name: given.get(option.name, option.default) for option in options}
+
+
+class _Single(float):
+    """A float that 32 bits hold exactly, to be packed as such."""
+
+
+def _short(value: Any) -> Any:
+    return _Single(value) if isinstance(value, float) and struct.unpack("<f", struct.pack("<f", value))[0] == value else value
+
+
+def _pack(value: Any) -> bytes:
+    if isinstance(value, list):
+        return msgpack.Packer().pack_array_header(len(value)) + b"".join(_pack(item) for item in value)
+    if isinstance(value, _Single):
+        return msgpack.packb(float(value), use_single_float=True)
+    return msgpack.packb(value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,85 @@
+"""What a run would do: cells by backbone and lambda, what is stored already, and the minutes that the rest would take.
+
+Takes the options of `run`. The estimate comes from the seconds of stored fits of the same backbone and recipe; where none is
+stored yet it says so instead of guessing.
+
+examples:
+  python -m benchmark plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2
+  python -m benchmark plan --dataset lgg --root FOLDER --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli.parser import Parser
+from benchmark.cli.selection import add_selection, default_out, selection_of
+
+if TYPE_CHECKING:
+    from benchmark.plan import Cell
+    from benchmark.store import Row
+
+
+def add_arguments(parser: Parser) -> None:
+    add_selection(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the plan; nothing is computed and nothing written."""
+    from benchmark.job import resolve
+    from benchmark.store import Store
+
+    job = resolve(selection_of(args))
+    out = default_out(args)
+    rows: list[Row] = []
+    if (out / "store.sqlite").is_file():
+        with Store(out) as store:
+            rows = store.rows()
+    lines = _lines(job.cells, rows)
+    missing = sum(line["cells"] - line["stored"] for line in lines)
+    known = [line["minutes"] for line in lines if line["minutes"] is not None]
+    if args.json:
+        print(json.dumps({"out": str(out), "images": len(job.samples), "unreadable": job.unreadable, "preset": job.preset,
+                          "plan": lines}, indent=2))
+        return 0
+    print(f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images, preset {job.preset}, results in {out}")
+    print(f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}")
+    for line in lines:
+        minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
+        print(f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}")
+    unknown = "" if len(known) == len(lines) else "; unknown ones have no stored fit to go by (run with --limit 1 first)"
+    print(f"{missing} cells to do, about {sum(known):.1f} minutes{unknown}")
+    for sample_id, why in job.unreadable.items():
+        print(f"cannot be used: {sample_id}: {why}")
+    return 0
+
+
+def _lines(cells: list[Cell], rows: list[Row]) -> list[dict[str, Any]]:
+    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None: nothing to go by)."""
+    status = {row.key: row.status for row in rows}
+    seconds: dict[tuple[str, float, int], list[float]] = defaultdict(list)
+    for row in rows:
+        if row.status == "ok":
+            seconds[_kind(row.facts["method"], row.facts["lambda"], row.facts["recipe"]["steps"])].append(row.facts["fit_seconds"])
+    counts: Counter[tuple[str, str]] = Counter()
+    stored: Counter[tuple[str, str]] = Counter()
+    minutes: dict[tuple[str, str], float | None] = defaultdict(float)
+    for cell in cells:
+        line = (cell.method, "null twin" if cell.null else "-" if cell.codec else f"{cell.lam:g}")
+        counts[line] += 1
+        if status.get(cell.key, "failed") != "failed":
+            stored[line] += 1
+            minutes[line] = minutes[line]
+            continue
+        known = seconds.get(_kind(cell.method, cell.lam, cell.recipe.steps))
+        so_far = minutes[line]
+        minutes[line] = None if known is None or so_far is None else so_far + sum(known) / len(known) / 60
+    return [{"method": method, "lambda": lam, "cells": n, "stored": stored[method, lam], "minutes": minutes[method, lam]}
+            for (method, lam), n in counts.items()]
+
+
+def _kind(method: str, lam: float, steps: int) -> tuple[str, float, int]:
+    return method, float(lam > 0), steps

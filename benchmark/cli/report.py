@@ -1,0 +1,103 @@
+"""Make the tables and pictures of a stored run again; nothing is fitted.
+
+Every number is read from the folder's store.sqlite. The cells of the latest run are shown; --all takes in what earlier
+runs left in the same folder.
+
+examples:
+  python -m benchmark report results/runs/mni-lesion
+  python -m benchmark report results/runs/lgg --all --out results/lgg
+  python -m benchmark report results/runs/lgg --score-as stretched-png
+  python -m benchmark report results/runs/lgg --json > summaries.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmark.scored import Scored
+    from benchmark.store import Store
+
+SCORE_AS = ("decoded", "stretched-png")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the --out of a run, with its store.sqlite")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the same folder)")
+    parser.add_argument("--score-as", choices=SCORE_AS, default="decoded", metavar="WAY",
+                        help="decoded (default), or stretched-png: scores of each picture stretched and saved as a PNG")
+    parser.add_argument("--all", action="store_true", dest="everything",
+                        help="all stored cells instead of those of the latest run")
+    parser.add_argument("--json", action="store_true", help="print the summaries and paths as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from benchmark.report import print_tables, write_report
+    from benchmark.scored import Scored
+    from benchmark.store import Store
+
+    with Store(args.folder, create=False) as store:
+        scored = Scored(store, args.score_as, everything=args.everything)
+        if not scored.rows:
+            raise InputError(f"the stored run in {args.folder}", "its store has no cells",
+                             f"python -m benchmark run --out {args.folder}")
+        if args.score_as != "decoded" and not scored.values:
+            raise InputError(f"{args.score_as} scores of the run in {args.folder}", "none of its files were scored so",
+                             f"the same run with --score-as {args.score_as}: it scores and fits nothing again")
+        chosen = {"score_as": args.score_as, "everything": args.everything}
+        paths = write_report(store, args.out or args.folder, segment=_readers(scored), **chosen)
+        if args.json:
+            print(json.dumps(as_json(store, paths, **chosen), indent=2))
+            return 0
+        from rich.console import Console
+
+        print_tables(store, Console(), **chosen)
+    print("wrote " + "\n      ".join(map(str, paths)))
+    return 0
+
+
+def as_json(store: Store, paths: list[Path], *, score_as: str = "decoded", everything: bool = False) -> dict[str, Any]:
+    """Summaries of every comparison, failed cells, flips and paths as plain values; what was not measured is None."""
+    from dataclasses import asdict
+
+    from benchmark.scored import Scored
+    from benchmark.stats import compare, failures, flips
+
+    scored = Scored(store, score_as, everything=everything)
+
+    def plain(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: None if value != value else value for name, value in values.items()}  # nan is no JSON
+
+    return {
+        "score_as": score_as, "cells": len(scored.rows),
+        "comparisons": [asdict(c.group) | {"failed": c.failed, "unpaired": c.unpaired, "seeds": c.seeds, "metrics": {
+            metric: plain(asdict(summary)) for metric, summary in c.summaries.items()}} for c in compare(scored)],
+        "failed": [{"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)],
+        "flips": [asdict(flip) for flip in flips(store, everything=everything)],
+        "files": [str(path) for path in paths]}
+
+
+def _readers(scored: Scored) -> dict[str, Any]:
+    """Reader hash -> its `segment`, for the contours, as far as the run's checkpoints are still where they were."""
+    found: dict[str, Any] = {}
+    for reader in scored.run.get("readers") or []:
+        from benchmark.checkpoints import find_checkpoint
+        from benchmark.networks import load_network
+
+        spec = f"{reader['name']}@{reader['path']}" if reader.get("path") else reader["name"]
+        try:
+            checkpoint = find_checkpoint(spec, (scored.run.get("dataset") or {}).get("name", ""), force=True)
+            if checkpoint.hash == reader["hash"]:
+                found[reader["hash"]] = load_network(checkpoint).segment
+                continue
+            why = f"it has the hash {checkpoint.hash} now"
+        except InputError as error:
+            why = error.found
+        print(f"no contours of the reader {reader['name']} {reader['hash']}: {why}", file=sys.stderr)
+    return found

@@ -1,0 +1,97 @@
+"""The options that `run` and `plan` share: arguments -> a Selection of plain values."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli.parser import Parser
+from benchmark.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmark.job import Selection
+
+
+def add_selection(parser: Parser) -> None:
+    """Add every option that selects cells; lists repeat (`--inr a --inr b`) or take commas (`--lambda 0,1e-5`)."""
+    what = parser.add_argument_group("what to compare (each may be repeated, or given with commas)")
+    what.add_argument("--inr", action="append", metavar="NAME", help="backbone (default siren); `list inr` shows them")
+    what.add_argument("--lambda", dest="lam", action="append", metavar="L", help="weight of the penalty (default 1e-5); each brings its twins at 0")
+    what.add_argument("--seed", action="append", metavar="N", help="seed of the initial weights (default 0)")
+    what.add_argument("--segmenter", default="unet", metavar="NAME[@FILE]", help="network in the loss (default unet)")
+    what.add_argument("--reader", action="append", metavar="NAME[@FILE]",
+                      help="networks that only read (default: every other one with weights for the data set)")
+    data = parser.add_argument_group("on which images")
+    data.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
+    data.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
+    data.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default test), by patient")
+    data.add_argument("--limit", type=_whole, metavar="N", help="only the first N images (6 of mni-lesion where nothing is said)")
+    data.add_argument("--image", action="append", metavar="ID", help="only this image")
+    how = parser.add_argument_group("how to fit")
+    how.add_argument("--preset", metavar="NAME", help="quick, standard, adam-10k or reproduction; every option wins over it")
+    how.add_argument("--fidelity", default="mean", metavar="KIND", help="mean (default) or sum of squared errors")
+    how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
+    how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
+    how.add_argument("--steps", type=_whole, metavar="N", help="steps of each fit")
+    how.add_argument("--penalty-every", type=_whole, default=1, metavar="N", help="a fresh penalty gradient on every N-th step, held between (default 1)")
+    how.add_argument("--bpp", type=_number, metavar="B", help="bits a pixel to stay below (default 0.6): picks size and bit width")
+    how.add_argument("--bits", type=_whole, metavar="N", help="bits a weight, 6 to 16")
+    how.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
+                     help="an option of a selected plug-in: omega_0=60, or siren.omega_0=60")
+    how.add_argument("--precision", default="auto", metavar="P", help="of the network in the loss: auto (float32), float32 or bf16")
+    how.add_argument("--score-as", action="append", metavar="KIND",
+                     help="decoded (always), and stretched-png: as the student reproduction saved its pictures")
+    how.add_argument("--force", action="store_true", help="use a checkpoint on a data set that it was not trained on")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results are kept (default results/runs/DATASET)")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
+    parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
+    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    parser.add_argument("--fresh", action="store_true", help="fit the selected cells again")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def selection_of(args: argparse.Namespace) -> Selection:
+    """The Selection that parsed arguments ask for; raises InputError on what is no number."""
+    from benchmark.job import Selection
+    from benchmark.plugins.index import add_plugin_file
+
+    for path in args.plugin:
+        add_plugin_file(path)
+    limit = 6 if args.limit is None and args.dataset == "mni-lesion" and not args.image else args.limit
+    score_as = ("decoded", *(k for k in _split(args.score_as) if k != "decoded"))
+    return Selection(
+        inr=_split(args.inr) or ("siren",), lam=_numbers("--lambda", args.lam, float) or (1e-5,), dataset=args.dataset,
+        root=args.root, split=args.split, limit=limit, image=tuple(args.image or ()), segmenter=args.segmenter,
+        reader=_split(args.reader), fidelity=args.fidelity, optimizer=args.optimizer, lr=args.lr, steps=args.steps,
+        seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, sets=tuple(args.sets),
+        precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, score_as=score_as, force=args.force)
+
+
+def default_out(args: argparse.Namespace) -> Path:
+    """--out, or results/runs/DATASET below the current folder."""
+    return args.out or Path("results") / "runs" / args.dataset
+
+
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    """Repeated and comma-separated values, each once, in order."""
+    return tuple(dict.fromkeys(part.strip() for value in values or [] for part in value.split(",") if part.strip()))
+
+
+def _numbers(option: str, values: list[str] | None, kind: type) -> tuple[Any, ...]:
+    try:
+        return tuple(dict.fromkeys(kind(text) for text in _split(values)))
+    except ValueError:
+        raise InputError(f"{option} {' '.join(values or [])}", f"not {'a whole number' if kind is int else 'a number'}",
+                         f"{option} {'0,1,2' if kind is int else '0,1e-6,1e-5'}") from None
+
+
+def _whole(text: str) -> int:
+    return int(text)
+
+
+def _number(text: str) -> float:
+    return float(text)
+
+
+_whole.__name__, _number.__name__ = "whole number", "number"  # what argparse says it expected

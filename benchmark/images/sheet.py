@@ -1,0 +1,63 @@
+"""A contact sheet: many samples side by side, the outline of each mask, and ids to find them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.types import Sample
+
+TILE, CAPTION = 256, 14  # pixels
+OUTLINE = np.array([255, 64, 64], np.uint8)
+
+
+def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
+    """RGB uint8 picture of `samples` in rows: each plain and, where it has a lesion, with the mask's outline over it.
+
+    Images of one channel are gray, of three RGB; other numbers show the first.
+    """
+    from PIL import Image, ImageDraw
+
+    rows = -(-len(samples) // columns)
+    sheet = Image.new("RGB", (columns * 2 * TILE, rows * (TILE + CAPTION)))
+    draw = ImageDraw.Draw(sheet)
+    for i, sample in enumerate(samples):
+        x, y = i % columns * 2 * TILE, i // columns * (TILE + CAPTION)
+        plain, marked = _pictures(sample)
+        for k, picture in enumerate((plain, marked)):
+            sheet.paste(Image.fromarray(picture), (x + k * TILE, y + CAPTION))
+        draw.text((x + 4, y + 1), f"{sample.id}  {int(sample.mask.sum())} px", fill=(200, 200, 200))
+    return np.asarray(sheet)
+
+
+def save_sheet(samples: Sequence[Sample], path: Path, columns: int = 4) -> Path:
+    """Write the contact sheet as a PNG."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(contact_sheet(samples, columns)).save(path)
+    return path
+
+
+def outline(mask: np.ndarray) -> np.ndarray:
+    """The pixels of `mask` [H, W] that touch its outside, by their four neighbours."""
+    padded = np.pad(mask, 1)
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inner
+
+
+def _pictures(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """The sample as RGB uint8 tiles, plain and with the outline."""
+    channels = sample.image if sample.image.shape[2] == 3 else np.repeat(sample.image[..., :1], 3, axis=2)
+    height, width = sample.mask.shape
+    side = max(height, width)
+    at = np.arange(TILE) * side // TILE  # nearest pixel: what is shown is what is there
+    rows, columns = np.meshgrid(at, at, indexing="ij")
+    inside = (rows < height) & (columns < width)
+    rows, columns = np.minimum(rows, height - 1), np.minimum(columns, width - 1)
+    plain = np.round(channels[rows, columns] * 255 * inside[..., None]).astype(np.uint8)
+    marked = plain.copy()
+    marked[outline(sample.mask[rows, columns] & inside)] = OUTLINE
+    return plain, marked

@@ -1,0 +1,81 @@
+"""Named steps on arrays that data sets share: windows, resizing by area, choice of slices, orientation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def percentile_window(voxels: np.ndarray, low: float = 0.5, high: float = 99.5) -> tuple[float, float]:
+    """The intensities at two percentiles of `voxels`; the upper one is kept above the lower."""
+    bottom, top = (float(value) for value in np.percentile(voxels, [low, high]))
+    return bottom, max(top, float(np.nextafter(np.float32(bottom), np.float32(np.inf))))
+
+
+def apply_window(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Map the window's (low, high) to 0 and 1 and clip: float32 of the same shape."""
+    low, high = window
+    return np.clip((image.astype(np.float64) - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def area_average(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize [H, W] or [H, W, C] to [size, size, ...] float32: each new pixel is the mean over its area.
+
+    A picture that is not square is first padded with zeros on both sides of its shorter axis. Size 0 keeps it as it is.
+    """
+    if size == 0:
+        return image.astype(np.float32)
+    height, width = image.shape[:2]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    squared = np.zeros((side, side, *image.shape[2:]))
+    squared[top:top + height, left:left + width] = image
+    share = _overlap(side, size)
+    rows = np.tensordot(share, squared, (1, 0))
+    return np.moveaxis(np.tensordot(share, rows, (1, 1)), 0, 1).astype(np.float32)
+
+
+def area_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """Resize a mask [H, W] like `area_average`: bool, true where at least half of the new pixel's area is inside."""
+    return area_average(mask.astype(bool), size) >= 0.5
+
+
+def _overlap(before: int, after: int) -> np.ndarray:
+    """Share [after, before] of each old pixel in each new one; rows sum to 1."""
+    scale = before / after
+    start = np.arange(after)[:, None] * scale
+    old = np.arange(before)[None]
+    shared = np.minimum(start + scale, old + 1) - np.maximum(start, old)
+    return np.clip(shared, 0, None) / scale
+
+
+def choose_slices(areas: Sequence[int], which: str) -> list[int]:
+    """Indices of slices by the area of their masks.
+
+    "middle": len // 2, whatever is in it; "largest": the largest area, the first of equals, none where all are empty;
+    "tumour": all with a mask; "all": all.
+    """
+    count = len(areas)
+    if which == "middle":
+        return [count // 2] if count else []
+    if which == "largest":
+        return [int(np.argmax(areas))] if any(areas) else []
+    if which == "tumour":
+        return [i for i, area in enumerate(areas) if area > 0]
+    if which == "all":
+        return list(range(count))
+    raise ValueError(f"no choice of slices is called {which!r}")
+
+
+def radiological(plane: np.ndarray) -> np.ndarray:
+    """Axial plane [x to the right, y to the front] -> picture: row 0 is anterior, column 0 the patient's right."""
+    return np.swapaxes(plane, 0, 1)[::-1, ::-1]
+
+
+def split_of(name: str, salt: str, shares: tuple[float, float, float] = (0.60, 0.12, 0.28)) -> str:
+    """The split (train, val or test) of a patient by a hash of the name alone, whoever else is there."""
+    word = int.from_bytes(hashlib.sha256(f"{salt}:{name}".encode()).digest()[:8], "big")
+    at = word / 2**64
+    return "train" if at < shares[0] else "val" if at < shares[0] + shares[1] else "test"

@@ -1,0 +1,251 @@
+"""From what a user selects to a job: the samples, the readers and all cells with their twins and peers. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.checkpoints import Checkpoint, find_checkpoint
+from benchmark.errors import InputError, did_you_mean
+from benchmark.plan import Cell, Choice, Rate, with_twins
+from benchmark.plugins import index
+from benchmark.recipes import Recipe, preset, recipe_for
+from benchmark.types import Sample
+
+PEERS = ("jpeg2000", "jpeg2000+mask")
+FIDELITIES = ("mean", "sum")
+SCORE_AS = ("decoded", "stretched-png")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line asks for, as plain values."""
+
+    inr: tuple[str, ...] = ("siren",)
+    lam: tuple[float, ...] = (1e-5,)
+    dataset: str = "mni-lesion"
+    root: Path | None = None
+    split: str = "test"
+    limit: int | None = None
+    image: tuple[str, ...] = ()
+    segmenter: str = "unet"
+    reader: tuple[str, ...] = ()
+    fidelity: str = "mean"
+    optimizer: str | None = None
+    lr: float | None = None
+    steps: int | None = None
+    seed: tuple[int, ...] = (0,)
+    bits: int | None = None
+    bpp: float | None = None
+    sets: tuple[str, ...] = ()
+    precision: str = "auto"
+    preset: str | None = None
+    penalty_every: int = 1
+    score_as: tuple[str, ...] = ("decoded",)
+    force: bool = False
+
+
+@dataclass
+class Job:
+    """A selection resolved: everything that is needed to plan, run and score it."""
+
+    selection: Selection
+    dataset: Any
+    dataset_name: str
+    samples: dict[str, Sample]  # by content hash
+    unreadable: dict[str, str]  # sample id -> why
+    segmenter: Checkpoint
+    readers: list[Checkpoint]  # the segmenter in the loss first, then those that were not
+    cells: list[Cell] = field(default_factory=list)
+    preset: str = "quick"
+
+    @property
+    def fits(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.codec is None]
+
+
+def resolve(selection: Selection) -> Job:
+    """Check everything that can be checked before computing; raises InputError with what to type."""
+    _check_numbers(selection)
+    preset_name = selection.preset or default_preset(selection.dataset)
+    base = preset(preset_name)
+    for name in selection.inr:
+        entry = index.get("inr", name)
+        if (why := entry.unavailable()) is not None:
+            raise InputError(f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr")
+    args = _arguments(selection, {name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
+                                  for name in selection.inr})
+    dataset = index.get("dataset", selection.dataset).load()(selection.root, **args.get(("dataset", selection.dataset), {}))
+    samples, unreadable = _load(dataset, selection)
+    channels = next(iter(samples.values())).channels
+    segmenter = find_checkpoint(selection.segmenter, selection.dataset, channels=channels, force=selection.force)
+    readers = [segmenter] + [reader for spec in selection.reader or _other_readers(segmenter, selection)
+                             if (reader := find_checkpoint(spec, selection.dataset, channels=channels,
+                                                           force=selection.force)).hash != segmenter.hash]
+    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name)
+    job.cells = _cells(job, args, base)
+    return job
+
+
+def default_preset(dataset: str) -> str:
+    """`quick` for a first look without a GPU, `standard` for everything that is meant."""
+    return "quick" if dataset == "mni-lesion" and not Path("/dev/nvidiactl").exists() else "standard"
+
+
+def _check_numbers(s: Selection) -> None:
+    def refuse(option: str, value: Any, expected: str, todo: str) -> InputError:
+        return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
+
+    for lam in s.lam:
+        if not (math.isfinite(lam) and lam >= 0):
+            raise refuse("--lambda", lam, "a number of at least 0", "1e-5")
+    if s.bits is not None and not 6 <= s.bits <= 16:
+        raise refuse("--bits", s.bits, "from 6 to 16", "10")
+    if s.bpp is not None and not 0 < s.bpp <= 64:
+        raise refuse("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
+    if s.steps is not None and s.steps < 1:
+        raise refuse("--steps", s.steps, "at least 1", "200")
+    if s.lr is not None and not (math.isfinite(s.lr) and s.lr > 0):
+        raise refuse("--lr", s.lr, "above 0", "3e-3")
+    if s.limit is not None and s.limit < 1:
+        raise refuse("--limit", s.limit, "at least 1", "6")
+    if s.penalty_every < 1:
+        raise refuse("--penalty-every", s.penalty_every, "at least 1", "1")
+    if any(not 0 <= seed < 2**31 for seed in s.seed):
+        raise refuse("--seed", s.seed, "from 0 to 2147483647", "0")
+    for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, ("train", "val", "test")),
+                                 ("--precision", s.precision, ("auto", "float32", "bf16"))):
+        if value not in known:
+            raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
+    for value in s.score_as:
+        if value not in SCORE_AS:
+            raise InputError(f"--score-as {value}", "no such choice", did_you_mean(value, SCORE_AS))
+
+
+def parse_sets(sets: Sequence[str], selected: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """`--set omega_0=60` reaches the one selected plug-in that has it; `--set siren.omega_0=60` names it.
+
+    Returns {(kind, name): {option: value}}; raises InputError where none or several have the option.
+    """
+    out: dict[tuple[str, str], dict[str, Any]] = {}
+    options = {plugin: {o.name: o for o in index.get(*plugin).options if o.name != "seed"} for plugin in selected}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        owner, _, option = name.rpartition(".")
+        if not equals or not option:
+            raise InputError(f"--set {text}", "it is not NAME=VALUE", "--set omega_0=60 or --set siren.omega_0=60")
+        having = [plugin for plugin in options if option in options[plugin] and owner in ("", plugin[1])]
+        if not having:
+            known = {f"{plugin[1]}.{o}" for plugin in options for o in options[plugin]}
+            raise InputError(f"--set {text}", "no selected plug-in has that option", did_you_mean(name, known))
+        if len(having) > 1:
+            named = " or ".join(f"--set {plugin[1]}.{option}={value}" for plugin in having)
+            raise InputError(f"--set {text}", f"{len(having)} selected plug-ins have the option {option}", named)
+        out.setdefault(having[0], {})[option] = options[having[0]][option].parse(value, having[0][1])
+    return out
+
+
+def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
+    selected = [*(("inr", name) for name in s.inr), ("dataset", s.dataset), ("regularizer", "dice"),
+                *(("optimizer", name) for name in sorted(set(optimizers.values())))]
+    return parse_sets(s.sets, selected)
+
+
+def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
+    ids = dataset.ids(s.split)
+    if s.image:
+        unknown = [i for i in s.image if i not in set(ids)]
+        if unknown:
+            raise InputError(f"--image {unknown[0]}", f"no such image in the split {s.split} of {s.dataset}",
+                             did_you_mean(unknown[0], ids[:200]))
+        ids = [i for i in ids if i in set(s.image)]
+    ids = ids[:s.limit]
+    if not ids:
+        raise InputError(f"images of {s.dataset}, split {s.split}", "there are none", "--split train, or another --root")
+    samples: dict[str, Sample] = {}
+    unreadable: dict[str, str] = {}
+    for sample_id in ids:
+        try:
+            sample = dataset.load(sample_id)
+            check_sample(sample)
+            samples[sample.hash] = sample
+        except InputError as error:
+            if len(ids) == 1:
+                raise
+            unreadable[sample_id] = f"{error.asked}: {error.found}"
+    if not samples:
+        first = next(iter(unreadable.values()))
+        raise InputError(f"{len(ids)} images of {s.dataset}", f"none can be used; the first: {first}", "mend or replace the files")
+    return samples, unreadable
+
+
+def check_sample(sample: Sample) -> None:
+    """What every data set's samples must be; raises InputError that names the sample and what is wrong with it."""
+    def refuse(found: str, todo: str) -> InputError:
+        return InputError(f"the image {sample.id} of {sample.dataset}", found, todo)
+
+    image = sample.image
+    if image.ndim != 3 or min(image.shape) < 1:
+        raise refuse(f"its shape is {image.shape}, not (rows, columns, channels)", "mend the data set's plug-in")
+    if not np.isfinite(image).all():
+        raise refuse(f"{int((~np.isfinite(image)).sum())} of its values are NaN or infinite", "mend the file or leave it out")
+    if not image.any():
+        raise refuse("it is zero everywhere", "leave it out, or choose other slices")
+    if image.min() < 0 or image.max() > 1:
+        raise refuse(f"its values run from {image.min():.3g} to {image.max():.3g}, not within [0, 1]", "choose another window")
+    if sample.mask.shape != image.shape[:2]:
+        raise refuse(f"its mask has the shape {sample.mask.shape}, the image {image.shape[:2]}", "put the mask that belongs to it")
+
+
+def _other_readers(segmenter: Checkpoint, s: Selection) -> list[str]:
+    """Every other segmenter that has weights for this data set: the readers that were not in the loss."""
+    names = []
+    for name in index.entries("segmenter"):
+        if name != segmenter.name:
+            try:
+                find_checkpoint(name, s.dataset)
+                names.append(name)
+            except InputError:
+                continue
+    return names
+
+
+def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> list[Cell]:
+    s = job.selection
+    fits: list[Cell] = []
+    peers: list[Cell] = []
+    for name in s.inr:
+        inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
+        recipe = _recipe(name, base, s, args)
+        for sample in job.samples.values():
+            cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
+                        shape=sample.image.shape)
+            regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
+            fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
+                             segmenter_hash=job.segmenter.hash if lam else None, regularizer=regularizer if lam else None,
+                             precision="bf16" if lam and s.precision == "bf16" else "float32")
+                     for lam in s.lam for seed in s.seed]
+            peers += [replace(cell, codec=Choice.of("codec", codec)) for codec in PEERS]
+    return with_twins(fits) + peers
+
+
+def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple[Choice, Rate]:
+    """The backbone with its arguments; its size stays open where the rate decides it."""
+    args = {**base.inr_args.get(name, {}), **args}
+    size = index.get("inr", name).declared["size"]
+    bits = s.bits if s.bits is not None else base.bits
+    if size is None or size in args:
+        return Choice.of("inr", name, **args), Rate(s.bpp, bits if s.bpp is not None else bits or 12)
+    return Choice.of("inr", name, **{**args, size: ...}), Rate(s.bpp or 0.6, bits)
+
+
+def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:
+    recipe = recipe_for(index.get("inr", name), base, optimizer=s.optimizer, lr=s.lr, steps=s.steps,
+                        penalty_every=s.penalty_every)
+    filled = {**index.get("optimizer", recipe.optimizer).defaults, **args.get(("optimizer", recipe.optimizer), {})}
+    return replace(recipe, optimizer_args=tuple(sorted(filled.items())))

@@ -1,0 +1,71 @@
+"""Presets: how a fit is run. A preset only sets defaults; every option wins over it, and a cell stores what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from benchmark.errors import InputError, did_you_mean
+from benchmark.plugins import index
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about how a fit is run, expanded: no preset name is needed to repeat it."""
+
+    optimizer: str
+    lr: float
+    steps: int
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    penalty_every: int = 1  # the penalty's gradient is fresh on every n-th step and held between
+    grid: Literal["centers", "corners"] = "centers"
+    optimizer_args: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named set of defaults; optimizer and lr None: what the backbone declares."""
+
+    doc: str
+    steps: int
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    optimizer: str | None = None
+    lr: float | None = None
+    grid: Literal["centers", "corners"] = "centers"
+    inr_args: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bits: int | None = None
+
+
+PRESETS = {
+    "quick": Preset("200 steps of the backbone's own optimizer: the default for the embedded data set on a CPU",
+                    steps=200, schedule="cosine", warmup=20),
+    "standard": Preset("400 steps of the backbone's own optimizer: fast, full quality", steps=400, schedule="cosine", warmup=20),
+    "adam-10k": Preset("Adam 2e-4, constant, 10,000 steps: what the literature's fits do",
+                       steps=10_000, schedule="constant", warmup=0, optimizer="adam", lr=2e-4),
+    # github.com/mdujardin3007/OVO_project: siren-pytorch 2->64->64->64->1, Adam 1e-4, 50,000 steps, linspace(-1, 1).
+    "reproduction": Preset("the student reproduction of SINCO: siren-pytorch 64x3, Adam 1e-4, 50,000 steps",
+                           steps=50_000, schedule="constant", warmup=0, optimizer="adam", lr=1e-4, grid="corners", bits=16,
+                           inr_args={"siren": {"hidden_features": 64, "hidden_layers": 2, "omega_hidden": 1.0}}),
+}
+
+
+def preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise InputError(f"--preset {name}", "no such preset", did_you_mean(name, PRESETS))
+    return PRESETS[name]
+
+
+def recipe_for(inr: index.Entry, base: Preset, *, optimizer: str | None = None, lr: float | None = None,
+               steps: int | None = None, **changes: Any) -> Recipe:
+    """The expanded recipe of a backbone: options over preset over what the backbone declares."""
+    chosen = optimizer or base.optimizer or inr.declared["optimizer"]
+    if lr is None:
+        lr = base.lr
+    if lr is None:
+        # A backbone's rate belongs to its own optimizer; another one starts from Adam's tuned 2e-3 (README, Recipes).
+        lr = inr.declared["lr"] if chosen == inr.declared["optimizer"] else {"soap": 3e-3}.get(chosen, 2e-3)
+    steps = base.steps if steps is None else steps
+    recipe = Recipe(chosen, lr, steps, base.schedule, min(base.warmup, steps // 10), grid=base.grid)
+    return replace(recipe, **changes)

@@ -1,0 +1,35 @@
+"""Files for scripts: rows.csv, per_image.csv, underperformers.csv and run.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.report.frame import frame
+from benchmark.report.per_image import Line, flat, underperformers
+from benchmark.scored import Scored
+
+UNDERPERFORMER_COLUMNS = ("dataset", "sample_id", "patient", "inr", "segmenter", "lambda", "metric", "plain", "sinco",
+                          "difference", "band", "beyond_band", "seeds")
+
+
+def write_exports(scored: Scored, found: list[Line], folder: Path) -> list[Path]:
+    """Write the four files and return their paths; a table without rows keeps its header."""
+    tables = {"rows.csv": frame(scored), "per_image.csv": pd.DataFrame([flat(line) for line in found]),
+              "underperformers.csv": pd.DataFrame(underperformers(found), columns=list(UNDERPERFORMER_COLUMNS))}
+    if not found:
+        tables["per_image.csv"] = pd.DataFrame(columns=["dataset", "sample_id"])
+    for name, table in tables.items():
+        table.to_csv(folder / name, index=False, float_format="%.6g")
+    (folder / "run.json").write_text(json.dumps(_run(scored), indent=2, sort_keys=True) + "\n")
+    return [folder / name for name in (*tables, "run.json")]
+
+
+def _run(scored: Scored) -> dict[str, Any]:
+    """What the latest run recorded of itself, and how its cells ended."""
+    statuses = [row.status for row in scored.rows]
+    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
+    return scored.run | {"score_as": scored.score_as, "cells": counts}

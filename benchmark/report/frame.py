@@ -1,0 +1,47 @@
+"""The store as one tidy table: a row a cell, columns with units in their names."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from benchmark.scored import Scored, is_sinco
+from benchmark.store import Row
+
+FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",
+         "seed", "fidelity", "segmenter", "segmenter_hash", "regularizer", "precision", "bpp_requested", "bpp", "bits",
+         "n_parameters", "penalty_share", "fit_seconds", "encode_seconds", "device", "kernel", "batch_size", "twin",
+         "inr_args", "recipe")
+IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
+READ_METRICS = ("dice", "dice_original", "fp_area_px")
+
+
+def frame(scored: Scored) -> pd.DataFrame:
+    """One row a cell, failed ones included, in the order of their keys.
+
+    `dice`, `dice_original` and `fp_area_px` are those of the network in the loss (for plain fits and codecs: of the
+    run's first), their `_eval` columns the mean of the run's other readers, and `METRIC_READER` those of each reader.
+    """
+    return pd.DataFrame([_cell(scored, row) for row in scored.rows])
+
+
+def _cell(scored: Scored, row: Row) -> dict[str, Any]:
+    loss = row.facts["segmenter_hash"] if is_sinco(row) else next(iter(scored.losses), None)
+    others = scored.others(loss, [row.key])
+    out: dict[str, Any] = {"key": row.key, "status": row.status, "reason": row.reason, "sample_hash": row.sample_hash,
+                           "score_as": scored.score_as}
+    out |= {name: _plain(row.facts.get(name)) for name in FACTS}
+    out |= {metric: scored.value(row.key, metric, None) for metric in IMAGE_METRICS}
+    for metric in READ_METRICS:
+        out[metric] = scored.value(row.key, metric, loss)
+        out[f"{metric}_eval"] = scored.value(row.key, f"{metric}_eval", loss, others)
+    for reader in scored.readers:
+        out |= {f"{metric}_{scored.name(reader)}": scored.value(row.key, metric, reader) for metric in READ_METRICS}
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in out.items()}
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value

@@ -1,0 +1,87 @@
+"""How metrics, methods and numbers are called in every table and picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.stats import Group
+
+LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)"}
+UNITS = {"psnr_db": " dB"}
+DIGITS = {"psnr_db": 2, "ssim": 3, "dice": 3, "dice_eval": 3}
+MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
+LEGEND = """\
+diff: SINCO - plain;  << worse beyond the null band,  < worse within it,
+  >> better beyond it,  ? no band (fewer than 3 null twins)
+J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too
+Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"""
+
+
+def number(value: float | None, digits: int, *, sign: bool = False) -> str:
+    """A number for a table; "-" where there is none."""
+    return "-" if value is None or math.isnan(value) else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def measured(metric: str, value: float | None, *, sign: bool = False) -> str:
+    return number(value, DIGITS[metric], sign=sign)
+
+
+def interval(metric: str, low: float, high: float) -> str:
+    """A 95 % interval, or why there is none."""
+    if math.isnan(low):
+        return "[no interval: one patient]"
+    return f"[{measured(metric, low, sign=True)}, {measured(metric, high, sign=True)}]"
+
+
+def mark(difference: float, verdict: str) -> str:
+    """The sign behind a difference: see LEGEND."""
+    return "<" if verdict == "tie" and difference < 0 else MARKS[verdict]
+
+
+def lambda_text(lam: float) -> str:
+    """1e-5 rather than 0.00001 or 1e-05."""
+    if lam == 0 or lam >= 0.1:
+        return f"{lam:g}"
+    mantissa, exponent = f"{lam:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
+    """A short name for each comparison: backbone, segmenter, lambda, and those settings that tell two of them apart."""
+    several = len({group.dataset for group in groups}) > 1
+    bases = [f"{group.inr} + {group.segmenter}, lambda {lambda_text(group.lam)}" for group in groups]
+    if several:
+        bases = [f"{group.dataset}: {base}" for group, base in zip(groups, bases, strict=True)]
+    settings = [dict(group.settings) | {"weights": group.segmenter_hash[:6]} for group in groups]
+    return dict(zip(groups, told_apart(bases, settings), strict=True))
+
+
+def told_apart(bases: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:
+    """`bases` with the settings appended that differ between those of the same name; settings are JSON texts."""
+    flat = [_flat(each) for each in settings]
+    out = []
+    for base, mine in zip(bases, flat, strict=True):
+        rivals = [other for name, other in zip(bases, flat, strict=True) if name == base]
+        names = sorted({name for rival in rivals for name in rival})
+        differing = [name for name in names if len({str(rival.get(name)) for rival in rivals}) > 1]
+        out.append(base + "".join(f", {name} {mine.get(name, 'unset')}" for name in differing))
+    return out
+
+
+def _flat(settings: dict[str, str]) -> dict[str, Any]:
+    """{"recipe": '{"steps": 5}', "bits": "8"} -> {"steps": 5, "bits": 8}."""
+    out: dict[str, Any] = {}
+    for name, text in settings.items():
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        out.update(value if isinstance(value, dict) else {name: value})
+    return out

@@ -1,0 +1,262 @@
+"""Runs a job: fits what is missing in batches, writes bytes, decodes them, scores what was decoded, stores it.
+
+Bytes are the only way from fit to score: `_score` is given stored rows and nothing of the fitted model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from benchmark.bitstream import decode, encode
+from benchmark.errors import BenchmarkError, CellFailed, InputError
+from benchmark.fit.engine import Fitted, Member, fit
+from benchmark.job import Job
+from benchmark.networks import Network, load_network
+from benchmark.plan import Cell, batches, with_twins
+from benchmark.plugins import index
+from benchmark.plugins.contracts import Decoded
+from benchmark.rate import PILOTS, Sized, header_for, settle
+from benchmark.score import DICE_THRESHOLD, IMAGE_METRICS, image_scores, reader_scores, stretched_png
+from benchmark.store import Row, Score, Store
+from benchmark.types import Sample
+
+PIXELS_AT_ONCE = 131_072  # K follows from it where --batch is not given: 8 images of 128 x 128
+
+
+class Progress(Protocol):
+    """What a run tells while it works."""
+
+    def say(self, text: str) -> None: ...
+    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None: ...
+    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None: ...
+    def done(self, batch: Sequence[Cell], seconds: float) -> None: ...
+
+
+class Runner:
+    """One job on one store and device."""
+
+    def __init__(self, job: Job, store: Store, progress: Progress, *, device: str, batch: int | None = None) -> None:
+        self.job, self.store, self.progress, self.device, self.batch = job, store, progress, device, batch
+        self.networks: dict[tuple[str, str], Network] = {}
+        self.sized: dict[str, Sized] = {}
+        self.originals: dict[tuple[str, str], np.ndarray] = {}
+        self._pilot_samples: list[Sample] | None = None
+
+    def run(self) -> None:
+        """Do all that is missing; what is finished is stored as soon as its batch ends."""
+        for sample in self.job.samples.values():
+            self.store.add_sample(sample)
+        self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
+        statuses = self.store.statuses()
+        todo = [cell for cell in self.job.cells if statuses.get(cell.key, "failed") == "failed"]
+        planned = batches(todo, self.batch or _batch_size(todo))
+        self.progress.plan(planned, len(self.job.cells) - len(todo))
+        for batch in planned:
+            start = time.perf_counter()
+            rows = self._fit(batch)
+            self.store.add(rows, self._score(rows))
+            self.progress.done(batch, time.perf_counter() - start)
+        peers = [cell for cell in todo if cell.codec is not None]
+        for group in _groups_of(peers, 64):
+            rows = [self._encode_peer(cell) for cell in group]
+            self.store.add(rows, self._score(rows))
+        self._rescore()
+
+    # --- fits -----------------------------------------------------------------------------------------------------
+
+    def _fit(self, batch: Sequence[Cell]) -> list[Row]:
+        """Fit one batch and write its files; whatever goes wrong becomes rows that say so."""
+        first = batch[0]
+        samples = [self.job.samples[cell.sample_hash] for cell in batch]
+        sized = self._settle(first)
+        try:
+            penalty = None
+            if first.lam > 0:
+                assert first.regularizer is not None
+                make = index.get("regularizer", first.regularizer.name).load()(**dict(first.regularizer.args)).make
+                penalty = make(samples, self._network(self.job.segmenter, first.precision))
+            members = [Member(sample, cell.seed, cell.lam, cell.null) for cell, sample in zip(batch, samples, strict=True)]
+            fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device,
+                         on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db))
+        except BenchmarkError:
+            raise
+        except Exception as error:  # a plug-in may raise anything: its cells fail, the other batches go on
+            return [self._failed(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
+        return [self._row(cell, sample, sized, fitted, k, len(batch)) for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
+
+    def _row(self, cell: Cell, sample: Sample, sized: Sized, fitted: Fitted, k: int, batch_size: int) -> Row:
+        start = time.perf_counter()
+        try:
+            if not fitted.finite[k]:
+                raise CellFailed(cell.key, "the fit stopped being finite", "a lower --lr")
+            data = encode(header_for(sized.inr, sized.bits, sample, cell.seed, cell.recipe.grid), fitted.states[k])
+        except CellFailed as error:
+            return self._failed(cell, sized, error.found, status="diverged")
+        fidelity, penalty = float(fitted.fidelity[k]), float(fitted.penalty[k])
+        # A fit that is worse than the image's own mean has diverged, even if every number in it is finite.
+        worse = fidelity > float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size)
+        facts = self._facts(cell, sized) | {
+            "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]),
+            "n_parameters": sum(a.size for a in fitted.states[k].values()),
+            "fidelity_end": fidelity, "penalty_end": penalty,
+            "penalty_share": cell.lam * penalty / fidelity if fidelity > 0 else None,
+            "fit_seconds": fitted.seconds / batch_size, "encode_seconds": time.perf_counter() - start,
+            "device": self.device, "kernel": "torch", "batch_size": batch_size}
+        return Row(cell.key, "diverged" if worse else "ok", "it ended worse than a flat image" if worse else "",
+                   cell.sample_hash, facts, data)
+
+    def _failed(self, cell: Cell, sized: Sized | None, reason: str, status: str = "failed") -> Row:
+        return Row(cell.key, status, reason, cell.sample_hash, self._facts(cell, sized))
+
+    def _unreadable(self, sample_id: str, why: str) -> Row:
+        return Row(f"unreadable:{self.job.dataset_name}:{sample_id}", "failed", why, "",
+                   {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
+
+    def _facts(self, cell: Cell, sized: Sized | None) -> dict[str, Any]:
+        plain = with_twins([cell])[0] if cell.codec is None else None
+        pixels = int(np.prod(cell.shape))
+        return {"dataset": cell.dataset, "sample_id": cell.sample_id, "patient": cell.patient, "method": cell.method,
+                "inr": cell.inr.name, "inr_args": dict(sized.inr.args if sized else cell.inr.args),
+                "codec": cell.codec.name if cell.codec else None, "lambda": cell.lam,
+                "lambda_mean_equivalent": cell.lam / pixels if cell.fidelity == "sum" else cell.lam,
+                "null": cell.null, "seed": cell.seed, "fidelity": cell.fidelity, "segmenter": cell.segmenter,
+                "segmenter_hash": cell.segmenter_hash, "regularizer": cell.regularizer.name if cell.regularizer else None,
+                "precision": cell.precision, "recipe": asdict(cell.recipe), "bpp_requested": cell.rate.bpp,
+                "bits": sized.bits if sized else cell.rate.bits,
+                "twin": plain.key if plain is not None and plain.key != cell.key else None, "identity": cell.identity()}
+
+    def _settle(self, cell: Cell) -> Sized:
+        name = repr((cell.inr, cell.rate, cell.recipe, cell.fidelity, cell.shape))
+        if name not in self.sized:
+            self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], self._pilots, self.store, device=self.device,
+                                      say=self.progress.say)
+        return self.sized[name]
+
+    def _pilots(self) -> list[Sample]:
+        """Images of the train split with a lesion, so that no scored image helps to choose its own rate."""
+        if self._pilot_samples is None:
+            found: list[Sample] = []
+            for sample in self.job.dataset.samples("train"):
+                if sample.has_lesion and sample.image.shape == next(iter(self.job.samples.values())).image.shape:
+                    found.append(sample)
+                if len(found) == PILOTS:
+                    break
+            if not found:
+                raise InputError("pilot images to choose size and bit width", "the train split has none of this shape with a lesion",
+                                 "fix the size: --set hidden_features=16 --bits 10, say")
+            self._pilot_samples = found
+        return self._pilot_samples
+
+    def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
+        name = (checkpoint.hash, precision)
+        if name not in self.networks:
+            self.networks[name] = load_network(checkpoint, device=self.device, precision=precision)
+        return self.networks[name]
+
+    # --- peers ----------------------------------------------------------------------------------------------------
+
+    def _encode_peer(self, cell: Cell) -> Row:
+        """A classical codec's file of the same bytes as the backbone's plain fit of that image."""
+        assert cell.codec is not None
+        sized = self._settle(cell)
+        sample = self.job.samples[cell.sample_hash]
+        start = time.perf_counter()
+        try:
+            data = index.get("codec", cell.codec.name).load()(**dict(cell.codec.args)).encode(sample, sized.bytes)
+        except CellFailed as error:
+            return self._failed(cell, sized, error.found)
+        seconds = time.perf_counter() - start
+        return Row(cell.key, "ok", "", cell.sample_hash, self._facts(cell, sized) | {
+            "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]), "bpp_allowed": 8 * sized.bytes / (
+                sample.image.shape[0] * sample.image.shape[1]), "fit_seconds": seconds, "encode_seconds": 0.0}, data)
+
+    # --- scores ---------------------------------------------------------------------------------------------------
+
+    def _rescore(self) -> None:
+        """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
+        scored = self.store.scored()
+        wanted = []
+        for row in self.store.rows([cell.key for cell in self.job.cells]):
+            if row.data is None:
+                continue
+            marks = [(row.key, as_, "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
+            lesion = self.job.samples[row.sample_hash].has_lesion
+            marks += [(row.key, as_, reader.hash, "dice" if lesion else "fp_area_px")
+                      for as_ in self.job.selection.score_as for reader in self.job.readers]
+            if any(mark not in scored for mark in marks):
+                wanted.append(row)
+        if wanted:
+            self.progress.say(f"scoring {len(wanted)} stored files")
+        for group in _groups_of(wanted, 64):
+            self.store.add([], self._score(group))
+
+    def _score(self, rows: Iterable[Row]) -> list[Score]:
+        """All scores of rows that have bytes, from the decoded files."""
+        rows = [row for row in rows if row.data is not None]
+        scores: list[Score] = []
+        decoded = [self._decode(row) for row in rows]
+        for score_as in self.job.selection.score_as:
+            images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
+            for row, image in zip(rows, images, strict=True):
+                sample = self.job.samples[row.sample_hash]
+                scores += [Score(row.key, metric, value, score_as=score_as)
+                           for metric, value in image_scores(sample.image, image, sample.brain).items()]
+            for checkpoint in self.job.readers:
+                found = self._read(checkpoint, rows, images)
+                for row, seen, d in zip(rows, found, decoded, strict=True):
+                    sample = self.job.samples[row.sample_hash]
+                    values = reader_scores(seen if d.mask is None else d.mask, self._original(checkpoint, sample), sample)
+                    scores += [Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
+                               for metric, value in values.items()]
+        return scores
+
+    @staticmethod
+    def _decode(row: Row) -> Decoded:
+        assert row.data is not None
+        codec = row.facts["codec"]
+        return decode(row.data) if codec is None else index.get("codec", codec).load()().decode(row.data)
+
+    def _read(self, checkpoint: Any, rows: Sequence[Row], images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The reader's masks of decoded images, images of one shape at once."""
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i, image in enumerate(images):
+            groups[image.shape].append(i)
+        out: dict[int, np.ndarray] = {}
+        for members in groups.values():
+            volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
+            seen = self._network(checkpoint).segment(np.stack([images[i] for i in members]), volumes)
+            out.update({i: p >= DICE_THRESHOLD for i, p in zip(members, seen, strict=True)})
+        return [out[i] for i in range(len(images))]
+
+    def _original(self, checkpoint: Any, sample: Sample) -> np.ndarray:
+        name = (checkpoint.hash, sample.hash)
+        if name not in self.originals:
+            self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
+        return self.originals[name]
+
+
+def _batch_size(cells: Sequence[Cell]) -> int:
+    largest = max((cell.shape[0] * cell.shape[1] for cell in cells), default=1)
+    return max(1, PIXELS_AT_ONCE // largest)
+
+
+def _groups_of(items: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    return [items[i:i + count] for i in range(0, len(items), count)]
+
+
+def resolve_device(asked: str) -> str:
+    """`auto` is CUDA when there, else the CPU; raises InputError where CUDA is asked for and absent."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked not in ("cpu", "cuda"):
+        raise InputError(f"--device {asked}", "no such device", "--device auto, cpu or cuda")
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda", "this PyTorch finds no GPU", "--device cpu, or python -m benchmark doctor")
+    return asked

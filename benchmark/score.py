@@ -1,0 +1,60 @@
+"""Scores on arrays only: what a decoded picture is worth. Nothing here knows how the picture was made."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from benchmark.types import Sample
+
+DICE_THRESHOLD = 0.5
+IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
+READER_METRICS = ("dice", "fp_area_px", "dice_original")
+
+
+def image_scores(original: np.ndarray, decoded: np.ndarray, brain: np.ndarray) -> dict[str, float]:
+    """PSNR (dB) and SSIM by scikit-image with data_range 1, over the whole image and over the brain.
+
+    original, decoded: [H, W, C] in [0, 1]; brain: bool [H, W]. PSNR of equal images is inf.
+    """
+    a, b = original.astype(np.float64), decoded.astype(np.float64)
+    ssim, local = structural_similarity(a, b, data_range=1.0, channel_axis=-1, full=True)
+    inside = brain if brain.any() else np.ones_like(brain)
+    with np.errstate(divide="ignore"):
+        return {"psnr_db": float(peak_signal_noise_ratio(a, b, data_range=1.0)), "ssim": float(ssim),
+                "psnr_brain_db": float(peak_signal_noise_ratio(a[inside], b[inside], data_range=1.0)),
+                "ssim_brain": float(local[inside].mean())}
+
+
+def dice(found: np.ndarray, mask: np.ndarray) -> float:
+    """2 |A and B| / (|A| + |B|) of two bool masks; 1 where both are empty."""
+    total = int(found.sum()) + int(mask.sum())
+    return 1.0 if total == 0 else 2.0 * int((found & mask).sum()) / total
+
+
+def reader_scores(found: np.ndarray, on_original: np.ndarray, sample: Sample) -> dict[str, float]:
+    """What one reader's masks of the decoded and of the original image are worth against the true mask.
+
+    Slices with a lesion have Dice; slices without stay out of Dice means and have the false-positive area in pixels.
+    """
+    if sample.has_lesion:
+        return {"dice": dice(found, sample.mask), "dice_original": dice(on_original, sample.mask)}
+    return {"fp_area_px": float(found.sum())}
+
+
+def stretched_png(image: np.ndarray) -> np.ndarray:
+    """What the student reproduction scored: `plt.imsave(..., cmap="gray")` and read back, [H, W, C] -> [H, W, C].
+
+    imsave maps each picture's own minimum and maximum to 0 and 255; written as an 8-bit PNG and decoded again.
+    """
+    from matplotlib.image import imsave  # a second to import, and only this needs it
+
+    channels = []
+    for channel in np.moveaxis(image, -1, 0):
+        file = io.BytesIO()
+        imsave(file, channel, cmap="gray", format="png")
+        channels.append(np.asarray(Image.open(file).convert("RGB"), np.float32)[..., 0] / 255.0)
+    return np.stack(channels, -1)

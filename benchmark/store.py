@@ -1,0 +1,175 @@
+"""The store: SQLite in WAL mode with cells, their bytes and their scores. No torch here.
+
+Everything that a batch made is written in one transaction as soon as the batch ends, so that what is finished stays
+finished whatever happens next. Scores are a long table: a new reader or metric adds rows and touches no cell.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+from benchmark.types import Sample, VolumeStatistics
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cells (
+    key TEXT PRIMARY KEY, status TEXT NOT NULL, reason TEXT NOT NULL, sample_hash TEXT NOT NULL,
+    facts TEXT NOT NULL, bytes BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scores (
+    key TEXT NOT NULL, score_as TEXT NOT NULL, reader TEXT NOT NULL, reader_hash TEXT NOT NULL, metric TEXT NOT NULL,
+    value REAL, PRIMARY KEY (key, score_as, reader, reader_hash, metric)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS samples (hash TEXT PRIMARY KEY, facts TEXT NOT NULL, image BLOB, mask BLOB, brain BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number read off one decoded file. `reader` is "" for metrics that need no network."""
+
+    key: str
+    metric: str
+    value: float | None
+    reader: str = ""
+    reader_hash: str = ""
+    score_as: str = "decoded"
+
+
+@dataclass
+class Row:
+    """One cell as it is stored. status: ok, diverged or failed; `reason` says why where it is not ok.
+
+    facts, all plain values: dataset, sample_id, patient, method, inr, inr_args, lambda, lambda_mean_equivalent, null, seed,
+    fidelity, segmenter, segmenter_hash, regularizer, precision, preset, recipe, bpp_requested, bpp, bits, n_parameters,
+    penalty_share, fit_seconds, encode_seconds, device, kernel, batch_size, identity.
+    """
+
+    key: str
+    status: str
+    reason: str
+    sample_hash: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    data: bytes | None = None
+
+
+class Store:
+    """A folder's store.sqlite. Use as a context manager; raises InputError where the folder cannot be written."""
+
+    def __init__(self, folder: Path, *, create: bool = True) -> None:
+        self.folder, self.path = folder, folder / "store.sqlite"
+        if not create and not self.path.is_file():
+            raise InputError(f"the stored run in {folder}", "no store.sqlite there",
+                             "python -m benchmark run --out FOLDER first, or another folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, SCHEMA_VERSION):
+                raise InputError(f"the store {self.path}", f"its layout is version {version}, this program writes {SCHEMA_VERSION}",
+                                 "--out ANOTHER_FOLDER, or the version of this program that wrote it")
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(f"a store in {folder}", str(error), "--out FOLDER that can be written") from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Any:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise InputError(f"to write into {self.path}", str(error),
+                                 "free some space or give --out ANOTHER_FOLDER; the same command goes on where it stopped") from error
+            raise
+
+    def add(self, rows: Iterable[Row], scores: Iterable[Score] = ()) -> None:
+        """Write cells and scores in one transaction; a cell or a score that is there is replaced."""
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", [
+                (row.key, row.status, row.reason, row.sample_hash, json.dumps(row.facts, sort_keys=True), row.data) for row in rows])
+            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", [
+                (s.key, s.score_as, s.reader, s.reader_hash, s.metric, s.value) for s in scores])
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget cells and their scores (`--fresh`)."""
+        with self._transaction():
+            for table in ("cells", "scores"):
+                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])
+
+    def statuses(self) -> dict[str, str]:
+        """key -> status of every stored cell."""
+        return dict(self._db.execute("SELECT key, status FROM cells"))
+
+    def rows(self, keys: Sequence[str] | None = None) -> list[Row]:
+        """Stored cells (all, or those of `keys`), in the order of their keys."""
+        found = [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data
+                 in self._db.execute("SELECT * FROM cells ORDER BY key")]
+        return found if keys is None else [row for row in found if row.key in set(keys)]
+
+    def scores(self) -> list[Score]:
+        return [Score(key, metric, value, reader, reader_hash, score_as) for key, score_as, reader, reader_hash, metric, value
+                in self._db.execute("SELECT * FROM scores")]
+
+    def scored(self) -> set[tuple[str, str, str, str]]:
+        """(key, score_as, reader_hash, metric) of every stored score."""
+        return set(self._db.execute("SELECT key, score_as, reader_hash, metric FROM scores"))
+
+    def add_sample(self, sample: Sample) -> None:
+        """Keep the original beside its fits, so that every picture can be made again from the store."""
+        facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,
+                 "channels": sample.channels, "volume": sample.volume.as_row(), "slice_index": sample.slice_index,
+                 "spacing_mm": sample.spacing_mm, "window": sample.window}
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", (
+                sample.hash, json.dumps(facts), sample.image.astype("float32").tobytes(),
+                sample.mask.astype("uint8").tobytes(), sample.brain.astype("uint8").tobytes()))
+
+    def sample(self, sample_hash: str) -> Sample | None:
+        """The original of a hash; None where this store does not keep it (published stores leave images out)."""
+        import numpy as np
+
+        found = self._db.execute("SELECT facts, image, mask, brain FROM samples WHERE hash = ?", (sample_hash,)).fetchone()
+        if found is None or found[1] is None:
+            return None
+        facts, (height, width, _) = json.loads(found[0]), json.loads(found[0])["shape"]
+        mask, brain = (np.frombuffer(blob, np.uint8).reshape(height, width).astype(bool) for blob in found[2:])
+        return Sample(facts["id"], facts["dataset"], facts["patient"], np.frombuffer(found[1], np.float32).reshape(facts["shape"]),
+                      mask, brain, tuple(facts["channels"]), VolumeStatistics(*facts["volume"]), facts["slice_index"],
+                      tuple(facts["spacing_mm"]), tuple(facts["window"]))
+
+    def drop_images(self) -> None:
+        """Forget the originals' pixels and masks: what a store must leave out before it is published."""
+        self._db.execute("UPDATE samples SET image = NULL, mask = NULL, brain = NULL")
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def remember(self, table: str, key: str, facts: dict[str, Any]) -> None:
+        """Keep one JSON record in `rates` or `runs`."""
+        assert table in ("rates", "runs")
+        with self._transaction():
+            self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (key, json.dumps(facts, sort_keys=True)))
+
+    def recall(self, table: str, key: str) -> dict[str, Any] | None:
+        assert table in ("rates", "runs")
+        found = self._db.execute(f"SELECT facts FROM {table} WHERE key = ?", (key,)).fetchone()
+        return json.loads(found[0]) if found else None

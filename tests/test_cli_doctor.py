@@ -1,0 +1,73 @@
+"""`doctor`: what is here, what is missing, and what to type. It never fails itself."""
+
+import json
+import os
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from benchmark.checkpoints import default_path
+from benchmark.cli import main
+from benchmark.cli.doctor import TINYCUDANN
+
+
+def findings(capsys):
+    assert main(["doctor", "--json"]) == 0
+    return {finding["part"]: finding for finding in json.loads(capsys.readouterr().out)}
+
+
+def write_checkpoint(path, card):
+    header = json.dumps({"__metadata__": {"card": json.dumps(card)}}).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+def test_says_what_is_here(capsys, tiny_dataset):
+    found = findings(capsys)
+    assert found["torch"]["ok"] and "1 threads of" in found["torch"]["found"]
+    assert found["data set tiny"] == {"part": "data set tiny", "ok": True, "found": "needs no download", "todo": []}
+    assert found["cache folder"]["ok"] and os.environ["SINCO_BENCH_CACHE"] in found["cache folder"]["found"]
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{'ok' if finding['ok'] else '--'}  {part} " in printed for part, finding in found.items())
+
+
+def test_missing_parts_come_with_what_to_type(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SINCO_BENCH_DATA", str(tmp_path / "absent"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SINCO_BENCH_CACHE", str(tmp_path / "file" / "cache"))
+    found = findings(capsys)
+    for part in ("data folder", "cache folder"):
+        assert not found[part]["ok"] and found[part]["todo"]
+    monkeypatch.delenv("SINCO_BENCH_DATA")
+    assert "export SINCO_BENCH_DATA=FOLDER" in findings(capsys)["data folder"]["todo"]
+
+
+@pytest.mark.parametrize(("package", "says"), [
+    (None, TINYCUDANN[1]),
+    ("raise OSError('Unknown compute capability. Ensure PyTorch with CUDA support is installed.')", "hashgrid-torch"),
+    ("raise ImportError()", "hashgrid-torch"),
+    ("", None),
+])
+def test_tiny_cuda_nn_absent_broken_and_there(package, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.delitem(sys.modules, "tinycudann", raising=False)
+    if package is not None:
+        (tmp_path / "tinycudann.py").write_text(package)
+        monkeypatch.syspath_prepend(tmp_path)
+    elif find_spec("tinycudann"):
+        pytest.skip("tiny-cuda-nn is installed here")
+    found = findings(capsys)["tiny-cuda-nn"]
+    assert found["ok"] is (says is None)
+    assert says is None or any(says in line for line in found["todo"])
+    sys.modules.pop("tinycudann", None)
+
+
+def test_checkpoints_by_the_segmenter_on_their_card(capsys):
+    card = {"segmenter": "unet", "options": {}, "channels": ["gray"], "dataset": "tiny"}
+    write_checkpoint(default_path("unet", "tiny"), card)
+    default_path("unet", "cut").write_bytes(b"\x01")
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert f"for tiny (gray): {default_path('unet', 'tiny')}" in printed
+    assert f"{default_path('unet', 'cut')}: it is not a safetensors file" in printed

@@ -1,0 +1,77 @@
+"""The frame of the command line: help with examples, exit codes, errors in three parts, did-you-mean."""
+
+import importlib
+from importlib.util import find_spec
+
+import pytest
+
+from benchmark.cli import COMMANDS, main
+from benchmark.errors import CellFailed
+
+WRITTEN = [name for name in COMMANDS if find_spec(f"benchmark.cli.{name}")]
+
+
+def test_every_command_is_there():
+    assert list(COMMANDS) == WRITTEN
+
+
+def test_usage_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {name} " in printed for name in COMMANDS)
+    assert main([]) == 2
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_help_shows_worked_examples(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    printed = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "examples:" in printed and f"python -m benchmark {name}" in printed.partition("examples:")[2]
+    assert "--debug" in printed
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["lst"], "did you mean 'list'?"),
+    (["list", "--jsn"], "did you mean '--json'?"),
+    (["list", "inrr"], "did you mean 'inr'?"),
+    (["list", "inr", "sirne"], "did you mean 'siren'?"),
+    (["list", "preset", "quik"], "did you mean 'quick'?"),
+    (["completion", "fsh"], "did you mean 'fish'?"),
+    (["list", "--plugin", "absent.py"], "no such file"),
+    (["list", "--js"], "unrecognized arguments: --js"),  # abbreviations would break scripts when an option is added
+    (["completion"], "required: {bash,zsh,fish}\n"),
+])
+def test_usage_errors_exit_with_2_and_say_what_to_type(argv, says, capsys):
+    assert main(argv) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and says in printed.err
+    assert [line.split(":")[0].strip() for line in printed.err.splitlines()] == ["asked", "found", "try"]
+
+
+def test_version(capsys):
+    from benchmark import __version__
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+def raising(error):
+    def run(args):
+        raise error
+    return run
+
+
+@pytest.mark.parametrize(("error", "code", "says"), [
+    (CellFailed("a cell", "it diverged", "another rate"), 1, "it diverged"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (OSError(28, "No space left on device", "results/x"), 2, "No space left on device (results/x)"),
+])
+def test_exit_codes(error, code, says, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("benchmark.cli.list"), "run", raising(error))
+    assert main(["list"]) == code
+    assert says in capsys.readouterr().err
+    with pytest.raises(type(error)):  # and with --debug the traceback
+        main(["list", "--debug"])

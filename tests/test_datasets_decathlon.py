@@ -1,0 +1,296 @@
+"""decathlon: Task01's layout, orientation, one slice without the volume, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from itertools import permutations, product
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from benchmark.cli import main
+from benchmark.errors import InputError
+from benchmark.images.steps import apply_window, percentile_window
+from benchmark.plugins.datasets._nifti import Volume
+from benchmark.plugins.index import get
+from benchmark.types import VolumeStatistics
+
+SHAPE = (20, 24, 9)
+CASE = "BRATS_001"  # a test case
+
+
+def voxels() -> tuple[np.ndarray, np.ndarray]:
+    """A canonical 4-D image and its labels: brain in the middle, edema 1, non-enhancing 2, enhancing 3."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((*SHAPE, 4), np.float32)
+    image[3:17, 3:21, 1:8] = rng.integers(100, 900, (14, 18, 7, 4))
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[5:12, 5:12, 2:6] = 1
+    labels[6:10, 6:10, 4:6] = 2
+    labels[7:9, 7:9, 5] = 3
+    return image, labels
+
+
+def write(folder: Path, image: np.ndarray, labels: np.ndarray, *, end: str = ".nii.gz", affine=None,
+          cases: tuple[str, ...] = (CASE,)) -> Path:
+    affine = np.diag([1.0, 2.0, 3.0, 1.0]) if affine is None else affine
+    training = []
+    for case in cases:
+        for part, array in (("imagesTr", image), ("labelsTr", labels)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, affine), folder / part / f"{case}{end}")
+        training.append({"image": f"./imagesTr/{case}{end}", "label": f"./labelsTr/{case}{end}"})
+    (folder / "dataset.json").write_text(json.dumps({
+        "modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}, "training": training, "test": [],
+        "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}}))
+    return folder
+
+
+def decathlon(root: Path | None, **options):
+    return get("dataset", "decathlon").load()(root, **{"size": 0, **options})
+
+
+def test_every_orientation_reads_as_nibabel_turns_it(tmp_path) -> None:
+    array = np.random.default_rng(1).normal(size=(4, 5, 6, 2)).astype(np.float32)
+    for k, (order, signs) in enumerate(product(permutations(range(3)), product((1, -1), repeat=3))):
+        affine = np.zeros((4, 4))
+        affine[order, range(3)] = np.array(signs) * [1.0, 2.0, 3.0]
+        affine[3, 3] = 1
+        path = tmp_path / f"{k}.nii"
+        nibabel.save(nibabel.Nifti1Image(array, affine), path)
+        canonical = nibabel.as_closest_canonical(nibabel.load(path))
+        expected = np.asarray(canonical.dataobj)[..., 1]
+        volume = Volume(path, 1)
+        assert volume.shape == expected.shape
+        assert volume.zooms_mm == pytest.approx(canonical.header.get_zooms()[:3])
+        for z in range(expected.shape[2]):
+            assert np.array_equal(volume.plane(z), expected[..., z])
+
+
+def test_rows_run_from_the_front_and_columns_from_the_right(tmp_path) -> None:
+    image, labels = voxels()
+    image[15, 19, 5] = 5000  # right, anterior
+    for end, affine in ((".nii.gz", None), (".nii", np.diag([-1.0, -2.0, 3.0, 1.0]))):
+        stored = (image, labels) if affine is None else (image[::-1, ::-1], labels[::-1, ::-1])
+        root = write(tmp_path / end, *stored, end=end, affine=affine)
+        sample = decathlon(root, window="minmax").load(f"{CASE}-005")
+        assert sample.image.shape == (24, 20, 1)
+        assert np.unravel_index(sample.image.argmax(), (24, 20)) == (24 - 1 - 19, 20 - 1 - 15)
+        assert sample.mask.sum() == 49 and sample.mask[24 - 1 - 8, 20 - 1 - 8]
+        assert sample.spacing_mm == (2.0, 1.0)
+
+
+def test_slices(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    assert decathlon(root).ids("test") == [f"{CASE}-004"]  # 9 // 2
+    assert decathlon(root, slices="largest").ids("test") == [f"{CASE}-002"]
+    assert decathlon(root, slices="largest", labels="enhancing").ids("test") == [f"{CASE}-005"]
+    assert decathlon(root, slices="all").ids("test") == [f"{CASE}-{z:03d}" for z in range(1, 8)]
+    assert decathlon(root).ids("train") == decathlon(root).ids("val") == []
+    flipped = write(tmp_path / "flipped", *(array[:, :, ::-1] for array in voxels()), affine=np.diag([1, 1, -1, 1.0]))
+    assert decathlon(flipped, slices="largest").ids("test") == [f"{CASE}-002"]
+
+
+def test_merges_of_labels(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    for labels, area in (("whole", 49), ("core", 16), ("enhancing", 4)):
+        assert decathlon(root, labels=labels).load(f"{CASE}-005").mask.sum() == area
+
+
+def test_label_numbers_come_from_dataset_json(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    text = (root / "dataset.json").read_text()
+    swapped = text.replace('"1": "edema", "2": "non-enh', '"2": "edema", "1": "non-enh')
+    (root / "dataset.json").write_text(swapped)
+    assert decathlon(root, labels="core").load(f"{CASE}-005").mask.sum() == 49 - 16 + 4
+    (root / "dataset.json").write_text(text.replace("edema", "oedema"))
+    with pytest.raises(InputError, match="does not name edema"):
+        decathlon(root).load(f"{CASE}-005")
+
+
+def test_window_statistics_and_channel(tmp_path) -> None:
+    image, labels = voxels()
+    root = write(tmp_path, image, labels)
+    for k, channel in enumerate(("FLAIR", "T1w", "T1gd", "T2w")):
+        sample = decathlon(root, channel=channel).load(f"{CASE}-004")
+        brain = image[..., k][image[..., k] != 0]
+        assert sample.window == percentile_window(brain) and sample.channels == (channel,)
+        assert np.array_equal(sample.image[..., 0], apply_window(image[:, :, 4, k], sample.window).T[::-1, ::-1])
+        assert sample.volume == VolumeStatistics.of(apply_window(brain, sample.window))
+        assert sample.brain.sum() == 14 * 18
+    assert decathlon(root, window="minmax").load(f"{CASE}-004").window == (0.0, float(image[..., 0].max()))
+    assert decathlon(root, size=16).load(f"{CASE}-004").image.shape == (16, 16, 1)
+
+
+def test_background_may_be_another_constant(tmp_path) -> None:
+    image, labels = voxels()
+    root = write(tmp_path, image - 3.5, labels)
+    sample = decathlon(root).load(f"{CASE}-004")
+    assert sample.brain.sum() == 14 * 18 and sample.window[0] > 90
+    assert decathlon(root, slices="all").ids("test") == [f"{CASE}-{z:03d}" for z in range(1, 8)]
+
+
+def test_one_slice_of_an_uncompressed_file_needs_no_other(tmp_path) -> None:
+    image, labels = voxels()
+    path = write(tmp_path, image, labels, end=".nii") / "imagesTr" / f"{CASE}.nii"
+    whole = path.read_bytes()
+    # All that comes after plane 2 of channel 0 is cut off.
+    path.write_bytes(whole[:352 + 3 * 20 * 24 * 4])
+    assert np.array_equal(Volume(path, 0).plane(2), image[:, :, 2, 0])
+    with pytest.raises(InputError, match=CASE):
+        Volume(path, 0).plane(3)
+    with pytest.raises(InputError, match=CASE):
+        Volume(path, 0).voxels()
+
+
+@pytest.mark.parametrize("end", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("damage", ["NaN", "truncated", "no NIfTI", "missing", "mask shape", "3-D", "label 7",
+                                    "constant"])
+def test_damage_is_named(tmp_path, damage, end) -> None:
+    image, labels = voxels()
+    named = "labelsTr" if damage in ("mask shape", "label 7") else "imagesTr"
+    if damage == "NaN":
+        image[4, 4, 4, 0] = np.nan
+    elif damage == "mask shape":
+        labels = labels[:-1]
+    elif damage == "label 7":
+        labels[4, 4, 4] = 7
+    elif damage == "constant":
+        image[..., 0] = 3
+    root = write(tmp_path, image[..., 0] if damage == "3-D" else image, labels, end=end)
+    path = root / "imagesTr" / f"{CASE}{end}"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:3000])
+    elif damage == "no NIfTI":
+        path.write_bytes(b"no NIfTI at all")
+    elif damage == "missing":
+        path.unlink()
+    with pytest.raises(InputError) as error:
+        decathlon(root).load(f"{CASE}-004")
+    assert named in str(error.value) and CASE in str(error.value)
+
+
+def test_an_empty_slice_is_named(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"slice 0 of [^~]*empty"):
+        decathlon(write(tmp_path, *voxels())).load(f"{CASE}-000")
+
+
+def test_descriptions_folders_and_options_that_are_wrong(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("SINCO_BENCH_DATA", raising=False)
+    with pytest.raises(InputError, match="data task01"):
+        decathlon(None).fetch()
+    root = write(tmp_path, *voxels())
+    for options in ({"channel": "PD"}, {"slices": "first"}, {"labels": "rim"}, {"window": "z"}, {"size": 3}):
+        with pytest.raises(InputError, match=next(iter(options))):
+            decathlon(root, **options)
+    for name in ("BRATS_002-004", CASE, f"{CASE}-x", f"{CASE}-099"):
+        with pytest.raises(InputError, match="no such case|has slices 0 to 8"):
+            decathlon(root).load(name)
+    for text in ("{", "[]", '{"training": []}', '{"training": [{"image": 3}], "modality": {}, "labels": {}}'):
+        (root / "dataset.json").write_text(text)
+        with pytest.raises(InputError, match="dataset.json"):
+            decathlon(root).ids("test")
+    (root / "dataset.json").unlink()
+    with pytest.raises(InputError, match="dataset.json"):
+        decathlon(root).ids("test")
+
+
+def test_splits_of_484_cases(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    task = json.loads((root / "dataset.json").read_text())
+    task["training"] = [{"image": f"imagesTr/BRATS_{i:03d}.nii.gz", "label": f"labelsTr/BRATS_{i:03d}.nii.gz"}
+                        for i in range(1, 485)]
+    (root / "dataset.json").write_text(json.dumps(task))
+    dataset = decathlon(root)
+    dataset._choice = lambda case: [77]
+    ids = [dataset.ids(split) for split in ("train", "val", "test")]
+    assert all(part == sorted(part) for part in ids) and len(set().union(*ids)) == 484
+    assert [len(part) / 484 for part in ids] == pytest.approx([0.60, 0.12, 0.28], abs=0.04)
+
+
+def write_brats(folder: Path, names: tuple[str, ...] = ("flair", "t1", "t1ce", "t2", "seg")) -> Path:
+    """A BraTS case: left-posterior-superior, labels 1, 2 and 4."""
+    image, labels = voxels()
+    folder.mkdir(parents=True)
+    brats = np.array([0, 2, 1, 4], np.int16)[labels]
+    arrays = [*np.moveaxis(image, -1, 0).astype(np.int16), brats]
+    affine = np.array([[-1, 0, 0, 19], [0, -1, 0, 23], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    for name, array in zip(names, arrays, strict=True):
+        nibabel.save(nibabel.Nifti1Image(array[::-1, ::-1], affine), folder / f"{folder.name}_{name}.nii.gz")
+    return folder
+
+
+@pytest.mark.parametrize("end", [".nii.gz", ".nii"])
+def test_brats_cases_are_written_as_task01(tmp_path, end, capsys) -> None:
+    write_brats(tmp_path / "brats" / "b")
+    write_brats(tmp_path / "brats" / "a", ("t2f", "t1n", "t1c", "t2w", "seg"))
+    arguments = ["data", "task01", "--from-brats", str(tmp_path / "brats"), "--out", str(tmp_path / "task")]
+    assert main([*arguments, *(["--uncompressed"] if end == ".nii" else [])]) == 0
+    assert f"BRATS_001  from {tmp_path / 'brats' / 'a'}" in capsys.readouterr().out
+    image, labels = voxels()
+    for case in ("BRATS_001", "BRATS_002"):
+        written = nibabel.load(tmp_path / "task" / "imagesTr" / f"{case}{end}")
+        assert np.array_equal(written.get_fdata(), image) and written.get_data_dtype() == np.int16
+        marks = nibabel.load(tmp_path / "task" / "labelsTr" / f"{case}{end}")
+        assert np.array_equal(marks.get_fdata(), labels) and marks.get_data_dtype() == np.uint8
+    assert decathlon(tmp_path / "task", labels="enhancing").load(f"{CASE}-005").mask.sum() == 4
+    assert main(arguments) == 2  # never over a folder that is there
+    assert "holds a dataset.json already" in capsys.readouterr().err
+
+
+def test_brats_cases_that_cannot_be_written(tmp_path, capsys) -> None:
+    def found(folder: Path) -> str:
+        assert main(["data", "task01", "--from-brats", str(folder), "--out", str(tmp_path / "task")]) == 2
+        return capsys.readouterr().err
+
+    assert "no such folder" in found(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "_flair.nii.gz" in found(tmp_path / "empty")
+    case = write_brats(tmp_path / "case")
+    seg = case / "case_seg.nii.gz"
+    kept = seg.read_bytes()
+    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 9, np.int16), np.eye(4)), seg)
+    assert "values [9]" in found(case)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), seg)
+    assert "has shape" in found(case)
+    seg.write_bytes(kept[:100])
+    assert "case_seg.nii.gz" in found(case)
+    seg.unlink()
+    assert "labels of the BraTS case" in found(case)
+
+
+def test_show_writes_a_contact_sheet(tmp_path, capsys) -> None:
+    root, sheet = write(tmp_path / "task", *voxels()), tmp_path / "sheet.png"
+    show = ["data", "show", "decathlon", "--root", str(root), "--set", "slices=all", "--out", str(sheet)]
+    assert main([*show, "--limit", "5"]) == 0
+    assert f"5 of 7 images, written to {sheet}" in capsys.readouterr().out and sheet.stat().st_size > 1000
+    assert main([*show, "--limit", "0"]) == 2
+    assert main([*show, "--split", "val"]) == 2
+    assert "no image in it" in capsys.readouterr().err
+
+
+REAL = Path(os.environ.get("SINCO_BENCH_DATA", "nowhere"))
+
+
+@pytest.mark.skipif(not (REAL / "brats18").is_dir(), reason="SINCO_BENCH_DATA with brats18 in it is not set")
+def test_a_real_case_lies_as_task01_stores_it(tmp_path) -> None:
+    case = str(REAL / "brats18")
+    assert main(["data", "task01", "--from-brats", case, "--out", str(tmp_path), "--uncompressed"]) == 0
+    stored = nibabel.load(tmp_path / "imagesTr" / f"{CASE}.nii")
+    assert stored.shape == (240, 240, 155, 4) and nibabel.aff2axcodes(stored.affine) == ("R", "A", "S")
+    # A slice of Task01's own release, of this very patient, in its storage order.
+    released = np.load(REAL / "msd_slices" / "data.npz")["arr_3"]
+    ours = np.asarray(stored.dataobj[:, :, 75, 2], float)
+    assert np.corrcoef(released.ravel(), ours.ravel())[0, 1] > 0.9999
+    dataset = decathlon(tmp_path, slices="largest", size=128)
+    sample = dataset.load(dataset.ids("test")[0])
+    assert sample.slice_index == 95 and sample.mask.sum() > 700
+    middle = decathlon(tmp_path).load(f"{CASE}-077")
+    assert middle.mask.sum() == 2141 and middle.image.shape == (240, 240, 1)
+    # The front of the brain is narrower than its back: rows run from the front.
+    rows = np.flatnonzero(middle.brain.any(axis=1))
+    width = middle.brain.sum(axis=1)[rows[0]:rows[-1] + 1]
+    assert width[:len(width) // 4].mean() < width[-len(width) // 4:].mean()

@@ -1,0 +1,128 @@
+"""The step loop: each fit on its own, the image as the only interface, losses as they are defined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.fit.engine import Member, fit, learning_rate
+from benchmark.fit.regularizers.dice import Dice, soft_dice
+from benchmark.plan import Choice
+from benchmark.recipes import Recipe
+from benchmark.types import Sample, VolumeStatistics
+
+RECIPE = Recipe("soap", 3e-3, 12, "cosine", 2)
+
+
+def sample(seed: int = 0, size: int = 16) -> Sample:
+    y, x = np.mgrid[:size, :size] / size
+    image = (0.5 + 0.4 * np.sin(6 * x + seed) * np.cos(5 * y))[..., None].astype(np.float32)
+    mask = (x - 0.5) ** 2 + (y - 0.4) ** 2 < 0.06
+    return Sample(f"p{seed}", "test", f"p{seed}", image, mask, np.ones_like(mask), ("flair",), VolumeStatistics.of(image))
+
+
+class Blur:
+    """A differentiable stand-in for a segmenter, which looks at neighbours too."""
+
+    def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        x = images.permute(0, 3, 1, 2)
+        return 8.0 * (torch.nn.functional.avg_pool2d(x, 3, 1, 1)[:, 0] - volume[:, 0, None, None])
+
+
+SIREN = Choice.of("inr", "siren", hidden_features=8, hidden_layers=1)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_together_equals_one_by_one_in_float64(optimizer):
+    members = [Member(sample(k), seed=k, lam=lam) for k, lam in enumerate((0.0, 1e-3, 1e-1))]
+    recipe = replace(RECIPE, optimizer=optimizer)
+
+    def run(some):
+        return fit(SIREN, some, recipe, penalty=Dice().make([m.sample for m in some], Blur()), dtype=torch.float64)
+
+    together = run(members)
+    for k, member in enumerate(members):
+        alone = run([member])
+        for name, array in alone.states[0].items():
+            np.testing.assert_allclose(together.states[k][name], array, rtol=1e-5, atol=1e-7)
+
+
+def test_a_nan_image_harms_no_other():
+    bad = sample(1)
+    bad.image[3, 3] = np.nan
+    pair = fit(SIREN, [Member(sample(0)), Member(bad)], RECIPE, dtype=torch.float64)
+    alone = fit(SIREN, [Member(sample(0))], RECIPE, dtype=torch.float64)
+    assert pair.finite.tolist() == [True, False]
+    for name, array in alone.states[0].items():
+        np.testing.assert_allclose(pair.states[0][name], array, rtol=1e-9, atol=1e-11)
+
+
+def test_the_gradient_is_that_of_the_total_loss():
+    """One Adam-free step: the parameters' gradient equals autograd through fidelity + lambda * penalty as one graph."""
+    from benchmark.fit.render import Renderer
+    from benchmark.images.grid import grid
+
+    one, lam = sample(), 0.7
+    coords = torch.from_numpy(grid(16, 16, (-1.0, 1.0))).double()
+    renderer = Renderer(SIREN, coords, 1, [3], [False])
+    target = torch.from_numpy(one.image).double().reshape(1, -1, 1)
+    image = renderer.render()
+    _, slope = Dice().make([one], Blur())(image.float().reshape(1, 16, 16, 1))
+    got = renderer.vjp(2 * (image - target) / 256 + lam * slope.reshape(1, -1, 1).double())
+
+    module = renderer.template
+    p = {name: x[0].detach().clone().requires_grad_() for name, x in renderer.parameters.items()}
+    out = torch.func.functional_call(module, p, (coords,))
+    volume = torch.tensor([one.volume.as_row()])
+    probability = torch.sigmoid(Blur().logits(out.reshape(1, 16, 16, 1), volume))
+    m = torch.from_numpy(one.mask).double()
+    loss = (out - target[0]).square().mean() + lam * (1 - (2 * (probability[0] * m).sum() + 1e-6) / (probability.sum() + m.sum() + 1e-6))
+    loss.backward()
+    for name, x in p.items():
+        torch.testing.assert_close(got[name][0], x.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_soft_dice_by_hand():
+    p = torch.tensor([[[0.5, 1.0], [0.0, 0.25]]])
+    m = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]])
+    assert soft_dice(p, m, 1e-6).item() == pytest.approx((2 * 1.5 + 1e-6) / (1.75 + 2 + 1e-6), rel=1e-6)
+
+
+def test_sum_is_mean_with_lambda_scaled_by_the_pixels():
+    """sum of squares + lambda * 256 * penalty has 256 times the gradient of the mean: Adam without eps cannot tell them apart."""
+    recipe = Recipe("adam", 1e-3, 8, "constant", 0, optimizer_args=(("eps", 0.0),))
+    make = Dice().make([sample()], Blur())
+    mean = fit(SIREN, [Member(sample(), lam=1e-3)], recipe, penalty=make, dtype=torch.float64)
+    total = fit(SIREN, [Member(sample(), lam=1e-3 * 256)], recipe, penalty=make, fidelity="sum", dtype=torch.float64)
+    for name, array in mean.states[0].items():
+        np.testing.assert_allclose(total.states[0][name], array, rtol=1e-4, atol=1e-8)
+    assert total.fidelity[0] == pytest.approx(256 * mean.fidelity[0], rel=1e-4)
+
+
+def test_null_twins_start_one_part_in_ten_million_away():
+    from benchmark.fit.render import Renderer
+
+    renderer = Renderer(SIREN, torch.zeros(1, 2, dtype=torch.float64), 1, [0, 0], [False, True])
+    for p in renderer.parameters.values():
+        torch.testing.assert_close(p[1] / p[0], torch.full_like(p[0], 1 + 1e-7), rtol=1e-12, atol=0)
+
+
+def test_schedule():
+    recipe = Recipe("adam", 1.0, 110, "cosine", 10)
+    assert [learning_rate(recipe, s) for s in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert learning_rate(recipe, 60) == pytest.approx(0.5)
+    assert learning_rate(replace(recipe, schedule="constant"), 109) == 1.0
+
+
+def test_held_gradient_is_refreshed_on_every_nth_step():
+    calls = []
+
+    def penalty(images):
+        calls.append(1)
+        return torch.zeros(len(images)), torch.zeros_like(images)
+
+    fit(SIREN, [Member(sample(), lam=1.0)], replace(RECIPE, penalty_every=4), penalty=penalty)
+    assert len(calls) == 3 + 1  # steps 0, 4, 8, and the value at the end

@@ -1,0 +1,65 @@
+"""Cells: keys say what a fit is, twins are planned without being asked for, batches hold what can be fitted together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmark.plan import Cell, Choice, Rate, batches, with_twins
+from benchmark.recipes import PRESETS, Recipe, recipe_for
+from benchmark.plugins import index
+
+RECIPE = Recipe("soap", 3e-3, 200, "cosine", 20)
+SINCO = Cell("mni-lesion", "p1-s0", "p1", "hash1", Choice.of("inr", "siren", hidden_features=...), Rate(0.6), RECIPE, lam=1e-5,
+             segmenter="unet", segmenter_hash="abc", regularizer=Choice.of("regularizer", "dice"), shape=(128, 128, 1))
+
+
+def test_every_sinco_cell_brings_its_plain_and_null_twin_once():
+    cells = with_twins([SINCO, replace(SINCO, lam=1e-4), SINCO])
+    assert [(c.lam, c.null) for c in cells] == [(0.0, False), (0.0, True), (1e-5, False), (1e-4, False)]
+
+
+@pytest.mark.parametrize("change", [
+    {"sample_hash": "other"}, {"lam": 2e-5}, {"seed": 1}, {"null": True}, {"fidelity": "sum"}, {"rate": Rate(0.5)}, {"rate": Rate(0.6, 8)},
+    {"segmenter_hash": "def"}, {"precision": "bf16"}, {"recipe": replace(RECIPE, steps=201)}, {"recipe": replace(RECIPE, penalty_every=2)},
+    {"inr": Choice.of("inr", "siren", hidden_features=..., omega_0=31.0)}, {"codec": Choice.of("regularizer", "dice")}])
+def test_the_key_notices_what_a_fit_is(change):
+    assert replace(SINCO, **change).key != SINCO.key
+
+
+@pytest.mark.parametrize("change", [{"dataset": "x"}, {"sample_id": "x"}, {"patient": "x"}, {"shape": (1, 1, 1)}])
+def test_the_key_is_the_contents_not_the_names(change):
+    assert replace(SINCO, **change).key == SINCO.key
+
+
+@pytest.mark.parametrize("change", [{"segmenter_hash": "def"}, {"segmenter": "other"}, {"precision": "bf16"}, {"regularizer": None},
+                                    {"recipe": replace(RECIPE, penalty_every=4)}])
+def test_at_lambda_0_the_key_leaves_out_the_segmenter(change):
+    plain = replace(SINCO, lam=0.0)
+    assert replace(plain, **change).key == plain.key
+
+
+def test_the_order_of_arguments_is_not_in_the_key():
+    a = Choice.of("inr", "siren", omega_0=31.0, hidden_layers=2)
+    b = Choice.of("inr", "siren", hidden_layers=2, omega_0=31.0)
+    assert a == b and replace(SINCO, inr=a).key == replace(SINCO, inr=b).key
+
+
+def test_batches_share_what_they_must_and_put_plain_fits_first():
+    cells = with_twins([replace(SINCO, seed=s, sample_hash=f"h{i}", sample_id=f"p{i}") for s in range(2) for i in range(3)])
+    cells += with_twins([replace(SINCO, inr=Choice.of("inr", "siren", hidden_layers=2))])
+    groups = batches(cells, 4)
+    assert sum(len(g) for g in groups) == len(cells) and max(len(g) for g in groups) == 4
+    for group in groups:
+        assert len({c.batch_key() for c in group}) == 1
+    with_penalty = [g[0].lam > 0 for g in groups]
+    assert with_penalty == sorted(with_penalty)
+
+
+def test_presets_only_set_defaults():
+    siren = index.get("inr", "siren")
+    assert recipe_for(siren, PRESETS["adam-10k"]) == Recipe("adam", 2e-4, 10_000, "constant", 0)
+    assert recipe_for(siren, PRESETS["adam-10k"], lr=1e-3, steps=5).lr == 1e-3
+    assert recipe_for(siren, PRESETS["quick"], steps=50).warmup == 5
+    assert recipe_for(siren, PRESETS["standard"], optimizer="adam").lr == 2e-3

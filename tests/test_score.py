@@ -1,0 +1,65 @@
+"""Scores against hand values and scikit-image, and what the reproduction's save step does to a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from benchmark.score import dice, image_scores, reader_scores, stretched_png
+from benchmark.types import Sample, VolumeStatistics
+
+rng = np.random.default_rng(0)
+A = rng.random((32, 24, 1)).astype(np.float32)
+B = np.clip(A + 0.1 * rng.standard_normal(A.shape), 0, 1).astype(np.float32)
+
+
+def test_psnr_and_ssim_are_scikit_images():
+    whole = np.ones((32, 24), bool)
+    scores = image_scores(A, B, whole)
+    a, b = A.astype(float), B.astype(float)
+    assert scores["psnr_db"] == pytest.approx(peak_signal_noise_ratio(a, b, data_range=1))
+    assert scores["ssim"] == pytest.approx(structural_similarity(a[..., 0], b[..., 0], data_range=1))
+    assert scores["psnr_brain_db"] == pytest.approx(scores["psnr_db"])
+
+
+def test_psnr_by_hand_and_over_the_brain_alone():
+    a, b = np.zeros((16, 16, 1)), np.zeros((16, 16, 1))
+    b[:8] = 0.1  # an error of 0.1 in one half: MSE 0.005, and 0.01 inside
+    brain = np.zeros((16, 16), bool)
+    brain[:8] = True
+    scores = image_scores(a, b, brain)
+    assert scores["psnr_db"] == pytest.approx(-10 * np.log10(0.005))
+    assert scores["psnr_brain_db"] == pytest.approx(20.0)
+
+
+def test_dice_by_hand():
+    a, b = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    assert dice(a, b) == 1.0
+    a[0, :3], b[0, 1:4] = True, True
+    assert dice(a, b) == pytest.approx(2 * 2 / 6)
+    assert dice(a, ~a) == 0.0
+
+
+def test_slices_without_lesion_have_an_area_and_no_dice():
+    empty = Sample("x", "d", "p", A, np.zeros((32, 24), bool), np.ones((32, 24), bool), ("flair",), VolumeStatistics.of(A))
+    found = np.zeros((32, 24), bool)
+    found[:2, :3] = True
+    assert reader_scores(found, found, empty) == {"fp_area_px": 6.0}
+
+
+@pytest.mark.parametrize("low, high", [(0.0, 1.0), (0.13, 0.71), (-0.2, 1.4)])
+def test_stretched_png_maps_each_pictures_own_range_to_0_and_1(low, high):
+    stretched = stretched_png((low + (high - low) * A).astype(np.float32))
+    assert stretched.shape == A.shape and stretched.min() == 0.0 and stretched.max() == 1.0
+    own = (A - A.min()) / (A.max() - A.min())
+    # 256 gray values, cut off rather than rounded, twice: by the colour map's index and by its entry
+    assert np.abs(stretched - own).max() <= 2 / 255
+
+
+def test_one_bright_pixel_costs_the_stretched_score_dearly():
+    original, decoded = 0.5 * A, 0.5 * A.copy()
+    decoded[0, 0] = 1.0
+    whole = np.ones((32, 24), bool)
+    assert image_scores(original, decoded, whole)["psnr_db"] > 30
+    assert image_scores(original, stretched_png(original), whole)["psnr_db"] < 12
