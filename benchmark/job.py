@@ -17,7 +17,7 @@ from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
 from benchmark.types import Sample
 
-PEERS = ("jpeg2000", "jpeg2000+mask")
+PEERS = ()
 FIDELITIES = ("mean", "sum")
 SCORE_AS = ("decoded", "stretched-png")
 
@@ -164,7 +164,8 @@ def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]
             raise InputError(f"--image {unknown[0]}", f"no such image in the split {s.split} of {s.dataset}",
                              did_you_mean(unknown[0], ids[:200]))
         ids = [i for i in ids if i in set(s.image)]
-    ids = ids[:s.limit]
+    if s.limit is not None:
+        ids = spread(ids)[:s.limit]
     if not ids:
         raise InputError(f"images of {s.dataset}, split {s.split}", "there are none", "--split train, or another --root")
     samples: dict[str, Sample] = {}
@@ -182,6 +183,21 @@ def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]
         first = next(iter(unreadable.values()))
         raise InputError(f"{len(ids)} images of {s.dataset}", f"none can be used; the first: {first}", "mend or replace the files")
     return samples, unreadable
+
+
+def spread(ids: Sequence[str]) -> list[str]:
+    """Ids in an order that takes one image of each patient before a second of any, each patient's middle slice first.
+
+    So the first N are as many patients as can be, and the first N + 1 hold the first N.
+    """
+    patients: dict[str, list[str]] = {}
+    for sample_id in ids:
+        patients.setdefault(sample_id.rpartition("-")[0] or sample_id, []).append(sample_id)
+    ranked = []
+    for number, own in enumerate(patients.values()):
+        inside_out = sorted(range(len(own)), key=lambda i: (abs(i - len(own) // 2), i))
+        ranked += [(turn, number, own[i]) for turn, i in enumerate(inside_out)]
+    return [sample_id for _, _, sample_id in sorted(ranked)]
 
 
 def check_sample(sample: Sample) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -102,10 +102,8 @@ def with_twins(cells: Iterable[Cell]) -> list[Cell]:
     """Add each cell's lambda = 0 twin and its null twin; each cell once, in a stable order (twins first)."""
     out: dict[str, Cell] = {}
     for cell in cells:
-        plain = {**cell.__dict__, "lam": 0.0, "segmenter": None, "segmenter_hash": None, "regularizer": None,
-                 "precision": "float32"}
-        plain.pop("key", None)
-        for member in (Cell(**plain), Cell(**{**plain, "null": True}), cell):
+        plain = replace(cell, lam=0.0, null=False, segmenter=None, segmenter_hash=None, regularizer=None, precision="float32")
+        for member in (plain, replace(plain, null=True), cell):
             out.setdefault(member.key, member)
     return list(out.values())
 

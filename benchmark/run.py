@@ -69,6 +69,10 @@ class Runner:
             self.store.add(rows, self._score(rows))
         self._rescore()
 
+    def segments(self) -> dict[str, Any]:
+        """Reader hash -> what gives its probabilities, for the contours in pictures."""
+        return {reader.hash: self._network(reader).segment for reader in self.job.readers}
+
     # --- fits -----------------------------------------------------------------------------------------------------
 
     def _fit(self, batch: Sequence[Cell]) -> list[Row]:

@@ -153,7 +153,7 @@ class Store:
             return None
         facts, (height, width, _) = json.loads(found[0]), json.loads(found[0])["shape"]
         mask, brain = (np.frombuffer(blob, np.uint8).reshape(height, width).astype(bool) for blob in found[2:])
-        return Sample(facts["id"], facts["dataset"], facts["patient"], np.frombuffer(found[1], np.float32).reshape(facts["shape"]),
+        return Sample(facts["id"], facts["dataset"], facts["patient"], np.frombuffer(found[1], np.float32).reshape(facts["shape"]).copy(),
                       mask, brain, tuple(facts["channels"]), VolumeStatistics(*facts["volume"]), facts["slice_index"],
                       tuple(facts["spacing_mm"]), tuple(facts["window"]))
 

@@ -48,7 +48,7 @@ class Anatomy:
 
 
 class Lesion:
-    """Core and oedema: a warped ellipsoid in white or gray matter, with its mass effect."""
+    """Core and edema: a warped ellipsoid in white or gray matter, with its mass effect."""
 
     def __init__(self, draws: Draws, anatomy: Anatomy) -> None:
         self.radius = 12 * 2.8 ** draws.uniform(0, 1)  # mm
@@ -59,7 +59,7 @@ class Lesion:
         self.mass_mm = self.radius * draws.uniform(0.0, 0.3)
         self.warp = [Field(draws, self.radius * 0.75, LOW, HIGH), Field(draws, max(4.0, self.radius * 0.3), LOW, HIGH)]
         self.warp_size = draws.uniform(0.08, 0.2), draws.uniform(0.03, 0.09)
-        self.follow = draws.uniform(0.1, 0.45)  # how much the oedema keeps to white matter
+        self.follow = draws.uniform(0.1, 0.45)  # how much the edema keeps to white matter
         self.edge = draws.uniform(0.03, 0.1)
         self.core_share = draws.uniform(0.35, 0.65)
         self.core_shift = draws.uniforms(-0.25, 0.25, 3).reshape(3, 1, 1, 1) * self.radius

@@ -28,7 +28,7 @@ def signal_and_mask(draws: Draws, grid: Grid, tissue: dict[str, np.ndarray], les
     bias = np.exp(draws.uniform(0.05, 0.16) * Field(draws, 85, LOW, HIGH).on_grid(*grid))
     signal = signal * bias * np.clip(tissue["brain"] * 1.6 - 0.3, 0, 1)
     signal = ndimage.gaussian_filter(signal, (0, 0.9 / pixel, 0.9 / pixel))  # the point spread of the scanner
-    mask = np.stack([_without_crumbs(m, pixel) for m in mask & (tissue["brain"] > 0.5)])
+    mask = np.stack([without_crumbs(m, pixel) for m in mask & (tissue["brain"] > 0.5)])
     return signal, mask
 
 
@@ -36,21 +36,21 @@ def _with_lesion(draws: Draws, grid: Grid, tissue: dict[str, np.ndarray], lesion
                  signal: np.ndarray, flair: bool, normal: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
     white, gray, fluid = normal
     whole, core = lesion.levels(grid, tissue)
-    open_fluid = tissue["fluid"] > 0.6  # oedema spares ventricles and sulci
-    oedema = gray + draws.uniform(0.12, 0.34) if flair else white - draws.uniform(0.18, 0.34)
+    open_fluid = tissue["fluid"] > 0.6  # edema spares ventricles and sulci
+    edema = gray + draws.uniform(0.12, 0.34) if flair else white - draws.uniform(0.18, 0.34)
     texture = 1 + 0.06 * lesion.warp[1].on_grid(*grid)
     inside = _sigmoid((1 - whole) / lesion.edge) * np.where(open_fluid & (core > 1), 0, 1)
-    signal = signal + inside * (oedema * texture - signal)
-    # The core may be dead (dark), solid (like oedema), or in between; its rim may be brighter.
+    signal = signal + inside * (edema * texture - signal)
+    # The core may be dead (dark), solid (like edema), or in between; its rim may be brighter.
     solid, rim = draws.uniform(0, 1), draws.uniform(0, 0.2)
-    inner = (1 - solid) * (fluid + 0.1) + solid * (oedema + (0.05 if flair else -0.05))
+    inner = (1 - solid) * (fluid + 0.1) + solid * (edema + (0.05 if flair else -0.05))
     center = _sigmoid((1 - core) / (2 * lesion.edge))
     signal = signal + center * (inner * texture - signal) + rim * np.exp(-(((core - 1) / 0.2) ** 2)) * inside
     return signal, ((whole < 1) & ~open_fluid) | (core < 1)
 
 
-def _without_crumbs(mask: np.ndarray, pixel: float) -> np.ndarray:
-    """Fill holes and drop pieces below 25 square mm."""
+def without_crumbs(mask: np.ndarray, pixel: float) -> np.ndarray:
+    """Fill holes, drop what is one pixel wide (and corners with it), then pieces below 25 square mm."""
     mask = ndimage.binary_opening(ndimage.binary_fill_holes(mask))
     label, count = ndimage.label(mask)
     if count == 0:

@@ -63,15 +63,15 @@ class Decathlon(Dataset):
 
     @cached_property
     def folder(self) -> Path:
-        return data_root(self.root, "decathlon", ["Task01_BrainTumour", "decathlon/Task01_BrainTumour"], MARKER)
+        try:
+            return data_root(self.root, "decathlon", ["Task01_BrainTumour", "decathlon/Task01_BrainTumour"], MARKER)
+        except InputError as error:
+            raise InputError(error.asked, error.found, "get Task01_BrainTumour.tar (medicaldecathlon.com, 7 GB), or "
+                             "write such a folder from BraTS cases: python -m benchmark data task01 --from-brats CASE "
+                             f"--out Task01_BrainTumour; then {error.todo}") from None
 
     def fetch(self) -> Path:
-        try:
-            return self.folder
-        except InputError as error:
-            raise InputError(error.asked, error.found, "get Task01_BrainTumour.tar (7 GB) from medicaldecathlon.com, "
-                             "or write such a folder from BraTS cases: python -m benchmark data task01 --from-brats "
-                             "CASE --out Task01_BrainTumour; then pass --root FOLDER") from None
+        return self.folder
 
     @cached_property
     def _task(self) -> Task:

@@ -64,14 +64,14 @@ class Lgg(Dataset):
     @cached_property
     def folder(self) -> Path:
         inside = ["lgg/kaggle_3m", "kaggle_3m", "lgg-mri-segmentation/kaggle_3m"]
-        return data_root(self.root, "lgg", inside, "TCGA_*/TCGA_*_1.tif")
-
-    def fetch(self) -> Path:
         try:
-            return self.folder
+            return data_root(self.root, "lgg", inside, "TCGA_*/TCGA_*_1.tif")
         except InputError as error:
             raise InputError(error.asked, error.found, "download mateuszbuda/lgg-mri-segmentation from Kaggle (with an "
-                             "account there), unpack it, and pass --root FOLDER or set SINCO_BENCH_DATA") from None
+                             f"account there) and unpack it; then {error.todo}") from None
+
+    def fetch(self) -> Path:
+        return self.folder
 
     def ids(self, split: str) -> list[str]:
         if split not in ("train", "val", "test"):

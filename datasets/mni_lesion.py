@@ -27,8 +27,8 @@ class MniLesion(Dataset):
     """Simulated FLAIR or T1 slices with lesions on real anatomy (MNI152): 500 patients, 3 slices each, no download.
 
     Each patient is the MNI152 atlas under a smooth random deformation, with its own tissue intensities, bias field and
-    noise, and, but for one in sixteen, a lesion: a core, and oedema that follows white matter and pushes its
-    surroundings away. The mask is core and oedema; about one slice in six has none. Everything follows from the id
+    noise, and, but for one in sixteen, a lesion: a core, and edema that follows white matter and pushes its
+    surroundings away. The mask is core and edema; about one slice in six has none. Everything follows from the id
     alone, and the same id at another size or contrast is the same patient. Skull-stripped, as BraTS is. Row 0 is
     anterior, column 0 the patient's right. `size`: pixels a side of a field of view of 208 mm; `noise`: standard
     deviation in each of the two receiver channels, as a share of the window.

@@ -128,6 +128,7 @@ def test_damage_is_named(root, damage) -> None:
     with pytest.raises(InputError) as error:
         lgg(root).load(f"{name}-002")
     assert f"{name}_2" in str(error.value) and str(error.value.todo)
+    assert (damage == "mask missing") == (f"no file {name}_2_mask.tif" in str(error.value))
 
 
 def test_folders_and_options_that_are_not_there(root, tmp_path, monkeypatch) -> None:

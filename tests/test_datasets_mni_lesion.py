@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.plugins.datasets._signal import without_crumbs
 from benchmark.plugins.index import get
 
 # What trained weights and stored results rest on: of the first six test samples at 64 pixels, at 8 bits.
@@ -98,6 +99,16 @@ def test_patients_differ_and_their_slices_share_statistics(dataset) -> None:
     assert one.volume == two.volume != other.volume
     assert one.slice_index < two.slice_index
     assert np.abs(one.image - other.image).mean() > 0.03
+
+
+def test_masks_have_no_crumbs_and_no_holes() -> None:
+    mask = np.zeros((40, 40), bool)
+    mask[5:25, 5:25] = True
+    mask[10, 10] = False
+    mask[30:34, 30:34] = True  # 12 pixels without its corners: 48 square mm at 2 mm, 18.75 at 1.25 mm
+    mask[5:25, 35] = True  # one pixel wide
+    assert without_crumbs(mask, 2.0).sum() == 400 - 4 + 12
+    assert without_crumbs(mask, 1.25).sum() == 400 - 4
 
 
 def test_bad_options_and_ids(dataset) -> None:

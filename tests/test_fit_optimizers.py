@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.fit.optimizers.adam import Adam
-from benchmark.fit.optimizers.soap import Soap
+from benchmark.fit.optimizers.soap import RIDGE, Soap
 
 
 def parameters(k: int, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -67,7 +67,11 @@ def test_a_nan_member_is_frozen_and_harms_no_other(kind):
 
 
 def test_soap_is_adam_in_the_eigenbasis_of_its_factors():
-    """One layer without bias against the paper's algorithm 3 written plainly, matrix by matrix."""
+    """One layer without bias against the paper's algorithm 3 written plainly, with the small diagonal of _regular."""
+
+    def regular(factor):
+        return factor / factor.trace() + torch.diag(torch.linspace(RIDGE, 0.1 * RIDGE, len(factor), dtype=torch.float64))
+
     p = {"weight": torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)}
     mine = {"weight": p["weight"].clone()}
     optimizer = Soap(mine, every=1)
@@ -78,13 +82,13 @@ def test_soap_is_adam_in_the_eigenbasis_of_its_factors():
         optimizer.step({"weight": g.unsqueeze(0)}, torch.tensor([0.05], dtype=torch.float64))
         left, right = 0.95 * left + 0.05 * g @ g.T, 0.95 * right + 0.05 * g.T @ g
         if step == 0:
-            ql, qr = torch.linalg.eigh(left)[1].flip(1), torch.linalg.eigh(right)[1].flip(1)
+            ql, qr = torch.linalg.eigh(regular(left))[1].flip(1), torch.linalg.eigh(regular(right))[1].flip(1)
             continue
         m, v = 0.9 * m + 0.1 * g, 0.95 * v + 0.05 * (ql.T @ g @ qr) ** 2
         rotated = (ql.T @ m @ qr) / (1 - 0.9**step) / ((v / (1 - 0.95**step)).sqrt() + 1e-8)
         w = w - 0.05 * ql @ rotated @ qr.T
-        order = torch.diag(ql.T @ left @ ql).argsort(descending=True)
-        ql, v = torch.linalg.qr(left @ ql[:, order])[0], v[order]
-        order = torch.diag(qr.T @ right @ qr).argsort(descending=True)
-        qr, v = torch.linalg.qr(right @ qr[:, order])[0], v[:, order]
+        order = torch.diag(ql.T @ regular(left) @ ql).argsort(descending=True)
+        ql, v = torch.linalg.qr(regular(left) @ ql[:, order])[0], v[order]
+        order = torch.diag(qr.T @ regular(right) @ qr).argsort(descending=True)
+        qr, v = torch.linalg.qr(regular(right) @ qr[:, order])[0], v[:, order]
         torch.testing.assert_close(mine["weight"][0], w, rtol=1e-7, atol=1e-9)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -17,18 +19,9 @@ CARD = {"segmenter": "unet", "options": {"base": 16}, "channels": ["flair"], "da
 
 
 def write(path: Path, **changes) -> Path:
-    import json
-
-    import numpy as np
-
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({"w": np.zeros(8, np.float16)}, path, {"card": json.dumps({**CARD, **changes})})
     return path
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SINCO_BENCH_CACHE", str(tmp_path / "cache"))
 
 
 def test_a_bare_name_is_found_in_the_cache_with_its_hash():
@@ -80,8 +73,6 @@ def test_files_that_are_no_checkpoints(tmp_path):
 
 
 def test_weights_without_a_card(tmp_path):
-    import numpy as np
-
     save_file({"w": np.zeros(8, np.float16)}, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="no card"):
         read_card(tmp_path / "w.safetensors")

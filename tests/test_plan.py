@@ -18,6 +18,7 @@ SINCO = Cell("mni-lesion", "p1-s0", "p1", "hash1", Choice.of("inr", "siren", hid
 def test_every_sinco_cell_brings_its_plain_and_null_twin_once():
     cells = with_twins([SINCO, replace(SINCO, lam=1e-4), SINCO])
     assert [(c.lam, c.null) for c in cells] == [(0.0, False), (0.0, True), (1e-5, False), (1e-4, False)]
+    assert [with_twins([c])[0].key for c in cells] == [cells[0].key] * 4
 
 
 @pytest.mark.parametrize("change", [

@@ -27,8 +27,17 @@ def test_null_band_by_hand():
     assert null_band(pooled[:2], few, 1) is None
 
 
-@pytest.mark.parametrize(("difference", "band", "expected"), [
-    (0.5, 0.4, "win"), (-0.5, 0.4, "loss"), (0.3, 0.4, "tie"), (-0.4, 0.4, "tie"), (9.0, None, "unknown"), (0.0, 0.0, "tie")])
+@pytest.mark.parametrize(
+    ("difference", "band", "expected"),
+    [
+        (0.5, 0.4, "win"),
+        (-0.5, 0.4, "loss"),
+        (0.3, 0.4, "tie"),
+        (-0.4, 0.4, "tie"),
+        (9.0, None, "unknown"),
+        (0.0, 0.0, "tie"),
+    ],
+)
 def test_verdict(difference, band, expected):
     assert verdict(difference, band) == expected
 
@@ -44,16 +53,20 @@ def test_one_patient_has_a_mean_and_no_interval():
     assert mean == 2.0 and math.isnan(low) and math.isnan(high)
 
 
-@pytest.mark.parametrize(("images", "seeds", "uneven", "low", "high"), [
-    (6, 1, False, 0.025, 0.06), (12, 5, False, 0.015, 0.05), (12, 1, True, 0.03, 0.10), (12, 5, True, 0.005, 0.05)])
+@pytest.mark.parametrize(
+    ("images", "seeds", "uneven", "low", "high"),
+    [(6, 1, False, 0.025, 0.06), (12, 5, False, 0.015, 0.05), (12, 1, True, 0.03, 0.10), (12, 5, True, 0.005, 0.05)],
+)
 def test_chance_alone_leaves_the_band_as_often_as_the_docstring_says(images, seeds, uneven, low, high):
-    """Plain, null and "SINCO" fits that differ by chaos only; uneven: chaos differs between images, sigma 0.8 of its log."""
+    """Plain, null and "SINCO" fits that differ by chaos only; uneven: from image to image, sigma 0.8 of its log."""
     rng = np.random.default_rng(1)
     beyond = []
     for _ in range(400):
         chaos = np.exp(0.8 * rng.standard_normal((images, 1))) if uneven else 1.0
         plain, null, sinco = (chaos * rng.standard_normal((images, seeds)) for _ in range(3))
         nulls = null - plain
-        beyond += [verdict(d, null_band(nulls.ravel(), own, seeds)) != "tie"
-                   for d, own in zip((sinco - plain).mean(1), nulls, strict=True)]
+        beyond += [
+            verdict(d, null_band(nulls.ravel(), own, seeds)) != "tie"
+            for d, own in zip((sinco - plain).mean(1), nulls, strict=True)
+        ]
     assert low < np.mean(beyond) < high

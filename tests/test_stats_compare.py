@@ -30,8 +30,11 @@ def only(store, **arguments):
 
 
 def verdicts(comparison, metric):
-    return {int(image.sample_id.rpartition("_")[2]): image.differences[metric].verdict for image in comparison.images
-            if metric in image.differences}
+    return {
+        int(image.sample_id.rpartition("_")[2]): image.differences[metric].verdict
+        for image in comparison.images
+        if metric in image.differences
+    }
 
 
 def test_planted_wins_and_losses_are_found(store_folder):
@@ -43,10 +46,11 @@ def test_planted_wins_and_losses_are_found(store_folder):
 
 
 def test_the_noise_floor_is_what_was_put_in(store_folder):
-    comparison = only(make_store(store_folder, images=40, seeds=5, noise=0.5))
+    comparison = only(make_store(store_folder, images=20, seeds=5, noise=0.5))
     summary = comparison.summaries["psnr_db"]
-    assert summary.floor == pytest.approx(0.5 * math.sqrt(2), rel=0.15) and summary.nulls == 200
-    assert comparison.images[0].differences["psnr_db"].band == pytest.approx(1.97 * summary.floor / math.sqrt(5), rel=0.9)
+    assert summary.floor == pytest.approx(0.5 * math.sqrt(2), rel=0.15) and summary.nulls == 100
+    bands = [image.differences["psnr_db"].band for image in comparison.images]
+    assert min(bands) == pytest.approx(1.984 * summary.floor / math.sqrt(5), rel=1e-3)  # t(0.975, 100)
 
 
 def test_more_seeds_narrow_the_band(store_folder, tmp_path):
@@ -57,7 +61,9 @@ def test_more_seeds_narrow_the_band(store_folder, tmp_path):
 
 def test_a_restless_image_has_a_wider_band_from_three_seeds_on(store_folder, tmp_path):
     def bands(folder, seeds):
-        images = only(make_store(folder, images=12, seeds=seeds, scale=lambda number: 10.0 if number == 4 else 1.0)).images
+        images = only(
+            make_store(folder, images=12, seeds=seeds, scale=lambda number: 10.0 if number == 4 else 1.0)
+        ).images
         return {image.sample_id: image.differences["psnr_db"].band for image in images}
 
     three, one = bands(store_folder, 3), bands(tmp_path / "one", 1)
@@ -66,7 +72,7 @@ def test_a_restless_image_has_a_wider_band_from_three_seeds_on(store_folder, tmp
 
 def test_the_worst_image_comes_first(store_folder):
     images = only(make_store(store_folder, noise=0.1, effect=planted)).images
-    assert images[0].sample_id == "p1_1" and images[1].sample_id == "p0_3"
+    assert [image.sample_id for image in images[:2]] == ["p0_3", "p1_1"]  # 0.3 of Dice is more bands than 3 dB here
     severities = [image.severity for image in images]
     assert severities == sorted(severities) and severities[0] < -1
 
@@ -86,10 +92,14 @@ def test_failed_cells_are_counted_and_shrink_no_mean_in_silence(store_folder):
 
     comparison = only(make_store(store_folder, noise=0.1, seeds=2, failed=failed))
     assert (comparison.failed, comparison.unpaired) == (2, 1)
-    assert comparison.images[0].sample_id == "p1_1" and comparison.images[0].differences == {}  # failed altogether: first
+    assert (
+        comparison.images[0].sample_id == "p1_1" and comparison.images[0].differences == {}
+    )  # failed altogether: first
     assert comparison.summaries["psnr_db"].images == 5
     assert {image.sample_id: len(image.pairs) for image in comparison.images}["p2_2"] == 1
-    assert comparison.summaries["psnr_db"].nulls == 11  # the nulls of image 1's twins count, that of the broken twin not
+    assert (
+        comparison.summaries["psnr_db"].nulls == 11
+    )  # the nulls of image 1's twins count, that of the broken twin not
 
 
 def test_a_diverged_fit_with_scores_is_in_no_mean(store_folder):
@@ -106,7 +116,9 @@ def test_slices_without_lesion_stay_out_of_dice(store_folder):
 
 
 def test_dice_is_the_loss_networks_and_dice_eval_the_others(store_folder):
-    comparison = only(make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: {"dice": 0.1, "dice_eval": -0.2}.get(m, 0.0)))
+    comparison = only(
+        make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: {"dice": 0.1, "dice_eval": -0.2}.get(m, 0.0))
+    )
     assert comparison.summaries["dice"].mean == pytest.approx(0.1) and comparison.readers == (DILATED,)
     assert comparison.summaries["dice_eval"].mean == pytest.approx(-0.2)
 
@@ -127,9 +139,18 @@ def test_several_readers_are_averaged_over_the_same_ones_on_both_sides(store_fol
 def test_backbones_lambdas_and_recipes_are_compared_apart(store_folder):
     store = make_store(store_folder, inrs=("siren", "fourier"), lams=(1e-5, 1e-3))
     assert [(c.group.inr, c.group.lam) for c in compare(Scored(store))] == [
-        ("fourier", 1e-5), ("fourier", 1e-3), ("siren", 1e-5), ("siren", 1e-3)]
-    slower = [replace(row, key="slow-" + row.key, facts=json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400')))
-              for row in store.rows() if row.facts["lambda"] == 1e-5]
+        ("fourier", 1e-5),
+        ("fourier", 1e-3),
+        ("siren", 1e-5),
+        ("siren", 1e-3),
+    ]
+    slower = [
+        replace(
+            row, key="slow-" + row.key, facts=json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400'))
+        )
+        for row in store.rows()
+        if row.facts["lambda"] == 1e-5
+    ]
     store.add(slower)
     assert len(compare(Scored(store))) == 6
 
@@ -147,13 +168,16 @@ def test_flips_count_pairs_whose_winner_changes(store_folder):
     for row in store.rows():
         number = int(row.facts["sample_id"].rpartition("_")[2])
         worse = row.facts["lambda"] > 0 and number < 2
-        store.add([], [Score(row.key, "psnr_db", 10.0 if worse else 20.0 + (row.facts["lambda"] > 0), score_as="stretched-png")])
+        store.add(
+            [],
+            [Score(row.key, "psnr_db", 10.0 if worse else 20.0 + (row.facts["lambda"] > 0), score_as="stretched-png")],
+        )
     (found,) = flips(store)
     assert (found.pairs, found.flips) == (6, 2)
 
 
 def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):
-    """24 images of 3 uneven patients, lambda does nothing: the total stays within its band, and that is narrower than one's."""
+    """24 images, lambda does nothing: the total stays within its band, which is narrower than one image's."""
     comparison = only(make_store(store_folder, images=24, seeds=3))
     summary = comparison.summaries["psnr_db"]
     assert abs(summary.mean) < summary.mean_band

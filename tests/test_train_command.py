@@ -10,6 +10,7 @@ import torch
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
 from benchmark.networks import load_network
+from benchmark.plugins.index import add_plugin_file
 
 PLUGIN = '''
 from benchmark.plugins import register
@@ -29,15 +30,9 @@ class Few(MniLesion):
 
 
 @pytest.fixture(autouse=True)
-def alone(tmp_path, monkeypatch):
-    from benchmark.plugins.index import entries
-
-    monkeypatch.setenv("SINCO_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SINCO_BENCH_PLUGINS", str(tmp_path / "few.py"))
+def few(tmp_path):
     (tmp_path / "few.py").write_text(PLUGIN)
-    entries.cache_clear()
-    yield
-    entries.cache_clear()
+    add_plugin_file(tmp_path / "few.py")
 
 
 COMMAND = ["train", "--segmenter", "unet", "--dataset", "few", "--set", "base=4", "--epochs", "3", "--batch", "3"]

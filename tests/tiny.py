@@ -26,10 +26,10 @@ class Tiny(Dataset):
         return None
 
     def ids(self, split: str) -> list[str]:
-        return [f"{patient}_0" for patient in PATIENTS[split]]
+        return [f"{patient}-0" for patient in PATIENTS[split]]
 
     def load(self, sample_id: str) -> Sample:
-        patient, number = sample_id.partition("_")[0], int(sample_id[1])
+        patient, number = sample_id.partition("-")[0], int(sample_id[1])
         y, x = np.mgrid[:self.size, :self.size] / (self.size - 1) * 2 - 1
         brain = x**2 + y**2 < 0.8
         lesion = (x - 0.1 * (number % 4)) ** 2 + (y + 0.1 * (number % 3)) ** 2 < 0.08

@@ -116,7 +116,7 @@ def _named(name: str, values: Any) -> dict[str, Any]:
     for option, value in zip(options, values, strict=False):
         if option.choices:
             value = option.choices[value] if _whole(value) and 0 <= value < len(option.choices) else value
-        if (option.choices and value not in option.choices) or type(value) is not type(option.default):
+        if (option.choices and value not in option.choices) or (option.default is not None and type(value) is not type(option.default)):
             raise refuse(f"its {option.name} is {value!r}: damaged, or of another version of {name}")
         given[option.name] = value
     return {option.name: given.get(option.name, option.default) for option in options}

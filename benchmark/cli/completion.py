@@ -55,6 +55,9 @@ def _after(words: list[str], current: str) -> list[str]:
     parser = Parser(prog=words[0])
     parser.add_argument("--debug", action="store_true")
     importlib.import_module(f"benchmark.cli.{words[0]}").add_arguments(parser)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and (chosen := [w for w in words if w in action.choices]):
+            parser, words = action.choices[chosen[0]], words[words.index(chosen[0]):]  # `data show ...`
     options = parser._option_string_actions
     if words[-1] in options and options[words[-1]].nargs != 0:
         return _values(options[words[-1]], words)
@@ -64,7 +67,7 @@ def _after(words: list[str], current: str) -> list[str]:
     given = [word for before, word in zip(words, words[1:], strict=False)
              if not word.startswith("-") and before not in takes_value]
     arguments = [action for action in parser._actions if not action.option_strings]
-    return _values(arguments[len(given)], given) if len(given) < len(arguments) else []
+    return _values(arguments[len(given)], [words[0], *given]) if len(given) < len(arguments) else []
 
 
 def _values(action: argparse.Action, words: list[str]) -> list[str]:
@@ -76,10 +79,11 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
         return list(PRESETS)
     if action.dest == "kind":
         return [*index.PACKAGES, "preset"]
-    if action.dest == "name" and words:  # `list KIND NAME`, `check KIND NAME`
-        if words[-1] == "preset":
+    if action.dest == "name":  # `list KIND NAME`, `check KIND NAME`, `data show NAME`
+        kind = "dataset" if words[-1] == "show" else words[-1]
+        if kind == "preset":
             return list(PRESETS)
-        return list(index.entries(words[-1])) if words[-1] in index.PACKAGES else []
+        return list(index.entries(kind)) if kind in index.PACKAGES else []
     if action.dest == "sets":  # --set
         chosen = set(words)
         entries = [entry for kind in index.PACKAGES for entry in index.entries(kind).values() if entry.name in chosen]

@@ -12,8 +12,9 @@ from benchmark.errors import InputError, did_you_mean
 class Parser(argparse.ArgumentParser):
     """argparse with no abbreviations, and with errors that are raised as InputError."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs |= {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**kwargs)
 
     def error(self, message: str) -> NoReturn:
         todo = f"{self.prog} --help"

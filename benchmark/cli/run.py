@@ -15,10 +15,19 @@ examples:
 from __future__ import annotations
 
 import argparse
+import json
+import shlex
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
+
+if TYPE_CHECKING:
+    from benchmark.job import Job
+    from benchmark.run import Runner
+    from benchmark.store import Store
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,35 +39,53 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.job import resolve
     from benchmark.store import Store
 
-    selection = selection_of(args)
     out = default_out(args)
-    job = resolve(selection)
+    job = resolve(selection_of(args))
     with Store(out) as store:
-        if args.fresh:
-            store.remove(cell.key for cell in job.cells)
         from benchmark.cli.progress import progress_for
         from benchmark.environment import environment
         from benchmark.run import Runner, resolve_device
 
         device = resolve_device(args.device)
-        store.remember("runs", "latest", {
-            "command": sys.argv[1:], "selection": {name: value for name, value in vars(args).items() if name != "debug"},
-            "preset": job.preset, "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
-            "readers": [{"name": r.name, "hash": r.hash, "role": "loss" if r is job.segmenter else "eval",
-                         "path": str(r.path), "card": r.card} for r in job.readers],
-            "keys": [cell.key for cell in job.cells], "environment": environment(device)})
+        if args.fresh:
+            store.remove(cell.key for cell in job.cells)
+        store.remember("runs", "latest", _record(args, job, environment(device)))
         with progress_for(sys.stderr, quiet=args.json) as progress:
+            runner = Runner(job, store, progress, device=device, batch=args.batch)
             try:
-                Runner(job, store, progress, device=device, batch=args.batch).run()
+                runner.run()
             except KeyboardInterrupt:
-                kept = len(store.statuses())
-                print(f"\ninterrupted: {kept} finished cells are kept in {out}; to go on:\n  python -m benchmark "
-                      + " ".join(arg for arg in sys.argv[1:] if arg != "--fresh"), file=sys.stderr)
+                again = " ".join(shlex.quote(word) for word in sys.argv[1:] if word != "--fresh")
+                print(f"\ninterrupted; the {len(store.statuses())} finished cells are kept in {out}. To go on:\n"
+                      f"  python -m benchmark {again}", file=sys.stderr)
                 return 130
-        return _report(job, store, out, as_json=args.json)
+        return _report(args, job, store, out, runner)
 
 
-def _report(job, store, out, *, as_json: bool) -> int:  # type: ignore[no-untyped-def]
+def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> dict[str, Any]:
+    """What the store remembers of this run: enough to make its tables again and to repeat it."""
+    selection = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
+                 if name not in ("debug", "plugin")}
+    return {"command": sys.argv[1:], "selection": selection, "plugins": [str(path) for path in args.plugin], "preset": job.preset,
+            "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
+            "readers": [{"name": reader.name, "hash": reader.hash, "role": "loss" if reader is job.segmenter else "eval",
+                         "path": str(reader.path), "card": reader.card} for reader in job.readers],
+            "keys": [cell.key for cell in job.cells], "environment": environment}
+
+
+def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:
     from benchmark.report import print_tables, write_report
 
-    raise NotImplementedError
+    paths = write_report(store, out, segment=runner.segments())
+    statuses = store.statuses()
+    failed = len(job.unreadable) + sum(statuses.get(cell.key) != "ok" for cell in job.cells)
+    if args.json:
+        from benchmark.cli.report import as_json
+
+        print(json.dumps(as_json(store, paths), indent=2))
+    else:
+        from rich.console import Console
+
+        print_tables(store, Console())
+        print("wrote " + "\n      ".join(str(path) for path in [store.path, *paths]))
+    return 1 if failed else 0

@@ -26,7 +26,7 @@ def add_selection(parser: Parser) -> None:
     data.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
     data.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
     data.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default test), by patient")
-    data.add_argument("--limit", type=_whole, metavar="N", help="only the first N images (6 of mni-lesion where nothing is said)")
+    data.add_argument("--limit", type=_whole, metavar="N", help="only N images, of as many patients as can be (6 of mni-lesion where nothing is said)")
     data.add_argument("--image", action="append", metavar="ID", help="only this image")
     how = parser.add_argument_group("how to fit")
     how.add_argument("--preset", metavar="NAME", help="quick, standard, adam-10k or reproduction; every option wins over it")

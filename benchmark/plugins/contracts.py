@@ -28,8 +28,8 @@ SPLITS = ("train", "val", "test")
 class Dataset:
     """Base of data sets: patients in splits, slices with masks.
 
-    Subclasses take `(root: Path | None = None, *, options)` and offer `ids` and `load`. Ids are stable, sorted, start with
-    the patient and mean the same image whatever else is selected; a patient is in one split only.
+    Subclasses take `(root: Path | None = None, *, options)` and offer `ids` and `load`. Ids are PATIENT-SLICE, stable, sorted
+    and mean the same image whatever else is selected; a patient is in one split only.
     """
 
     licence: ClassVar[str]

@@ -31,7 +31,9 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
                 series[group.inr, group.segmenter, group.segmenter_hash, group.settings].append(comparison)
         labels = told_apart([f"{inr} + {segmenter}" for inr, segmenter, _, _ in series],
                             [dict(asked) | {"weights": hash_[:6]} for _, _, hash_, asked in series])
-        shown = [metric for metric in METRICS if any(metric in c.summaries for c in comparisons)]
+        shown = [metric for metric in METRICS if any(metric in c.summaries for part in series.values() for c in part)]
+        if not shown:  # every SINCO fit failed: the tables say so
+            continue
         drawn, axes = figure(len(shown), len(series), (4.6 if len(series) == 1 else 3.6, 2.3))
         for column, (label, members) in enumerate(zip(labels, series.values(), strict=True)):
             fullest = max(members, key=lambda comparison: len(comparison.images))

@@ -128,6 +128,6 @@ def _legend(drawn: Any, segment: Mapping[str, Any]) -> None:
 
     shown = {"true mask": (TRUTH, "dashed")}
     if segment:
-        shown |= {"mask of the network in the loss": (SINCO, "solid"), "mask of a network that was not": (EVAL, "solid")}
-    handles = [Line2D([], [], color=color, linestyle=dashes) for color, dashes in shown.values()]
+        shown |= {"mask of the network in the loss": (SINCO, "solid"), "mask of one that was not": (EVAL, "solid")}
+    handles = [Line2D([], [], color=color, ls=dashes) for color, dashes in shown.values()]
     drawn.legend(handles, list(shown), loc="outside lower center", ncols=3, fontsize=8, frameon=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -72,14 +73,18 @@ def render(scored: Scored, flipped: list[Flips], *, width: int) -> list[Text]:
     else:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
-        out += summary(comparison, labels[comparison.group])
-    out += _problems(scored)
-    for flip in flipped:
-        out.append(Text(f"scored as stretched PNG, {flip.flips} of {flip.pairs} pairs name another winner by PSNR "
-                        f"({labels.get(flip.group, flip.group.inr)})"))
+        out += _folded(summary(comparison, labels[comparison.group]), width)
+    notes = [Text(f"scored as stretched PNG, {flip.flips} of {flip.pairs} pairs name another winner by PSNR "
+                  f"({labels.get(flip.group, flip.group.inr)})") for flip in flipped]
     if len(scored.rows) < scored.stored:
-        out.append(Text(f"these are the {len(scored.rows)} cells of the latest run; the store holds {scored.stored}"))
-    return out
+        notes.append(Text(f"these are the {len(scored.rows)} cells of the latest run; the store holds {scored.stored}"))
+    return out + _folded(_problems(scored) + notes, width)
+
+
+def _folded(texts: list[Text], width: int) -> list[Text]:
+    """Sentences folded between words, what follows indented."""
+    return [Text(line, text.style) for text in texts
+            for line in textwrap.wrap(text.plain, width, subsequent_indent=" " * 14, break_long_words=False)]
 
 
 def summary(comparison: Comparison, label: str) -> list[Text]:
@@ -87,10 +92,13 @@ def summary(comparison: Comparison, label: str) -> list[Text]:
     images = len(comparison.images)
     patients = len({image.patient for image in comparison.images})
     head = f"{label}: {plural(images, 'image')} of {plural(patients, 'patient')}, {plural(comparison.seeds, 'seed')}"
-    lost = [f"{comparison.failed} SINCO cells failed"] * bool(comparison.failed)
-    lost += [f"{comparison.unpaired} have no plain twin"] * bool(comparison.unpaired)
-    out = [Text(head).append("; " + ", ".join(lost) if lost else "", "bold red")]
-    return out + [_summary_line(s) for metric, s in comparison.summaries.items() if metric != "ssim"]
+    if comparison.failed:
+        head += f"; {plural(comparison.failed, 'SINCO cell')} failed"
+    if comparison.unpaired:
+        head += f"; {plural(comparison.unpaired, 'SINCO cell')} without a plain twin"
+    style = "bold red" if comparison.failed or comparison.unpaired else "bold"
+    shown = [_summary_line(s) for metric, s in comparison.summaries.items() if metric != "ssim"]
+    return [Text(head, style), *shown]
 
 
 def _summary_line(s: Summary) -> Text:

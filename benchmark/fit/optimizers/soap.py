@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmark.fit.optimizers.adam import Adam, finite, member
+from benchmark.fit.optimizers._stacked import Moments, finite, member
 from benchmark.plugins import register
 
 RIDGE = 1e-4  # see _regular
@@ -32,8 +32,7 @@ class Soap:
                 taken.update(part for part in pair if part)
                 shapes.setdefault((p.shape[1], p.shape[2] + (pair[1] is not None)), []).append(pair)
         self.groups = [_Group(parameters, pairs, beta1, beta2, beta_factor, every, eps) for pairs in shapes.values()]
-        rest = {name: p for name, p in parameters.items() if name not in taken}
-        self.rest = Adam(rest, beta1=beta1, beta2=beta2, eps=eps) if rest else None
+        self.rest = Moments({name: p for name, p in parameters.items() if name not in taken}, beta1, beta2, eps)
 
     @torch.no_grad()
     def step(self, gradients: dict[str, torch.Tensor], lr: torch.Tensor) -> None:
@@ -43,8 +42,8 @@ class Soap:
         rate = lr * self.alive
         for group in self.groups:
             group.step(safe, rate)
-        if self.rest:
-            self.rest.step(safe, rate)
+        for name, update in self.rest.updates(safe).items():
+            self.parameters[name] -= member(rate, update) * update
 
 
 class _Group:

@@ -1,0 +1,79 @@
+"""Selections: what is wrong is said before anything is computed; options reach the plug-in that has them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmark.errors import InputError
+from benchmark.job import Selection, check_sample, default_preset, parse_sets, resolve, spread
+from tests import tiny_networks
+
+TINY = Selection(dataset="tiny", steps=4, lam=(1e-3,))
+
+
+@pytest.fixture
+def networks(tiny_dataset) -> None:
+    tiny_networks.write()
+
+
+@pytest.mark.parametrize("change, found", [
+    ({"lam": (-1.0,)}, "--lambda"), ({"lam": (float("nan"),)}, "--lambda"), ({"bits": 5}, "6 to 16"), ({"bits": 17}, "6 to 16"),
+    ({"bpp": 0.0}, "above 0"), ({"steps": 0}, "at least 1"), ({"lr": -1.0}, "above 0"), ({"limit": 0}, "--limit"), ({"seed": (-1,)}, "--seed"),
+    ({"fidelity": "men"}, "did you mean 'mean'"), ({"split": "tset"}, "did you mean 'test'"), ({"precision": "bf61"}, "bf16"),
+    ({"preset": "standart"}, "did you mean 'standard'"), ({"inr": ("sirne",)}, "did you mean 'siren'"), ({"dataset": "tinny"}, "did you mean 'tiny'"),
+    ({"segmenter": "unett"}, "did you mean 'unet'"), ({"reader": ("dilate",)}, "did you mean 'dilated'"), ({"image": ("p9-0",)}, "--image p9-0"),
+    ({"optimizer": "sopa"}, "did you mean 'soap'"), ({"sets": ("omega=3",)}, "siren.omega_0"), ({"sets": ("omega_0",)}, "NAME=VALUE"),
+    ({"sets": ("omega_0=much",)}, "not a number"), ({"score_as": ("streched-png",)}, "stretched-png")])
+def test_what_is_wrong_is_said_before_anything_is_computed(networks, change, found):
+    with pytest.raises(InputError) as error:
+        resolve(replace(TINY, **change))
+    assert found in str(error.value) and error.value.exit_code == 2
+
+
+def test_a_selection_becomes_fits_twins_and_peers(networks):
+    job = resolve(replace(TINY, lam=(1e-5, 1e-3), seed=(0, 1)))
+    assert len(job.fits) == 3 * 2 * (2 + 2) and len(job.cells) - len(job.fits) == 3 * 2
+    assert [reader.name for reader in job.readers] == ["unet", "dilated"]
+    assert all(cell.segmenter_hash == job.segmenter.hash for cell in job.fits if cell.lam)
+
+
+def test_sets_reach_the_one_plug_in_that_has_the_option():
+    selected = [("inr", "siren"), ("optimizer", "adam"), ("optimizer", "soap")]
+    assert parse_sets(["omega_0=60", "soap.beta1=0.5"], selected) == {("inr", "siren"): {"omega_0": 60.0}, ("optimizer", "soap"): {"beta1": 0.5}}
+    with pytest.raises(InputError, match="--set adam.beta1=0.5 or --set soap.beta1=0.5"):
+        parse_sets(["beta1=0.5"], selected)
+
+
+def test_the_rate_leaves_the_size_open_and_a_given_size_does_not(networks):
+    open_, fixed = resolve(TINY).fits[0], resolve(replace(TINY, sets=("hidden_features=8",))).fits[0]
+    assert "hidden_features" not in dict(open_.inr.args) and open_.rate.bpp == 0.6
+    assert dict(fixed.inr.args)["hidden_features"] == 8 and fixed.rate.bits == 12 and fixed.rate.bpp is None
+
+
+def test_reproduction_is_the_students_network(networks):
+    cell = resolve(replace(TINY, preset="reproduction", steps=None)).fits[0]
+    assert dict(cell.inr.args) | {"bias": None} == {"bias": None, "hidden_features": 64, "hidden_layers": 2, "omega_0": 30.0, "omega_hidden": 1.0}
+    assert (cell.recipe.steps, cell.recipe.lr, cell.recipe.grid, cell.rate.bits) == (50_000, 1e-4, "corners", 16)
+
+
+def test_the_first_images_are_of_as_many_patients_as_can_be():
+    ids = ["a-1", "a-2", "a-3", "b-1", "c-1", "c-2"]
+    assert spread(ids) == ["a-2", "b-1", "c-2", "a-1", "c-1", "a-3"]
+
+
+def test_quick_is_only_for_a_first_look():
+    assert default_preset("lgg") == "standard"
+
+
+@pytest.mark.parametrize("wrong, found", [
+    (lambda s: s.image.__setitem__((0, 0), np.nan), "NaN"), (lambda s: s.image.fill(0.0), "zero everywhere"),
+    (lambda s: s.image.__setitem__((0, 0), 1.5), r"\[0, 1\]"), (lambda s: object.__setattr__(s, "mask", s.mask[:-1]), "mask has the shape")])
+def test_samples_that_cannot_be_used_are_named(tiny_samples, wrong, found):
+    sample = tiny_samples[0]
+    wrong(sample)
+    with pytest.raises(InputError, match=found) as error:
+        check_sample(sample)
+    assert sample.id in str(error.value)

@@ -1,0 +1,21 @@
+"""Checkpoints for tests: untrained segmenters of a few weights for the data set `tiny`, in the isolated cache."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmark.checkpoints import default_path
+from benchmark.networks import save_checkpoint
+from benchmark.plugins import index
+
+OPTIONS = {"unet": {"base": 2}, "dilated": {"width": 4}}
+
+
+def write(dataset: str = "tiny", seed: int = 0) -> None:
+    """Write one checkpoint a segmenter where a bare name finds it."""
+    for name, options in OPTIONS.items():
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            module = index.get("segmenter", name).load()(1, **options)
+        save_checkpoint(default_path(name, dataset), module,
+                        {"segmenter": name, "options": options, "channels": ["gray"], "dataset": dataset})
