@@ -74,7 +74,7 @@ class Cell:
         for name in ("dataset", "sample_id", "patient", "shape"):  # the sample's content hash stands for these
             del what[name]
         if self.codec is not None:
-            for name in ("fidelity", "lam", "null", "seed"):
+            for name in ("lam", "null", "seed"):  # fidelity stays: the size of the fits beside it depends on it
                 del what[name]
         if self.lam == 0 or self.codec is not None:
             for name in ("segmenter", "segmenter_hash", "regularizer", "precision"):

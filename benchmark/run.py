@@ -53,6 +53,7 @@ class Runner:
         """Do all that is missing; what is finished is stored as soon as its batch ends."""
         for sample in self.job.samples.values():
             self.store.add_sample(sample)
+        self.store.remove(_unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since an earlier run
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
         statuses = self.store.statuses()
         todo = [cell for cell in self.job.cells if statuses.get(cell.key, "failed") == "failed"]
@@ -120,7 +121,7 @@ class Runner:
         return Row(cell.key, status, reason, cell.sample_hash, self._facts(cell, sized))
 
     def _unreadable(self, sample_id: str, why: str) -> Row:
-        return Row(f"unreadable:{self.job.dataset_name}:{sample_id}", "failed", why, "",
+        return Row(_unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
     def _facts(self, cell: Cell, sized: Sized | None) -> dict[str, Any]:
@@ -244,6 +245,10 @@ class Runner:
         if name not in self.originals:
             self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
         return self.originals[name]
+
+
+def _unreadable_key(dataset: str, sample_id: str) -> str:
+    return f"unreadable:{dataset}:{sample_id}"
 
 
 def _batch_size(cells: Sequence[Cell]) -> int:

@@ -122,9 +122,9 @@ class Store:
 
     def rows(self, keys: Sequence[str] | None = None) -> list[Row]:
         """Stored cells (all, or those of `keys`), in the order of their keys."""
-        found = [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data
-                 in self._db.execute("SELECT * FROM cells ORDER BY key")]
-        return found if keys is None else [row for row in found if row.key in set(keys)]
+        wanted = None if keys is None else set(keys)
+        return [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data
+                in self._db.execute("SELECT * FROM cells ORDER BY key") if wanted is None or key in wanted]
 
     def scores(self) -> list[Score]:
         return [Score(key, metric, value, reader, reader_hash, score_as) for key, score_as, reader, reader_hash, metric, value

@@ -39,20 +39,21 @@ if __name__ == "__main__":
         "where": str(Path(benchmark.__file__).parents[1]),
         "names": {kind: {name: entry.module for name, entry in index.entries(kind).items()} for kind in index.PACKAGES},
         "modules": [cls.__module__ for _, _, cls in classes], "workers": workers,
-        "datasets": getattr(datasets, "WHOSE", None), "weights": sorted(
-            path.name for path in (index.get("segmenter", "unet").path.parent / "weights").glob("*.safetensors"))}))
+        "datasets": getattr(datasets, "WHOSE", None), "segmenters": str(index.get("segmenter", "unet").path.parent)}))
 """
 
 
 def expected(where):
     """The answer of a copy that lies in `where` and has all that this checkout has."""
     names = {kind: {name: entry.module for name, entry in index.entries(kind).items()} for kind in index.PACKAGES}
-    return {"where": str(where), "names": names, "workers": [True, True], "datasets": "theirs", "weights": weights(),
+    return {"where": str(where), "names": names, "workers": [True, True], "datasets": "theirs",
             "modules": ["benchmark.plugins.datasets.mni_lesion", "benchmark.plugins.inr.siren"]}
 
 
 def weights():
-    return sorted(path.name for path in (ROOT / "segmenters" / "weights").glob("*.safetensors"))
+    """Shipped weights; not the state of a training that goes on."""
+    names = {path.name for path in (ROOT / "segmenters" / "weights").glob("*.safetensors")}
+    return sorted(name for name in names if not name.endswith(".resume.safetensors"))
 
 
 def checked(*command, **options):
@@ -103,7 +104,9 @@ def test_a_wheel_beside_a_package_called_datasets(wheel, tmp_path):
     pip("install", "--target", target, wheel)
     (target / "datasets").mkdir()
     (target / "datasets" / "__init__.py").write_text("WHOSE = 'theirs'\n")
-    assert ask(sys.executable, tmp_path, PYTHONPATH=str(target)) == expected(target)
+    answer = ask(sys.executable, tmp_path, PYTHONPATH=str(target))
+    assert Path(answer.pop("segmenters")) == target / "benchmark" / "plugins" / "segmenters"
+    assert answer == expected(target)
 
 
 @pytest.mark.slow
@@ -116,7 +119,9 @@ def test_an_editable_install(checkout, tmp_path):
     pip("--python", python, "install", "--no-build-isolation", "-e", checkout)
     (site / "datasets").mkdir()
     (site / "datasets" / "__init__.py").write_text("WHOSE = 'theirs'\n")
-    assert ask(python, tmp_path) == expected(checkout)
+    answer = ask(python, tmp_path)
+    assert Path(answer.pop("segmenters")) == checkout / "segmenters"
+    assert answer == expected(checkout)
     assert "siren" in checked(python.with_name("sinco-bench"), "list", "inr", cwd=tmp_path)
 
 

@@ -137,9 +137,15 @@ def test_per_image_csv_stands_every_method_side_by_side(store_folder, tmp_path):
 
 
 def test_underperformers_are_the_worse_ones_losses_first(store_folder, tmp_path):
-    table = pd.read_csv(exported(make_store(store_folder, noise=0.1, effect=planted), tmp_path) / "underperformers.csv")
-    assert (table.difference < 0).all() and table.iloc[0].sample_id == "p1_1" and table.iloc[0].metric == "psnr_db"
-    assert table.beyond_band.tolist() == sorted(table.beyond_band, reverse=True) and not table.beyond_band.all()
+    def effect(number, inr, lam, metric):  # a tenth of Dice is beyond its band, two tenths of a dB are not
+        return {("psnr_db", 0): -0.2, ("psnr_db", 1): -3.0, ("dice", 4): -0.12}.get((metric, number), 0.0)
+
+    table = pd.read_csv(exported(make_store(store_folder, noise=0.1, effect=effect), tmp_path) / "underperformers.csv")
+    beyond = table[table.beyond_band]
+    assert (table.difference < 0).all() and table.beyond_band.tolist() == sorted(table.beyond_band, reverse=True)
+    assert {("p1_1", "psnr_db"), ("p1_4", "dice")} <= set(zip(beyond.sample_id, beyond.metric, strict=True))
+    assert (beyond.difference / beyond.band).is_monotonic_increasing
+    assert table[~table.beyond_band].difference.min() < beyond.difference.max()
 
 
 def test_peers_of_another_rate_or_backbone_stay_out(store_folder):
@@ -183,6 +189,7 @@ def test_the_leaderboard_names_losses_bounds_failures_and_readers(store_folder):
         "| p1_1 | siren | unet | 1e-5 | PSNR dB |" in losing
         and "| p2_2 | siren | unet | 1e-5 | PSNR dB |" not in losing
     )
+    assert "| p0_0 | siren | unet | 1e-5 | PSNR dB |" not in losing  # worse, but within the band
     assert "*original image (bound)*" in text and "| 0.900 | 0.900 |" in text
     assert "it \\| broke" in text and "1 of 60 cells failed" in text
     assert UNET in text and "Data: synthetic: none; nobody" in text and "stretched" in text

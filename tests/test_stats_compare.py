@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import runpy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmark.scored import Scored
+from benchmark.plan import Cell, Choice, Rate
+from benchmark.recipes import Recipe
+from benchmark.scored import Scored, penalty_settings, settings
 from benchmark.stats import compare, flips
 from benchmark.store import Score
 
@@ -102,12 +104,15 @@ def test_failed_cells_are_counted_and_shrink_no_mean_in_silence(store_folder):
     )  # the nulls of image 1's twins count, that of the broken twin not
 
 
-def test_a_diverged_fit_with_scores_is_in_no_mean(store_folder):
+def test_a_diverged_fit_with_scores_is_in_no_mean_and_in_no_band(store_folder):
     store = make_store(store_folder, noise=0.0, seeds=2)
-    row = next(row for row in store.rows() if row.facts["lambda"] > 0 and row.facts["sample_id"] == "p0_0")
-    store.add([replace(row, status="diverged", reason="worse than flat")], [Score(row.key, "psnr_db", 3.0)])
+    mine = [row for row in store.rows() if row.facts["sample_id"] == "p0_0" and row.facts["seed"] == 0]
+    for row in mine:
+        if row.facts["lambda"] > 0 or row.facts["null"]:
+            store.add([replace(row, status="diverged", reason="worse than flat")], [Score(row.key, "psnr_db", 3.0)])
     comparison = only(store)
     assert comparison.failed == 1 and comparison.summaries["psnr_db"].mean == pytest.approx(0.0, abs=1e-9)
+    assert comparison.summaries["psnr_db"].floor == 0 and comparison.summaries["psnr_db"].nulls == 11
 
 
 def test_slices_without_lesion_stay_out_of_dice(store_folder):
@@ -182,3 +187,23 @@ def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):
     summary = comparison.summaries["psnr_db"]
     assert abs(summary.mean) < summary.mean_band
     assert summary.mean_band == pytest.approx(np.sqrt(2) * 0.5 * 1.99 / math.sqrt(72), rel=0.3)
+
+
+def test_a_codecs_file_shares_the_settings_of_the_fits_that_it_stands_beside():
+    """As a run writes them: the size that the rate decides stays open, and the penalty is no setting of a codec."""
+    inr = Choice.of("inr", "siren", hidden_features=...)
+    recipe = Recipe("soap", 3e-3, 200, "cosine", 20)
+    plain = Cell("tiny", "a", "p", "0" * 16, inr, Rate(0.6), recipe)
+    sinco = replace(plain, lam=1e-5, segmenter="unet", segmenter_hash="f" * 16, recipe=replace(recipe, penalty_every=4))
+    codec = replace(plain, codec=Choice("codec", "jpeg2000", (), "source"))
+    other = replace(plain, recipe=replace(recipe, steps=400))
+
+    def facts(cell, size):
+        written = {"recipe": asdict(cell.recipe), "identity": cell.identity(), "inr_args": {"hidden_features": size},
+                   "bpp_requested": cell.rate.bpp, "bits": 10, "precision": cell.precision, "fidelity": cell.fidelity}
+        return json.loads(json.dumps(written))
+
+    asked = penalty_settings(facts(sinco, 17))
+    assert settings(facts(codec, 16)).items() <= asked.items()
+    assert settings(facts(plain, 16)) == settings(facts(codec, 17))
+    assert not settings(facts(other, 16)).items() <= asked.items()

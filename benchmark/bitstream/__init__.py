@@ -1,16 +1,18 @@
-"""Parameters <-> bytes. A file is a header, one float16 scale a tensor, the weights' bits, and a CRC32 of all before it."""
+"""Parameters <-> bytes. A file: header, one float16 scale a tensor, the weights' bits, a CRC32 of all before it."""
 
 from __future__ import annotations
 
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.bitstream.header import Header, refuse
+from benchmark.bitstream.header import MAGIC, Header, refuse
 from benchmark.bitstream.quantiser import SCALE_BYTES, dequantise, pack_bits, quantise, scale_of, unpack_bits
+from benchmark.errors import InputError
 from benchmark.images.grid import grid
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
@@ -18,9 +20,10 @@ from benchmark.plugins.contracts import Decoded
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Header", "decode", "encode", "file_bytes", "unpack"]
+__all__ = ["Header", "decode", "encode", "file_bytes", "read_header", "unpack"]
 CRC_BYTES = 4
 PIXELS_AT_ONCE = 65_536
+VALUES_PER_BYTE = 16_384  # 0.0005 bits a value: a file that asks for more would only fill the memory
 
 
 def file_bytes(tensor_sizes: Sequence[int], header: Header) -> int:
@@ -40,6 +43,14 @@ def encode(header: Header, state: Mapping[str, np.ndarray]) -> bytes:
     return body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
 
 
+def read_header(data: bytes) -> Header:
+    """The header of a whole, undamaged file; raises InputError where it is none. Imports neither torch nor the backbone."""
+    header, _ = _start(data)
+    if not _sound(data):
+        raise refuse("its checksum is wrong: it is damaged or cut short")
+    return header
+
+
 def unpack(data: bytes) -> tuple[Header, dict[str, np.ndarray]]:
     """Header and dequantised parameters of a file; raises InputError where it is foreign, damaged or cut short."""
     header, state, _ = _open(data)
@@ -55,36 +66,70 @@ def decode(data: bytes) -> Decoded:
 
     header, state, module = _open(data)
     module.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()}, strict=False)
-    coords = torch.from_numpy(grid(header.height, header.width, index.get("inr", header.name).declared["coordinates"], header.grid))
+    entry = index.get("inr", header.name)
+    device = entry.declared["device"] or "cpu"
+    module.to(device)
+    coords = torch.from_numpy(grid(header.height, header.width, entry.declared["coordinates"], header.grid)).to(device)
     with torch.no_grad():
-        pixels = torch.cat([module(part) for part in coords.split(PIXELS_AT_ONCE)])
-    image = pixels.float().reshape(header.height, header.width, header.channels).clamp(0.0, 1.0)
+        pixels = torch.cat([module(part).float().cpu() for part in coords.split(PIXELS_AT_ONCE)])
+    image = pixels.reshape(header.height, header.width, header.channels).clamp(0.0, 1.0)
     if not torch.isfinite(image).all():
         raise refuse("its weights give values that are not finite")
     return Decoded(image.numpy())
 
 
-def _open(data: bytes) -> tuple[Header, dict[str, np.ndarray], nn.Module]:
-    import torch
+def _sound(data: bytes) -> bool:
+    return zlib.crc32(data[:-CRC_BYTES]) == int.from_bytes(data[-CRC_BYTES:], "little")
 
-    header, start = Header.unpack(data)
-    if zlib.crc32(data[:-CRC_BYTES]) != int.from_bytes(data[-CRC_BYTES:], "little"):
-        raise refuse("its checksum is wrong: it is damaged or cut short")
-    with torch.device("meta"):  # counts the weights and allocates none: a hostile header costs no memory
-        shapes = {name: tuple(p.shape) for name, p in _module(header, len(data)).named_parameters()}
+
+def _start(data: bytes) -> tuple[Header, int]:
+    """Header and its length. Where it is unusable and the checksum is wrong too, the error says so: it is damage then."""
+    try:
+        header, start = Header.unpack(data)
+        values = header.height * header.width * header.channels
+        if values > VALUES_PER_BYTE * len(data):
+            raise refuse(f"its {len(data)} bytes ask for a picture of {values} values")
+    except InputError as error:
+        if data[:len(MAGIC)] == MAGIC and not _sound(data):
+            raise refuse(f"{error.found} (and its checksum is wrong: it is damaged or cut short)") from None
+        raise
+    return header, start
+
+
+def _open(data: bytes) -> tuple[Header, dict[str, np.ndarray], nn.Module]:
+    header, start = _start(data)
+    sound = _sound(data)
+    shapes = _shapes(header, len(data), sound)
     sizes = [math.prod(shape) for shape in shapes.values()]
     expected = file_bytes(sizes, header)
-    if len(data) != expected:
-        raise refuse(f"it has {len(data)} bytes, its header asks for {expected}")
+    if len(data) < expected:
+        raise refuse(f"it is cut short within its weights: {len(data)} bytes, where its header asks for {expected}")
+    if len(data) > expected:
+        raise refuse(f"{len(data) - expected} bytes follow its end: its header asks for {expected} bytes")
+    if not sound:
+        raise refuse("its checksum is wrong: it is damaged")
     payload = start + SCALE_BYTES * len(sizes)
     scales = np.frombuffer(data[start:payload], "<f2")
     levels = unpack_bits(data[payload:-CRC_BYTES], sum(sizes), header.bits)
-    with torch.random.fork_rng(devices=[]):
-        module = _module(header, len(data))
-    return header, dict(_weights(shapes, scales, levels, header.bits)), module
+    return header, dict(_weights(shapes, scales, levels, header.bits)), _module(header, len(data))
 
 
-def _weights(shapes: Mapping[str, tuple[int, ...]], scales: np.ndarray, levels: np.ndarray, bits: int) -> Iterator[tuple[str, np.ndarray]]:
+def _shapes(header: Header, length: int, sound: bool) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of the backbone's parameters, from a copy without memory: a hostile header costs none.
+
+    Some plug-ins compute while they are built, which such a copy cannot: for a sound file they are built in earnest.
+    """
+    try:
+        module = _module(header, length, "meta")
+    except InputError:
+        if not sound:
+            raise
+        module = _module(header, length)
+    return {name: tuple(p.shape) for name, p in module.named_parameters()}
+
+
+def _weights(shapes: Mapping[str, tuple[int, ...]], scales: np.ndarray, levels: np.ndarray,
+             bits: int) -> Iterator[tuple[str, np.ndarray]]:
     at = 0
     for (name, shape), scale in zip(shapes.items(), scales, strict=True):
         count = math.prod(shape)
@@ -92,8 +137,10 @@ def _weights(shapes: Mapping[str, tuple[int, ...]], scales: np.ndarray, levels: 
         at += count
 
 
-def _module(header: Header, length: int) -> nn.Module:
-    """The backbone as the header describes it, its weights not yet set."""
+def _module(header: Header, length: int, device: str | None = None) -> nn.Module:
+    """The backbone as the header describes it, its weights not yet set; the caller's random state is left as it was."""
+    import torch
+
     entry = index.get("inr", header.name)
     args = dict(header.args)
     for name, value in args.items():
@@ -101,7 +148,12 @@ def _module(header: Header, length: int) -> nn.Module:
             raise refuse(f"its {name} is {value}, which no file of {length} bytes can hold")
     if "seed" in entry.defaults:
         args["seed"] = header.seed
+    plugin = entry.load()
     try:
-        return entry.load()(2, header.channels, **args)
-    except (ValueError, TypeError, RuntimeError, AssertionError, ZeroDivisionError) as error:
-        raise refuse(f"its hyper-parameters are refused by {header.name}: {error}") from None
+        with torch.random.fork_rng(devices=[]), torch.device(device) if device else nullcontext():
+            torch.manual_seed(header.seed)
+            return plugin(2, header.channels, **args)
+    except InputError:
+        raise
+    except Exception as error:  # a plug-in may raise anything at values that it was not made for
+        raise refuse(f"its hyper-parameters are refused by {header.name}: {type(error).__name__}: {error}") from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
+import numpy as np
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
@@ -28,9 +27,10 @@ def refuse(found: str, todo: str = _TODO) -> InputError:
 class Header:
     """Backbone, hyper-parameters, picture and quantiser of one file; about 40 bytes when packed.
 
-    name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels: of the picture; bits: of
-    each weight; seed: of random constants that are made again, not sent; window: the source intensities that 0 and 1 stand
-    for; grid: where pixels lie (images/grid.py). Raises InputError where a field is out of range.
+    name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels: of the picture;
+    bits: of each weight; seed: of random constants that are made again, not sent; window: the source intensities that 0
+    and 1 stand for, rounded to float32; grid: where pixels lie (images/grid.py). Raises InputError where a field is out
+    of range.
     """
 
     name: str
@@ -51,22 +51,21 @@ class Header:
             "channels": (self.channels, lambda v: _whole(v) and 1 <= v <= 16, "1 to 16"),
             "bits": (self.bits, lambda v: _whole(v) and 6 <= v <= 16, "6 to 16"),
             "seed": (self.seed, lambda v: _whole(v) and 0 <= v < 2**32, "0 to 4294967295"),
-            "window": (self.window, lambda v: len(v) == 2 and all(isinstance(x, float | int) and math.isfinite(x) for x in v),
-                       "two finite numbers"),
+            "window": (self.window, lambda v: len(v) == 2 and all(_finite(x) for x in v), "two numbers that float32 holds"),
             "grid": (self.grid, lambda v: v in _GRIDS, " or ".join(_GRIDS)),
         }
         for field, (value, valid, expected) in checks.items():
             if not valid(value):
                 raise refuse(f"its {field} is {value!r}, not {expected}")
+        object.__setattr__(self, "window", tuple(float(np.float32(x)) for x in self.window))
 
     def pack(self) -> bytes:
         """Magic, version and msgpack values; hyper-parameters by position, in the order of the plug-in's signature.
 
-        A signature, and the choices of an option, may only grow at their end: files with fewer values than a signature has
-        take the defaults for the rest, and a choice is sent as its number.
+        A signature, and the choices of an option, may only grow at their end: files with fewer values than a signature
+        has take the defaults for the rest, and a choice is sent as its number.
         """
-        values = [_short(option.choices.index(value) if option.choices else value)
-                  for option in _options(self.name) for value in [self.args[option.name]]]
+        values = [_short(_sent(option, self.args[option.name])) for option in _options(self.name)]
         fields = [self.name, values, self.height, self.width, self.channels, self.bits, self.seed,
                   *(_short(float(x)) for x in self.window), _GRIDS.index(self.grid)]
         return MAGIC + bytes([VERSION]) + b"".join(_pack(field) for field in fields)
@@ -77,7 +76,8 @@ class Header:
         if data[:3] != MAGIC:
             raise refuse(f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one")
         if len(data) < 4 or data[3] != VERSION:
-            raise refuse(f"it is of version {data[3] if len(data) > 3 else '?'}, this program reads {VERSION}", "a newer version of this program")
+            found = f"it is of version {data[3]}" if len(data) > 3 else "it is cut short before its version"
+            raise refuse(f"{found}, this program reads {VERSION}", "a newer version of this program")
         unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(data)), raw=False, strict_map_key=False)
         unpacker.feed(data[4:])
         try:
@@ -93,9 +93,14 @@ class Header:
     def describe(self) -> str:
         """The header in words, one field a line."""
         args = ", ".join(f"{name}={value}" for name, value in self.args.items())
-        return "\n".join([f"backbone  {self.name} ({args})", f"picture   {self.height} x {self.width} pixels, {self.channels} channel(s)",
-                          f"weights   {self.bits} bits each", f"seed      {self.seed}",
-                          f"window    0 stands for {self.window[0]:g}, 1 for {self.window[1]:g}", f"grid      pixel {self.grid}"])
+        low, high = self.window
+        return "\n".join([
+            f"backbone  {self.name} ({args})",
+            f"picture   {self.height} rows x {self.width} columns, {self.channels} channel{'s' * (self.channels > 1)}",
+            f"weights   {self.bits} bits each",
+            f"seed      {self.seed}",
+            f"window    0 stands for {low:g}, 1 for {high:g}",
+            f"grid      pixel {self.grid}"])
 
 
 def _options(name: str) -> list[index.Option]:
@@ -111,15 +116,24 @@ def _named(name: str, values: Any) -> dict[str, Any]:
         raise refuse("its header is damaged: no backbone's name or hyper-parameters where they should stand")
     options = _options(name)
     if len(values) > len(options):
-        raise refuse(f"it has {len(values)} hyper-parameters of {name}, which takes {len(options)} here", "a newer version of this program")
+        raise refuse(f"it has {len(values)} hyper-parameters of {name}, which takes {len(options)} here",
+                     "a newer version of this program")
     given = {}
     for option, value in zip(options, values, strict=False):
         if option.choices:
             value = option.choices[value] if _whole(value) and 0 <= value < len(option.choices) else value
-        if (option.choices and value not in option.choices) or (option.default is not None and type(value) is not type(option.default)):
+        foreign = option.default is not None and type(value) is not type(option.default)
+        if foreign or (option.choices and value not in option.choices):
             raise refuse(f"its {option.name} is {value!r}: damaged, or of another version of {name}")
         given[option.name] = value
     return {option.name: given.get(option.name, option.default) for option in options}
+
+
+def _sent(option: index.Option, value: Any) -> Any:
+    """The value as it stands in a file; 30 is as good as 30.0, but only a float is read back for one."""
+    if option.choices:
+        return option.choices.index(value)
+    return float(value) if isinstance(option.default, float) and _whole(value) else value
 
 
 class _Single(float):
@@ -127,7 +141,7 @@ class _Single(float):
 
 
 def _short(value: Any) -> Any:
-    return _Single(value) if isinstance(value, float) and struct.unpack("<f", struct.pack("<f", value))[0] == value else value
+    return _Single(value) if isinstance(value, float) and _finite(value) and np.float32(value) == value else value
 
 
 def _pack(value: Any) -> bytes:
@@ -136,6 +150,10 @@ def _pack(value: Any) -> bytes:
     if isinstance(value, _Single):
         return msgpack.packb(float(value), use_single_float=True)
     return msgpack.packb(value)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, float | int) and abs(value) <= float(np.finfo(np.float32).max)
 
 
 def _whole(value: Any) -> bool:

@@ -22,7 +22,10 @@ def scale_of(weights: np.ndarray) -> np.float16:
 
 
 def quantise(weights: np.ndarray, scale: np.float16, bits: int) -> np.ndarray:
-    """Levels 0 .. 2 (2^(bits-1) - 1) as uint32; the middle one is zero. Error at most half a step, scale / (2^(bits-1) - 1) / 2."""
+    """Levels 0 .. 2 (2^(bits-1) - 1) as uint32; the middle one is zero.
+
+    No weight moves by more than half a step, scale / (2^(bits-1) - 1) / 2.
+    """
     top = (1 << (bits - 1)) - 1
     if scale == 0:
         return np.full(weights.size, top, np.uint32)

@@ -127,6 +127,8 @@ def checkpoints_found() -> Iterator[Finding]:
     folders = [cache_folder() / "checkpoints", *(entry.path.parent / "weights" for entry in segmenters.values())]
     without = set(segmenters)
     for file in (file for folder in dict.fromkeys(folders) for file in sorted(folder.glob("*.safetensors"))):
+        if file.name.endswith(".resume.safetensors"):  # a training that goes on: no weights to read with yet
+            continue
         try:
             card = read_card(file)
         except InputError as error:

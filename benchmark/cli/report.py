@@ -34,14 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="decoded (default), or stretched-png: scores of each picture stretched and saved as a PNG")
     parser.add_argument("--all", action="store_true", dest="everything",
                         help="all stored cells instead of those of the latest run")
+    parser.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE",
+                        help="a plug-in file that the run was made with")
     parser.add_argument("--json", action="store_true", help="print the summaries and paths as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    from benchmark.plugins import index
     from benchmark.report import print_tables, write_report
     from benchmark.scored import Scored
     from benchmark.store import Store
 
+    for path in args.plugin:
+        index.add_plugin_file(path)
     with Store(args.folder, create=False) as store:
         scored = Scored(store, args.score_as, everything=args.everything)
         if not scored.rows:

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
-from benchmark.report.words import LABELS, group_labels, measured, plural
+from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.scored import Scored
 from benchmark.store import Store
 from benchmark.types import Sample
@@ -107,7 +107,7 @@ def _worst(line: Line) -> str:
     if not line.image.differences:
         return "nothing to compare"
     found = min(line.image.differences.values(), key=lambda difference: difference.severity)
-    text = f"{LABELS[found.metric]} {measured(found.metric, found.difference, sign=True)}"
+    text = f"{LABELS[found.metric]} {measured(found.metric, found.difference, sign=True)}{UNITS.get(found.metric, '')}"
     text += f" (band {measured(found.metric, found.band)})" if found.band is not None else " (no band)"
     return f"{text}, {plural(found.seeds, 'seed')}"
 

@@ -27,6 +27,7 @@ from benchmark.stats import METRICS, Comparison, Flips, Summary, compare, failur
 from benchmark.store import Store
 
 MOST_LINES = 40
+_TOGETHER = "\u00a0"  # a space at which no line is folded
 STYLES = {"loss": "bold red", "win": "green", "unknown": "dim", "tie": ""}
 FULL_WIDTH = 10_000  # nothing is left out where there is no terminal
 # What a narrow terminal shows first, by (metric, column): the rest is added from left to right as long as it fits.
@@ -74,8 +75,8 @@ def render(scored: Scored, flipped: list[Flips], *, width: int) -> list[Text]:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
         out += _folded(summary(comparison, labels[comparison.group]), width)
-    notes = [Text(f"scored as stretched PNG, {flip.flips} of {flip.pairs} pairs name another winner by PSNR "
-                  f"({labels.get(flip.group, flip.group.inr)})") for flip in flipped]
+    notes = [Text("scored as stretched PNG, another winner by PSNR in:", "bold")] if flipped else []
+    notes += [Text(f"  {f.flips} of {f.pairs} pairs of {labels.get(f.group, f.group.inr)}") for f in flipped]
     if len(scored.rows) < scored.stored:
         notes.append(Text(f"these are the {len(scored.rows)} cells of the latest run; the store holds {scored.stored}"))
     return out + _folded(_problems(scored) + notes, width)
@@ -83,7 +84,7 @@ def render(scored: Scored, flipped: list[Flips], *, width: int) -> list[Text]:
 
 def _folded(texts: list[Text], width: int) -> list[Text]:
     """Sentences folded between words, what follows indented."""
-    return [Text(line, text.style) for text in texts
+    return [Text(line.replace(_TOGETHER, " "), text.style) for text in texts
             for line in textwrap.wrap(text.plain, width, subsequent_indent=" " * 14, break_long_words=False)]
 
 
@@ -106,6 +107,7 @@ def _summary_line(s: Summary) -> Text:
     counts = ", ".join([plural(s.wins, "win"), plural(s.ties, "tie"), plural(s.losses, "loss")])
     counts += f", {s.unknown} unknown" if s.unknown else ""
     floor = f"noise floor {measured(s.metric, s.floor)}{unit}" if s.nulls else "no noise floor: no null twins"
+    floor = floor.replace(" ", _TOGETHER)
     return Text(f"  {LABELS[s.metric]:<11} n {s.images}: {counts}; mean {measured(s.metric, s.mean, sign=True)}{unit} "
                 f"{interval(s.metric, s.low, s.high)}; {floor}")
 
