@@ -17,7 +17,7 @@ from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
 from benchmark.types import Sample
 
-PEERS = ()
+PEERS = ("jpeg2000", "jpeg2000+mask")
 FIDELITIES = ("mean", "sum")
 SCORE_AS = ("decoded", "stretched-png")
 

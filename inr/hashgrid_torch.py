@@ -32,9 +32,10 @@ class HashGridTorch(HashGridParameters):
         # Corners outermost: summing over whole rows of memory is twice as fast as summing neighbours.
         corners = corners.view(2**self.grid.dims, len(coords), self.in_features)
         x = (corners * weight.to(corners.dtype)).sum(0)
-        for matrix in self.network[:-1]:
+        *hidden, last = self.network  # a slice of a ParameterList would be a copy, out of reach of functional_call
+        for matrix in hidden:
             x = torch.relu(x @ matrix.T)
-        return x @ self.network[-1].T
+        return x @ last.T
 
     def _lookup(self, coords: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Entries of the joined tables [2^d * N * features] and their weights [2^d, N, features]."""

@@ -51,7 +51,7 @@ class Header:
             "channels": (self.channels, lambda v: _whole(v) and 1 <= v <= 16, "1 to 16"),
             "bits": (self.bits, lambda v: _whole(v) and 6 <= v <= 16, "6 to 16"),
             "seed": (self.seed, lambda v: _whole(v) and 0 <= v < 2**32, "0 to 4294967295"),
-            "window": (self.window, lambda v: len(v) == 2 and all(_finite(x) for x in v), "two numbers that float32 holds"),
+            "window": (self.window, lambda v: len(v) == 2 and all(map(_finite, v)), "two numbers that float32 holds"),
             "grid": (self.grid, lambda v: v in _GRIDS, " or ".join(_GRIDS)),
         }
         for field, (value, valid, expected) in checks.items():

@@ -16,7 +16,7 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError
+from benchmark.errors import CellFailed, InputError
 from benchmark.plugins import files as _files  # noqa: F401  makes --plugin files importable
 from benchmark.plugins.register import register
 
@@ -25,7 +25,7 @@ _CONTRACTS = ("Codec", "Dataset", "Decoded", "Optimizer", "Regularizer", "data_r
 _TYPES = ("Sample", "VolumeStatistics")
 _STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "percentile_window", "radiological", "split_of")
 
-__all__ = ["InputError", "register", *_CONTRACTS, *_STEPS, *_TYPES]
+__all__ = ["CellFailed", "InputError", "register", *_CONTRACTS, *_STEPS, *_TYPES]
 
 
 def checkout_root() -> Path | None:

@@ -1,0 +1,138 @@
+"""Turn a compressed file back into an image; without -o, print what the file says about itself.
+
+Reads the files that `run` writes: those of backbones, and the JPEG 2000 peers. A backbone's file needs nothing else but
+the backbone's plug-in.
+
+examples:
+  python -m benchmark decode fit.inr                       what is in it
+  python -m benchmark decode fit.inr -o image.png          an 8-bit picture; three channels as RGB
+  python -m benchmark decode fit.inr -o image.png --depth 16
+  python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels] in [0, 1]; .tif too
+  python -m benchmark decode fit.inr -o image.npy --source-units
+  python -m benchmark decode peer.j2k -o image.png --mask mask.png
+  python -m benchmark decode fit.inr -o image.png --plugin mine.py
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmark.bitstream import Header
+    from benchmark.plugins import Decoded
+
+FORMATS = (".png", ".npy", ".tif", ".tiff")
+CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `run` wrote")
+    parser.add_argument("-o", "--output", type=Path, metavar="IMAGE", help="where the image goes: a .png, .npy or .tif")
+    parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits a channel in a .png (default: 8)")
+    parser.add_argument("--source-units", action="store_true",
+                        help="intensities as in the source instead of [0, 1], for .npy and .tif")
+    parser.add_argument("--mask", type=Path, metavar="IMAGE", help="where the mask goes, of a file that sends one")
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py",
+                        help="a file with a backbone of your own")
+
+
+def run(args: argparse.Namespace) -> int:
+    from benchmark.plugins import index
+
+    _check(args)
+    for path in args.plugin:
+        index.add_plugin_file(path)
+    data = args.file.read_bytes()
+    header, codec = _look(data)
+    if args.source_units and header is None:
+        raise InputError(f"--source-units of {args.file}", "JPEG 2000 holds no window of the source", "leave it out")
+    _tell(data, header, codec)
+    if args.output is None and args.mask is None:
+        return 0
+    decoded = _decode(data, codec)
+    if args.mask is not None:
+        if decoded.mask is None:
+            raise InputError(f"--mask {args.mask}", f"{args.file} sends no mask", "leave out --mask")
+        _write(args.mask, decoded.mask[..., None].astype("float32"), args.depth)
+    if args.output is not None:
+        image = decoded.image
+        if args.source_units and header is not None:
+            low, high = header.window
+            image = low + image * (high - low)
+        _write(args.output, image, args.depth)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be known before the file is read."""
+    if not args.file.is_file():
+        raise InputError(f"decode {args.file}", "no such file", "a file that `python -m benchmark run` wrote")
+    for option, path in (("-o", args.output), ("--mask", args.mask)):
+        if path is None:
+            continue
+        if path.suffix.lower() not in FORMATS:
+            raise InputError(f"{option} {path}", f"{path.suffix or 'a name without a suffix'} is none of the formats",
+                             did_you_mean(path.suffix.lower(), FORMATS))
+        if not path.parent.is_dir():
+            raise InputError(f"{option} {path}", f"there is no folder {path.parent}", "a folder that is there")
+        if path.exists() and not args.force:
+            raise InputError(f"{option} {path}", "there is a file of that name", "another name, or --force")
+    if args.source_units and (args.output is None or args.output.suffix.lower() == ".png"):
+        raise InputError("--source-units", "a PNG holds whole numbers from 0 to white", "-o image.npy or -o image.tif")
+
+
+def _look(data: bytes) -> tuple[Header | None, str | None]:
+    """The header of a backbone's file, or the name of the codec that wrote it."""
+    from benchmark.bitstream import MAGIC, read_header
+
+    if data.startswith(MAGIC) or CODESTREAM not in data:  # the codestream stands behind the mask, where one is sent
+        return read_header(data), None
+    return None, "jpeg2000" if data.startswith(CODESTREAM) else "jpeg2000+mask"
+
+
+def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
+    if header is None:
+        print(f"codec     {codec}\nfile      {len(data):,} bytes")
+    else:
+        bpp = 8 * len(data) / (header.height * header.width)
+        print(f"{header.describe()}\nfile      {len(data):,} bytes, {bpp:.3f} bits a pixel, checksum right")
+
+
+def _decode(data: bytes, codec: str | None) -> Decoded:
+    if codec is not None:
+        from benchmark.plugins import index
+
+        return index.get("codec", codec).load()().decode(data)
+    from benchmark.bitstream import decode
+
+    return decode(data)
+
+
+def _write(path: Path, image: np.ndarray, depth: int) -> None:
+    """image: float32 [H, W, C]."""
+    import numpy as np
+
+    channels = image.shape[2]
+    match path.suffix.lower():
+        case ".npy":
+            np.save(path, image)
+        case ".png":
+            if channels not in (1, 3):
+                raise InputError(f"-o {path}", f"a PNG has 1 or 3 channels, this image {channels}", "-o image.npy")
+            import imagecodecs
+
+            values = np.rint(image * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+            path.write_bytes(imagecodecs.png_encode(values if channels == 3 else values[..., 0]))
+        case _:
+            import tifffile
+
+            tifffile.imwrite(path, image if channels == 3 else np.moveaxis(image, 2, 0),
+                             photometric="rgb" if channels == 3 else "minisblack")
+    print(f"wrote     {path}: {image.shape[0]} x {image.shape[1]}, {channels} channel{'s' * (channels > 1)}")
