@@ -76,15 +76,24 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
     entry = get("segmenter", checkpoint.name)
     try:
         module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
-        weights = {name: w.float() if w.is_floating_point() else w
-                   for name, w in safetensors.torch.load_file(checkpoint.path).items()}
+    except TypeError as error:
+        raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error),
+                         "a checkpoint of this version of the segmenter") from None
+    load_weights(module, checkpoint)
+    return Network(checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision)
+
+
+def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit it."""
+    weights = {name: w.float() if w.is_floating_point() else w
+               for name, w in safetensors.torch.load_file(checkpoint.path).items()}
+    try:
         module.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
+    except RuntimeError as error:
         raise InputError(f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
                          f"they do not fit it: {str(error).splitlines()[0]}",
                          f"python -m benchmark train --segmenter {checkpoint.name} "
                          f"--dataset {checkpoint.card['dataset']}") from None
-    return Network(checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision)
 
 
 def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:

@@ -19,6 +19,7 @@ from benchmark.bitstream import Header, decode, encode, file_bytes
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.render import build
+from benchmark.images.grid import GridKind
 from benchmark.plan import FIT_VERSION, Cell, Choice
 from benchmark.plugins import index
 from benchmark.score import image_scores
@@ -39,7 +40,7 @@ class Sized:
     bytes: int
 
 
-def header_for(inr: Choice, bits: int, sample: Sample, seed: int, grid: str) -> Header:
+def header_for(inr: Choice, bits: int, sample: Sample, seed: int, grid: GridKind) -> Header:
     height, width, channels = sample.image.shape
     return Header(name=inr.name, args=dict(inr.args), height=height, width=width, channels=channels, bits=bits, seed=seed,
                   window=sample.window, grid=grid)

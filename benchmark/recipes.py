@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
+from benchmark.images.grid import GridKind
 from benchmark.plugins import index
 
 
@@ -19,7 +20,7 @@ class Recipe:
     schedule: Literal["constant", "cosine"]
     warmup: int
     penalty_every: int = 1  # the penalty's gradient is fresh on every n-th step and held between
-    grid: Literal["centers", "corners"] = "centers"
+    grid: GridKind = "centers"
     optimizer_args: tuple[tuple[str, Any], ...] = ()
 
 
@@ -33,7 +34,7 @@ class Preset:
     warmup: int
     optimizer: str | None = None
     lr: float | None = None
-    grid: Literal["centers", "corners"] = "centers"
+    grid: GridKind = "centers"
     inr_args: dict[str, dict[str, Any]] = field(default_factory=dict)
     bits: int | None = None
 

@@ -177,6 +177,8 @@ class Runner:
             data = index.get("codec", cell.codec.name).load()(**dict(cell.codec.args)).encode(sample, sized.bytes)
         except CellFailed as error:
             return self._failed(cell, sized, error.found)
+        except Exception as error:  # as with backbones: a plug-in may raise anything
+            return self._failed(cell, sized, f"{type(error).__name__}: {error}")
         seconds = time.perf_counter() - start
         return Row(cell.key, "ok", "", cell.sample_hash, self._facts(cell, sized) | {
             "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]), "bpp_allowed": 8 * sized.bytes / (

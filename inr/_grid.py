@@ -6,6 +6,7 @@ differ, this is the library.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmark.plugins import InputError
 
 PRIMES = (1, 2654435761, 805459861, 3674653429, 2097192037, 1434869437, 2165219737)
 UINT32 = 0xFFFFFFFF
-WIDTHS = (16, 32, 64, 128)  # those that FullyFusedMLP is compiled for
+WIDTHS, FEATURES = (16, 32, 64, 128), (1, 2, 4, 8)  # those that its kernels are compiled for
 
 
 def _round_up(n: int, multiple: int) -> int:
@@ -33,6 +34,19 @@ class Grid:
     log2_hashmap_size: int
     base_resolution: int
     per_level_scale: float
+
+    def check(self) -> None:
+        """Raise InputError where an option is outside what the library takes, or a level too fine for 32-bit indices."""
+        finest = (self.n_levels - 1) * math.log2(max(self.per_level_scale, 1)) + math.log2(max(self.base_resolution, 1))
+        limits = {"n_levels": (1, 128), "n_features_per_level": (1, 8), "log2_hashmap_size": (0, 31), "base_resolution": (1, 2**16),
+                  "per_level_scale": (1, 2**16)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name}={getattr(self, name)}", "the hash grid has no such size", f"{name}={low} to {high}")
+        if self.n_features_per_level not in FEATURES:
+            raise InputError(f"n_features_per_level={self.n_features_per_level}", "the hash grid has no such size", f"one of {FEATURES}")
+        if finest > 24:
+            raise InputError("a hash grid", f"its finest level has 2^{finest:.0f} cells a side", "fewer levels, or a smaller per_level_scale")
 
     def scale(self, level: int) -> np.float32:
         """Cells per unit of the coordinates. The exponent is a float32, as there: rounding decides the resolution."""
@@ -78,12 +92,10 @@ class HashGridParameters(nn.Module):
 
     def __init__(self, out_dim: int, grid: Grid, n_neurons: int, n_hidden_layers: int) -> None:
         super().__init__()
-        if n_neurons not in WIDTHS:
-            raise InputError(f"n_neurons={n_neurons}", "the fully fused network has no such width",
-                             "n_neurons=" + " or ".join(map(str, WIDTHS)))
-        if min(grid.n_levels, n_hidden_layers, grid.base_resolution) < 1 or grid.per_level_scale < 1:
-            raise InputError("a hash grid", "it needs a level, a hidden layer, a base resolution and a scale of at least 1",
-                             "values of at least 1")
+        grid.check()
+        if n_neurons not in WIDTHS or n_hidden_layers < 1:
+            raise InputError(f"a network of {n_hidden_layers} layers of {n_neurons} neurons", "the fully fused network has no such size",
+                             f"n_hidden_layers of 1 or more, n_neurons one of {WIDTHS}")
         features = grid.n_levels * grid.n_features_per_level
         self.grid, self.in_features, self.out_features = grid, features, out_dim
         widths = [features, *[n_neurons] * n_hidden_layers, out_dim]

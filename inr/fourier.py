@@ -11,7 +11,7 @@ from torch import nn
 from benchmark.plugins import philox_normal, register
 
 
-@register.inr("fourier", size="hidden_features", sizes=(2, 256), coordinates=(0.0, 1.0), optimizer="soap", lr=1e-2)
+@register.inr("fourier", size="hidden_features", sizes=(2, 256), coordinates=(0.0, 1.0), optimizer="soap", lr=2e-2)
 class Fourier(nn.Module):
     """ReLU network on [cos 2 pi B v, sin 2 pi B v], B ~ N(0, sigma^2) (Tancik et al. 2020, arXiv 2006.10739, section 4).
 
@@ -22,7 +22,7 @@ class Fourier(nn.Module):
 
     B: torch.Tensor
 
-    def __init__(self, in_dim: int, out_dim: int, *, features: int = 8, sigma: float = 3.0, hidden_features: int = 16,
+    def __init__(self, in_dim: int, out_dim: int, *, features: int = 32, sigma: float = 3.0, hidden_features: int = 10,
                  hidden_layers: int = 3, seed: int = 0) -> None:
         super().__init__()
         B = sigma * philox_normal(seed, features * in_dim).reshape(features, in_dim)

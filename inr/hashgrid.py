@@ -9,7 +9,7 @@ from benchmark.plugins import InputError, register
 from benchmark.plugins.inr._grid import Grid, HashGridParameters
 
 
-@register.inr("hashgrid", size="base_resolution", sizes=(2, 32), coordinates=(0.0, 1.0), optimizer="adam", lr=5e-2,
+@register.inr("hashgrid", size="log2_hashmap_size", sizes=(3, 12), coordinates=(0.0, 1.0), optimizer="soap", lr=2e-2,
               stackable=False, requires=("tinycudann",), device="cuda",
               install='pip install --no-build-isolation "git+https://github.com/NVlabs/tiny-cuda-nn/#subdirectory=bindings/torch"')
 class HashGrid(HashGridParameters):
@@ -20,9 +20,9 @@ class HashGrid(HashGridParameters):
     Raises InputError where tiny-cuda-nn does not load on this machine.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, *, n_levels: int = 3, n_features_per_level: int = 1,
-                 log2_hashmap_size: int = 10, base_resolution: int = 8, per_level_scale: float = 2.5,
-                 n_neurons: int = 32, n_hidden_layers: int = 1) -> None:
+    def __init__(self, in_dim: int, out_dim: int, *, n_levels: int = 6, n_features_per_level: int = 1,
+                 log2_hashmap_size: int = 7, base_resolution: int = 6, per_level_scale: float = 1.5,
+                 n_neurons: int = 16, n_hidden_layers: int = 2) -> None:
         grid = Grid(in_dim, n_levels, n_features_per_level, log2_hashmap_size, base_resolution, per_level_scale)
         super().__init__(out_dim, grid, n_neurons, n_hidden_layers)
         try:

@@ -11,9 +11,8 @@ from benchmark.fit.optimizers.soap import RIDGE, Soap
 
 def parameters(k: int, seed: int = 0) -> dict[str, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
-    return {"a.weight": torch.randn(k, 5, 3, generator=g, dtype=torch.float64), "a.bias": torch.randn(k, 5, generator=g, dtype=torch.float64),
-            "b.weight": torch.randn(k, 5, 3, generator=g, dtype=torch.float64), "b.bias": torch.randn(k, 5, generator=g, dtype=torch.float64),
-            "grid": torch.randn(k, 7, generator=g, dtype=torch.float64)}
+    shapes = {"a.weight": (5, 3), "a.bias": (5,), "b.weight": (5, 3), "b.bias": (5,), "grid": (7,)}
+    return {name: torch.randn(k, *shape, generator=g, dtype=torch.float64) for name, shape in shapes.items()}
 
 
 def gradients(p: dict[str, torch.Tensor], step: int) -> dict[str, torch.Tensor]:
@@ -76,7 +75,7 @@ def test_soap_is_adam_in_the_eigenbasis_of_its_factors():
     mine = {"weight": p["weight"].clone()}
     optimizer = Soap(mine, every=1)
     w = p["weight"][0].clone()
-    left, right, m, v = torch.zeros(4, 4).double(), torch.zeros(3, 3).double(), torch.zeros(4, 3).double(), torch.zeros(4, 3).double()
+    left, right, m, v = (torch.zeros(*shape, dtype=torch.float64) for shape in ((4, 4), (3, 3), (4, 3), (4, 3)))
     for step in range(6):
         g = torch.sin(2.0 * w + step) + 0.1 * w
         optimizer.step({"weight": g.unsqueeze(0)}, torch.tensor([0.05], dtype=torch.float64))

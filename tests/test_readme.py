@@ -53,8 +53,9 @@ def test_every_help_has_worked_examples_and_each_is_parsed(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", ["list", "list inr siren", "check inr siren", "doctor", "data show mni-lesion --limit 4 --out {tmp}/sheet.png",
-                                  "plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2", "completion bash"])
+@pytest.mark.parametrize("line", [
+    "list", "list inr siren", "check inr siren", "doctor", "data show mni-lesion --limit 4 --out {tmp}/sheet.png",
+    "plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2", "completion bash"])
 def test_commands_that_need_no_data_run(line, tmp_path):
     words = shlex.split(line.format(tmp=tmp_path))
     done = subprocess.run([sys.executable, "-m", "benchmark", *words], cwd=tmp_path, capture_output=True, text=True,

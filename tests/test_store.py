@@ -51,7 +51,8 @@ def test_scores_are_replaced_and_removed_with_their_cell(tmp_path):
 
 def test_samples_come_back_with_the_same_hash_and_images_can_be_dropped(tmp_path):
     image = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8, 1)
-    sample = Sample("p1-s1", "d", "p1", image, image[..., 0] > 0.7, image[..., 0] > 0.1, ("flair",), VolumeStatistics.of(image), 4, (1.0, 2.0), (0.0, 9.0))
+    sample = Sample("p1-s1", "d", "p1", image, image[..., 0] > 0.7, image[..., 0] > 0.1, ("flair",), VolumeStatistics.of(image),
+                    slice_index=4, spacing_mm=(1.0, 2.0), window=(0.0, 9.0))
     with Store(tmp_path) as store:
         store.add_sample(sample)
         found = store.sample(sample.hash)

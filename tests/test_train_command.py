@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
@@ -66,6 +67,18 @@ def test_what_is_tested_is_what_is_written(tmp_path, monkeypatch):
     assert all(torch.equal(w, w.half().float()) for w in seen[-1].state_dict().values() if w.is_floating_point())
 
 
+def test_starts_from_the_weights_of_another_data_set(capsys, tmp_path):
+    assert main([*COMMAND, "--dataset", "few", "--epochs", "1"]) == 0
+    start = find_checkpoint("unet", "few")
+    again = [*COMMAND, "--init", "few", "--lr", "1e-9", "--epochs", "1", "--out", str(tmp_path / "w.safetensors")]
+    assert main(again) == 0
+    found = find_checkpoint(f"unet@{tmp_path / 'w.safetensors'}", "few")
+    assert found.card["init"] == {"dataset": "few", "hash": start.hash} and "--init few" in found.card["command"]
+    one, other = load_file(start.path), load_file(found.path)
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one if name.endswith("weight"))
+    assert main([*again, "--set", "unet.base=8"]) == 2 and "do not fit" in capsys.readouterr().err
+
+
 def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, capsys):
     from benchmark.train import loop
 
@@ -80,7 +93,6 @@ def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, c
     assert main(again) == 130 and "--resume" in capsys.readouterr().err
     monkeypatch.setattr(loop, "save_state", whole)
     assert main([*again, "--resume"]) == 0
-    from safetensors.torch import load_file
     one, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("unbroken", "broken"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 

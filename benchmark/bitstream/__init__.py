@@ -28,7 +28,11 @@ VALUES_PER_BYTE = 65_536  # 0.0001 bits a value: a file that asks for more would
 
 def file_bytes(tensor_sizes: Sequence[int], header: Header) -> int:
     """The exact length in bytes of a file with tensors of these numbers of weights."""
-    return len(header.pack()) + SCALE_BYTES * len(tensor_sizes) + -(-sum(tensor_sizes) * header.bits // 8) + CRC_BYTES
+    return len(header.pack()) + _bytes_after_header(tensor_sizes, header.bits)
+
+
+def _bytes_after_header(tensor_sizes: Sequence[int], bits: int) -> int:
+    return SCALE_BYTES * len(tensor_sizes) + -(-sum(tensor_sizes) * bits // 8) + CRC_BYTES
 
 
 def encode(header: Header, state: Mapping[str, np.ndarray]) -> bytes:
@@ -102,7 +106,7 @@ def _open(data: bytes) -> tuple[Header, dict[str, np.ndarray], nn.Module]:
     sound = _sound(data)
     shapes = _shapes(header, len(data), sound)
     sizes = [math.prod(shape) for shape in shapes.values()]
-    expected = file_bytes(sizes, header)
+    expected = start + _bytes_after_header(sizes, header.bits)
     if len(data) < expected:
         raise refuse(f"it is cut short within its weights: {len(data)} bytes, where its header asks for {expected}")
     if len(data) > expected:

@@ -141,7 +141,8 @@ class _Single(float):
 
 
 def _short(value: Any) -> Any:
-    return _Single(value) if isinstance(value, float) and _finite(value) and np.float32(value) == value else value
+    # float(): numpy compares a float32 and a Python float as float32, where they are always equal.
+    return _Single(value) if isinstance(value, float) and _finite(value) and float(np.float32(value)) == value else value
 
 
 def _pack(value: Any) -> bytes:

@@ -17,7 +17,8 @@ BUDGETS = (300, 600, 1200)  # 0.6, 1.2 and 2.3 bits a pixel
 def picture(channels: int = 1, seed: int = 0) -> Sample:
     """A smooth picture with some texture, and a round lesion."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
-    base = 0.5 + 0.3 * np.sin(7 * x + 3 * y + seed) * np.cos(11 * y) + 0.02 * np.random.default_rng(seed).standard_normal((SIDE, SIDE))
+    noise = 0.02 * np.random.default_rng(seed).standard_normal((SIDE, SIDE))
+    base = 0.5 + 0.3 * np.sin(7 * x + 3 * y + seed) * np.cos(11 * y) + noise
     mask = (x - 0.4) ** 2 + (y - 0.6) ** 2 < 0.02
     image = np.stack([np.clip(base + 0.2 * mask + 0.1 * c, 0, 1) for c in range(channels)], -1).astype(np.float32)
     names = tuple(f"channel{c}" for c in range(channels))
@@ -51,7 +52,8 @@ def check_round_trip_gives_a_picture(subject: Subject) -> None:
     for channels in (1, 3):
         sample, codec = picture(channels), subject.make()
         image = codec.decode(codec.encode(sample, channels * BUDGETS[-1])).image
-        assert image.dtype == np.float32 and image.shape == sample.image.shape, f"{image.dtype} {image.shape}, not float32 {sample.image.shape}"
+        found, expected = (str(image.dtype), image.shape), ("float32", sample.image.shape)
+        assert found == expected, f"it is {found}, not {expected}"
         assert image.min() >= 0 and image.max() <= 1, f"it is in [{image.min():.3g}, {image.max():.3g}]"
         rms = float(np.sqrt(np.square(image - sample.image).mean()))
         assert rms < 0.05, f"{channels} channel(s) at 2.3 bits a pixel each: {rms:.3f} away on average"

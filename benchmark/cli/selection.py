@@ -17,7 +17,8 @@ def add_selection(parser: Parser) -> None:
     """Add every option that selects cells; lists repeat (`--inr a --inr b`) or take commas (`--lambda 0,1e-5`)."""
     what = parser.add_argument_group("what to compare (each may be repeated, or given with commas)")
     what.add_argument("--inr", action="append", metavar="NAME", help="backbone (default siren); `list inr` shows them")
-    what.add_argument("--lambda", dest="lam", action="append", metavar="L", help="weight of the penalty (default 1e-5); each brings its twins at 0")
+    what.add_argument("--lambda", dest="lam", action="append", metavar="L",
+                      help="weight of the penalty (default 1e-5); each brings its twins at 0")
     what.add_argument("--seed", action="append", metavar="N", help="seed of the initial weights (default 0)")
     what.add_argument("--segmenter", default="unet", metavar="NAME[@FILE]", help="network in the loss (default unet)")
     what.add_argument("--reader", action="append", metavar="NAME[@FILE]",
@@ -26,7 +27,8 @@ def add_selection(parser: Parser) -> None:
     data.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
     data.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
     data.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default test), by patient")
-    data.add_argument("--limit", type=_whole, metavar="N", help="only N images, of as many patients as can be (6 of mni-lesion where nothing is said)")
+    data.add_argument("--limit", type=_whole, metavar="N",
+                      help="only N images, of as many patients as can be (6 of mni-lesion where nothing is said)")
     data.add_argument("--image", action="append", metavar="ID", help="only this image")
     how = parser.add_argument_group("how to fit")
     how.add_argument("--preset", metavar="NAME", help="quick, standard, adam-10k or reproduction; every option wins over it")
@@ -34,7 +36,8 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
     how.add_argument("--steps", type=_whole, metavar="N", help="steps of each fit")
-    how.add_argument("--penalty-every", type=_whole, default=1, metavar="N", help="a fresh penalty gradient on every N-th step, held between (default 1)")
+    how.add_argument("--penalty-every", type=_whole, default=1, metavar="N",
+                     help="a fresh penalty gradient on every N-th step, held between (default 1)")
     how.add_argument("--bpp", type=_number, metavar="B", help="bits a pixel to stay below (default 0.6): picks size and bit width")
     how.add_argument("--bits", type=_whole, metavar="N", help="bits a weight, 6 to 16")
     how.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",

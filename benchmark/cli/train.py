@@ -6,7 +6,7 @@ the patient's slices with a lesion) and falsely marked pixels on slices without.
 examples:
   python -m benchmark train --segmenter unet --dataset mni-lesion
   python -m benchmark train --segmenter unet --dataset lgg --root FOLDER --set lgg.slices=all
-  python -m benchmark train --segmenter dilated --dataset lgg --loss dice --seed 1 --out weights/dilated-lgg.safetensors
+  python -m benchmark train --segmenter dilated --dataset lgg --init mni-lesion --loss dice --seed 1
   python -m benchmark train --segmenter unet --dataset lgg --resume       (goes on after ctrl-C, with the same result)
 """
 
@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.checkpoints import default_path
+from benchmark.checkpoints import Checkpoint, default_path, find_checkpoint
 from benchmark.errors import InputError
 from benchmark.plugins.index import Entry, add_plugin_file, get
 
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--root", type=Path, help="folder of the data set (default: SINCO_BENCH_DATA)")
     add("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
         help="an option of the segmenter or the data set: base=8, or unet.base=8")
+    add("--init", metavar="DATASET", help="start from this segmenter's weights for that data set (default: random)")
     add("--loss", choices=("bce", "dice", "bce+dice"), default="bce+dice")
     add("--epochs", type=int, help=f"default: as many as show {IMAGES_SHOWN:,} images")
     add("--lr", type=float, default=2e-3, help="peak of the one-cycle schedule (default: %(default)s)")
@@ -89,7 +90,7 @@ def _train(args: argparse.Namespace, entries: tuple[Entry, Entry], options: list
            out: Path) -> tuple[dict[str, Any], Reading]:
     import torch
 
-    from benchmark.networks import save_checkpoint
+    from benchmark.networks import load_weights, save_checkpoint
     from benchmark.train.data import read_splits
     from benchmark.train.loop import TrainRecipe, read, train
 
@@ -97,26 +98,29 @@ def _train(args: argparse.Namespace, entries: tuple[Entry, Entry], options: list
     with _Show(args.json) as show:
         splits = read_splits(dataset.load()(root=args.root, **options[1]), segmenter.declared["multiple"], show.reading)
         epochs = args.epochs or max(5, round(IMAGES_SHOWN / len(splits.train)))
-        recipe = TrainRecipe(args.loss, epochs, args.lr, args.batch, args.seed, args.patience, precision=args.precision,
-                             device=device)
         show.say(f"{args.segmenter} on {args.dataset}: {len(splits.train)} train, {len(splits.val)} val, "
                  f"{len(splits.test)} test slices; {epochs} epochs at most")
         torch.manual_seed(args.seed)
         module: nn.Module = segmenter.load()(len(splits.train.channels), **options[0])
+        start = find_checkpoint(segmenter.name, args.init, channels=splits.train.channels) if args.init else None
+        if start:
+            load_weights(module, start)
+        recipe = TrainRecipe(args.loss, epochs, args.lr, args.batch, args.seed, args.patience, precision=args.precision,
+                             device=device, init=start.hash if start else "", data=splits.hash)
         state = out.with_suffix(".resume")
         progress = train(module, splits.train, splits.val, recipe, state_path=state, resume=args.resume,
                          on_epoch=show.epoch, on_batch=show.batch)
     # What ships is float16, so that is what is tested.
     module.half().float()
     reading = read(module, splits.test.to(device))
-    card = _card(entries, options, splits, recipe, progress, reading)
+    card = _card(entries, options, splits, recipe, progress, reading, start)
     save_checkpoint(out, module, card)
     state.unlink(missing_ok=True)
     return card, reading
 
 
 def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: Splits, recipe: TrainRecipe,
-          progress: Progress, reading: Reading) -> dict[str, Any]:
+          progress: Progress, reading: Reading, start: Checkpoint | None) -> dict[str, Any]:
     import torch
 
     from benchmark import __version__
@@ -125,12 +129,14 @@ def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: S
     # Without --root and --out: a card travels, folders do not.
     words = [f"python -m benchmark train --segmenter {segmenter.name} --dataset {dataset.name}",
              *(f"--set {e.name}.{k}={v}" for e, set_ in zip(entries, options, strict=True) for k, v in set_.items()),
+             *([f"--init {start.card['dataset']}"] if start else []),
              *(f"--{k} {getattr(recipe, k)}" for k in RECIPE_OPTIONS)]
     return {
         "segmenter": segmenter.name, "options": {**segmenter.defaults, **options[0]},
-        "channels": list(splits.train.channels),
-        "dataset": dataset.name, "dataset_options": {**dataset.defaults, **options[1]},
-        "command": " ".join(words), "recipe": asdict(recipe), "seed": recipe.seed, "split_hash": splits.hash,
+        "channels": list(splits.train.channels), "dataset": dataset.name, "data_licence": dataset.load().licence,
+        "dataset_options": {**dataset.defaults, **options[1]},
+        "command": " ".join(words), "recipe": asdict(recipe), "seed": recipe.seed,
+        "init": start and {"dataset": start.card["dataset"], "hash": start.hash}, "split_hash": splits.hash,
         "slices": {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)},
         "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
         "val_dice": round(progress.best_dice, 4), "test_dice": round(reading.dice, 4),

@@ -67,6 +67,7 @@ def _group4(mask: np.ndarray) -> bytes:
     """Rows bool [h, w] in group 4 coding, as libtiff writes the one strip of a TIFF file."""
     file = io.BytesIO()
     Image.fromarray(mask).save(file, "TIFF", compression="group4", tiffinfo={278: len(mask)})  # 278: rows per strip
+    file.seek(0)
     tags = TiffImageFile(file).tag_v2  # 273, 279: where the strip is and how long
     return file.getvalue()[tags[273][0]:tags[273][0] + tags[279][0]]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+GridKind: TypeAlias = Literal["centers", "corners"]
 
-def grid(height: int, width: int, bounds: tuple[float, float], kind: Literal["centers", "corners"] = "centers") -> np.ndarray:
+
+def grid(height: int, width: int, bounds: tuple[float, float], kind: GridKind = "centers") -> np.ndarray:
     """Coordinates of all pixels, row (y) first: float32 [height * width, 2] within `bounds`.
 
     "centers": pixel centres, (i + 0.5) / n of the way; "corners": the first and last pixel lie on the bounds (linspace, as

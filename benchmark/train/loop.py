@@ -41,6 +41,8 @@ class TrainRecipe:
     weight_decay: float = 1e-2
     precision: str = "float32"
     device: str = "cpu"
+    init: str = ""  # hash of the checkpoint that the weights start from; "": random
+    data: str = ""  # hash of the splits
 
 
 @dataclass
