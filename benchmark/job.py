@@ -235,6 +235,7 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     s = job.selection
     fits: list[Cell] = []
     peers: list[Cell] = []
+    source = index.get("segmenter", job.segmenter.name).source_hash()
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
@@ -243,7 +244,8 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
                         shape=sample.image.shape)
             regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
             fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
-                             segmenter_hash=job.segmenter.hash if lam else None, regularizer=regularizer if lam else None,
+                             segmenter_hash=job.segmenter.hash if lam else None, segmenter_source=source if lam else None,
+                             regularizer=regularizer if lam else None,
                              precision="bf16" if lam and s.precision == "bf16" else "float32")
                      for lam in s.lam for seed in s.seed]
             peers += [replace(cell, codec=Choice.of("codec", codec)) for codec in PEERS]
@@ -263,5 +265,5 @@ def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple
 def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:
     recipe = recipe_for(index.get("inr", name), base, optimizer=s.optimizer, lr=s.lr, steps=s.steps,
                         penalty_every=s.penalty_every)
-    filled = {**index.get("optimizer", recipe.optimizer).defaults, **args.get(("optimizer", recipe.optimizer), {})}
-    return replace(recipe, optimizer_args=tuple(sorted(filled.items())))
+    optimizer = Choice.of("optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {}))
+    return replace(recipe, optimizer_args=optimizer.args, optimizer_source=optimizer.source)

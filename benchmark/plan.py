@@ -62,7 +62,8 @@ class Cell:
     null: bool = False
     seed: int = 0
     segmenter: str | None = None  # name of the network in the loss
-    segmenter_hash: str | None = None
+    segmenter_hash: str | None = None  # of its checkpoint
+    segmenter_source: str | None = None
     regularizer: Choice | None = None
     precision: str = "float32"  # of the network in the loss
     codec: Choice | None = None
@@ -77,7 +78,7 @@ class Cell:
             for name in ("lam", "null", "seed"):  # fidelity stays: the size of the fits beside it depends on it
                 del what[name]
         if self.lam == 0 or self.codec is not None:
-            for name in ("segmenter", "segmenter_hash", "regularizer", "precision"):
+            for name in ("segmenter", "segmenter_hash", "segmenter_source", "regularizer", "precision"):
                 del what[name]
             del what["recipe"]["penalty_every"]
         return what | {"fit_version": FIT_VERSION}
@@ -102,7 +103,8 @@ def with_twins(cells: Iterable[Cell]) -> list[Cell]:
     """Add each cell's lambda = 0 twin and its null twin; each cell once, in a stable order (twins first)."""
     out: dict[str, Cell] = {}
     for cell in cells:
-        plain = replace(cell, lam=0.0, null=False, segmenter=None, segmenter_hash=None, regularizer=None, precision="float32")
+        plain = replace(cell, lam=0.0, null=False, segmenter=None, segmenter_hash=None, segmenter_source=None, regularizer=None,
+                        precision="float32")
         for member in (plain, replace(plain, null=True), cell):
             out.setdefault(member.key, member)
     return list(out.values())

@@ -22,6 +22,7 @@ class Recipe:
     penalty_every: int = 1  # the penalty's gradient is fresh on every n-th step and held between
     grid: GridKind = "centers"
     optimizer_args: tuple[tuple[str, Any], ...] = ()
+    optimizer_source: str = ""  # hash of its code, so that a key notices an edit
 
 
 @dataclass(frozen=True)

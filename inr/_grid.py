@@ -36,17 +36,17 @@ class Grid:
     per_level_scale: float
 
     def check(self) -> None:
-        """Raise InputError where an option is outside what the library takes, or a level too fine for 32-bit indices."""
-        finest = (self.n_levels - 1) * math.log2(max(self.per_level_scale, 1)) + math.log2(max(self.base_resolution, 1))
+        """Raise InputError where an option is outside what the library takes, or the finest level beyond its float32."""
         limits = {"n_levels": (1, 128), "n_features_per_level": (1, 8), "log2_hashmap_size": (0, 31), "base_resolution": (1, 2**16),
                   "per_level_scale": (1, 2**16)}
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name}={getattr(self, name)}", "the hash grid has no such size", f"{name}={low} to {high}")
+                raise InputError(f"{name}={getattr(self, name)}", "the hash grid has no such size", f"{name} from {low} to {high}")
         if self.n_features_per_level not in FEATURES:
             raise InputError(f"n_features_per_level={self.n_features_per_level}", "the hash grid has no such size", f"one of {FEATURES}")
+        finest = (self.n_levels - 1) * math.log2(self.per_level_scale) + math.log2(self.base_resolution)
         if finest > 24:
-            raise InputError("a hash grid", f"its finest level has 2^{finest:.0f} cells a side", "fewer levels, or a smaller per_level_scale")
+            raise InputError("a hash grid", f"its finest level has 2^{finest:.0f} cells a side", "fewer levels or a smaller scale")
 
     def scale(self, level: int) -> np.float32:
         """Cells per unit of the coordinates. The exponent is a float32, as there: rounding decides the resolution."""

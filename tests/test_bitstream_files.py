@@ -103,6 +103,11 @@ def test_a_whole_number_is_as_good_as_a_float(small):
     assert header.pack() == small[0].pack()
 
 
+def test_every_window_costs_the_same_bytes():
+    lengths = {len(Header("siren", SMALL, 12, 10, 1, 10, window=w).pack()) for w in ((0.0, 1.0), (0.1, 663.27), (-1e9, 1 / 3))}
+    assert len(lengths) == 1
+
+
 def test_reading_a_header_needs_no_torch(small, tmp_path):
     (tmp_path / "fit.inr").write_bytes(small[1])
     code = ("import sys; from benchmark.bitstream import read_header\n"

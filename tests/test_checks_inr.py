@@ -125,10 +125,12 @@ WRONG = [(Flat, "output has a row for each point", "(1024,)"), (Huge, "output is
          (Remembers, "forward is deterministic", "called with before"), (Vandal, "input is untouched", "other values"),
          (Idle, "every parameter gets a gradient", "2% of the entries of ballast"),
          (Restless, "same seed same weights", "come from elsewhere"), (Stuck, "other seed other weights", "two seeds"),
-         (Unsent, "constants come from the seed", "the buffer scale"), (UnsentDespiteSeed, "constants come from the seed", "the buffer scale"),
+         (Unsent, "constants come from the seed", "the buffer scale"),
+         (UnsentDespiteSeed, "constants come from the seed", "the buffer scale"),
          (SeedForNothing, "constants come from the seed", "changes no buffer"), (Alone, "stacked equals one by one", "data-dependent"),
          (Even, "size sets the number of parameters", "width=2 has 9 parameters, 3 has 9"),
-         (Useless, "options are literals that matter", "gain changes neither"), (Unnamed, "options are literals that matter", "widths is (3, 4)")]
+         (Useless, "options are literals that matter", "gain changes neither"),
+         (Unnamed, "options are literals that matter", "widths is (3, 4)")]
 
 
 def failures(subject: Subject) -> dict[str, str]:

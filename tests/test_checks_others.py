@@ -98,7 +98,8 @@ class Images(Dataset):
         if sample_id not in (known := [i for split in self.patients for i in self.ids(split)]):
             raise InputError(sample_id, "no such image", ", ".join(known))
         image = np.random.default_rng(list(sample_id.encode())).random((self.size, self.size, 1)).astype(np.float32)
-        return Sample(sample_id, "images", sample_id[:2], image, image[..., 0] > 0.8, image[..., 0] > 0.1, ("t1",), VolumeStatistics.of(image))
+        mask, brain = image[..., 0] > 0.8, image[..., 0] > 0.1
+        return Sample(sample_id, "images", sample_id[:2], image, mask, brain, ("t1",), VolumeStatistics.of(image))
 
 
 class Unlicensed(Images):

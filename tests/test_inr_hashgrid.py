@@ -69,7 +69,8 @@ def slow(vector: np.ndarray, x: np.ndarray, in_dim: int, out_dim: int, *, n_leve
         at += shape[0] * shape[1]
     encoded = np.zeros(pad)
     for level in range(n_levels):
-        scale = np.float32(2.0 ** float(np.float32(level) * np.float32(np.log2(per_level_scale)))) * np.float32(base_resolution) - np.float32(1)
+        exponent = np.float32(level) * np.float32(np.log2(per_level_scale))
+        scale = np.float32(2.0 ** float(exponent)) * np.float32(base_resolution) - np.float32(1)
         resolution = int(np.ceil(scale)) + 1
         rows = min((resolution**in_dim + 7) // 8 * 8, 2**log2_hashmap_size)
         position = [np.float32(float(scale) * float(v) + 0.5) for v in x]
@@ -122,8 +123,11 @@ def test_remembered_indices_follow_the_coordinates() -> None:
     first = module(points)
     assert torch.equal(module(points), first)
     assert not torch.equal(module(1 - points), first)
+    assert torch.equal(module(points), first)
     points.mul_(0.5)  # written in place: the same tensor, other points
     assert torch.equal(module(points), module(points.clone()))
+    with torch.inference_mode():
+        assert torch.equal(module(points.clone()), module(points))
 
 
 def test_coordinates_may_differ_between_stacked_fits() -> None:

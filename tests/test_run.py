@@ -22,7 +22,8 @@ from benchmark.store import Store
 from tests import tiny_networks
 from tests.conftest import TINY
 
-FAST = ["--dataset", "tiny", "--plugin", str(TINY), "--steps", "40", "--set", "hidden_features=6", "--bits", "10", "--device", "cpu"]
+FAST = ["--dataset", "tiny", "--plugin", str(TINY), "--steps", "30", "--lr", "1e-2", "--set", "hidden_features=12", "--bits", "10",
+        "--device", "cpu"]
 
 
 @pytest.fixture
@@ -153,7 +154,8 @@ def test_json_is_json_and_nothing_else(networks, store_folder, capsys):
 
 
 def test_the_rate_search_meets_the_rate_and_remembers_its_choice(networks, store_folder, monkeypatch):
-    words = ["run", "--out", str(store_folder), "--dataset", "tiny", "--plugin", str(TINY), "--steps", "4", "--bpp", "3", "--lambda", "0"]
+    words = ["run", "--out", str(store_folder), "--dataset", "tiny", "--plugin", str(TINY), "--steps", "30", "--lr", "1e-2",
+             "--bpp", "3", "--lambda", "0"]
     assert main(words) == 0
     with Store(store_folder) as store:
         fits = [row for row in store.rows() if row.facts["codec"] is None]

@@ -122,6 +122,13 @@ def test_stops_when_validation_no_longer_improves():
     assert progress.epoch == progress.best_epoch + 2 < 50
 
 
+def test_patience_0_keeps_the_last_epoch():
+    module = tiny()
+    progress = train(module, slices(), slices(), TrainRecipe(epochs=6, batch=4, lr=1e-9, patience=0))
+    assert progress.epoch == progress.best_epoch == 6
+    assert read(module, slices()).dice == pytest.approx(progress.history[-1]["val_dice"])
+
+
 def test_an_infinite_loss_is_an_error():
     with pytest.raises(InputError, match="smaller --lr"):
         train(tiny(), slices(), slices(), TrainRecipe(epochs=4, batch=4, lr=float("inf")))

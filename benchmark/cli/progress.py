@@ -18,7 +18,7 @@ class Counter:
         self.left: dict[bool, int] = {False: 0, True: 0}  # image-steps left, by whether a segmenter is in the loss
         self.seconds: dict[bool, float] = {False: 0.0, True: 0.0}
         self.made: dict[bool, int] = {False: 0, True: 0}
-        self.cells_total = self.cells_done = self.stored = 0
+        self.cells_total = self.cells_done = self.stored = self.batch_steps = 0
         self.psnr_db = math.nan
         self.start = time.perf_counter()
 
@@ -31,12 +31,15 @@ class Counter:
     def step(self, batch: Sequence[Cell], psnr_db: float) -> None:
         self.left[batch[0].lam > 0] -= len(batch)
         self.made[batch[0].lam > 0] += len(batch)
+        self.batch_steps += len(batch)
         if not math.isnan(psnr_db):
             self.psnr_db = psnr_db
 
     def done(self, batch: Sequence[Cell], seconds: float) -> None:
         self.cells_done += len(batch)
         self.seconds[batch[0].lam > 0] += seconds
+        self.left[batch[0].lam > 0] -= len(batch) * batch[0].recipe.steps - self.batch_steps  # a batch that failed early
+        self.batch_steps = 0
 
     @property
     def steps_a_second(self) -> float:
@@ -47,8 +50,8 @@ class Counter:
         """None until a batch is done; steps with a segmenter count four times the others until measured."""
         if not self.cells_done:
             return None
-        plain = self.seconds[False] / self.made[False] if self.seconds[False] else None
-        with_penalty = self.seconds[True] / self.made[True] if self.seconds[True] else None
+        plain = self.seconds[False] / self.made[False] if self.made[False] else None
+        with_penalty = self.seconds[True] / self.made[True] if self.made[True] else None
         plain = plain if plain is not None else (with_penalty or 0.0) / 4
         with_penalty = with_penalty if with_penalty is not None else 4 * plain
         return self.left[False] * plain + self.left[True] * with_penalty

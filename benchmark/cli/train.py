@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=16, help="images a step (default: %(default)s)")
     add("--seed", type=int, default=0)
     add("--patience", type=int, default=10,
-        help="stop after so many epochs without a better validation Dice (default: %(default)s)")
+        help="stop after so many epochs without a better validation Dice; 0: never, and keep the last (default: %(default)s)")
     add("--precision", choices=("float32", "bf16"), default="float32",
         help="bf16 is twice as fast on processors that have it")
     add("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     entries = get("segmenter", args.segmenter), get("dataset", args.dataset)
     chosen = parse_sets(args.sets, [(entry.kind, entry.name) for entry in entries])
     options = [chosen.get((entry.kind, entry.name), {}) for entry in entries]
-    for name in ("epochs", "lr", "batch", "patience"):
+    if args.patience < 0:
+        raise InputError(f"--patience {args.patience}", "it is below 0", "--patience 10, or 0 to never stop early")
+    for name in ("epochs", "lr", "batch"):
         if getattr(args, name) is not None and not getattr(args, name) > 0:
             raise InputError(f"--{name} {getattr(args, name)}", "it is not above 0", "python -m benchmark train --help")
     import torch

@@ -37,7 +37,7 @@ class TrainRecipe:
     lr: float = 2e-3
     batch: int = 16
     seed: int = 0
-    patience: int = 10
+    patience: int = 10  # epochs without a better validation Dice; 0: never stop early, keep the last epoch
     weight_decay: float = 1e-2
     precision: str = "float32"
     device: str = "cpu"
@@ -115,6 +115,8 @@ def train(module: nn.Module, train_slices: Slices, val_slices: Slices, recipe: T
           on_batch: Callable[[int, int], None] = lambda step, steps: None) -> Progress:
     """Train `module` in place and leave it with the weights of its best epoch on the validation split.
 
+    Patience 0: no early stopping, and the last epoch's weights stay. With few validation patients the best epoch is
+    noise, and the last one has the lowest learning rate (so does nnU-Net, Isensee et al. 2021).
     After each epoch the state goes to `state_path`; `resume` goes on from it. Raises InputError where it belongs to
     another recipe or network, or where the loss is no longer finite.
     """
@@ -124,14 +126,14 @@ def train(module: nn.Module, train_slices: Slices, val_slices: Slices, recipe: T
     progress, best = Progress(), _copy(module)
     if resume and state_path is not None:
         progress, best = load_state(state_path, module, optimizer, recipe)
-    while progress.epoch < recipe.epochs and progress.epoch - progress.best_epoch < recipe.patience:
+    while progress.epoch < recipe.epochs and not 0 < recipe.patience <= progress.epoch - progress.best_epoch:
         began = time.perf_counter()
         loss = _epoch(module, optimizer, train_slices, recipe, progress.epoch, on_batch)
         reading = read(module, val_slices)
         progress.epoch += 1
         progress.minutes += (time.perf_counter() - began) / 60
         progress.history.append({"epoch": progress.epoch, "loss": loss, "val_dice": reading.dice})
-        if reading.dice > progress.best_dice:
+        if reading.dice > progress.best_dice or recipe.patience == 0:
             progress.best_dice, progress.best_epoch, best = reading.dice, progress.epoch, _copy(module)
         if state_path is not None:
             save_state(state_path, module, optimizer, recipe, progress, best)
