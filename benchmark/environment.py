@@ -19,7 +19,7 @@ def environment(device: str) -> dict[str, Any]:
     import torch
 
     name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
-    return {"sinco-bench": __version__, "python": platform.python_version(), "platform": platform.platform(),
+    return {"sinco-bench": __version__, "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
             "packages": {package: found for package in PACKAGES if (found := _version(package))},
             "device": device, "device_name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count(), "git": _git()}
 

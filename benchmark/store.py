@@ -157,11 +157,22 @@ class Store:
                       mask, brain, tuple(facts["channels"]), VolumeStatistics(*facts["volume"]), facts["slice_index"],
                       tuple(facts["spacing_mm"]), tuple(facts["window"]))
 
-    def drop_images(self) -> None:
-        """Forget the originals' pixels and masks: what a store must leave out before it is published."""
-        self._db.execute("UPDATE samples SET image = NULL, mask = NULL, brain = NULL")
-        self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def publish(self, folder: Path) -> Path:
+        """Copy the store into `folder` without the originals' pixels and masks, which are not ours to pass on.
+
+        Raises InputError where that is this store's own folder or a store is there already.
+        """
+        path = folder / "store.sqlite"
+        if path.exists():
+            raise InputError(f"to publish into {folder}", "a store is there already", "--out ANOTHER_FOLDER, or remove it first")
+        folder.mkdir(parents=True, exist_ok=True)
+        copy = sqlite3.connect(path, isolation_level=None)
+        self._db.backup(copy)
+        copy.execute("UPDATE samples SET image = NULL, mask = NULL, brain = NULL")
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, no log beside it
+        copy.execute("VACUUM")
+        copy.close()
+        return path
 
     def remember(self, table: str, key: str, facts: dict[str, Any]) -> None:
         """Keep one JSON record in `rates` or `runs`."""

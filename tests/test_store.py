@@ -49,7 +49,7 @@ def test_scores_are_replaced_and_removed_with_their_cell(tmp_path):
         assert {s.key for s in store.scores()} == {"k1"} and list(store.statuses()) == ["k1"]
 
 
-def test_samples_come_back_with_the_same_hash_and_images_can_be_dropped(tmp_path):
+def test_samples_come_back_with_the_same_hash_and_a_published_store_has_no_pixels(tmp_path):
     image = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8, 1)
     sample = Sample("p1-s1", "d", "p1", image, image[..., 0] > 0.7, image[..., 0] > 0.1, ("flair",), VolumeStatistics.of(image),
                     slice_index=4, spacing_mm=(1.0, 2.0), window=(0.0, 9.0))
@@ -57,8 +57,13 @@ def test_samples_come_back_with_the_same_hash_and_images_can_be_dropped(tmp_path
         store.add_sample(sample)
         found = store.sample(sample.hash)
         assert found is not None and found.hash == sample.hash and found.spacing_mm == (1.0, 2.0)
-        store.drop_images()
-        assert store.sample(sample.hash) is None
+        store.publish(tmp_path / "public")
+        assert store.sample(sample.hash) is not None
+        with pytest.raises(InputError, match="already"):
+            store.publish(tmp_path)
+    assert image.tobytes() not in (tmp_path / "public" / "store.sqlite").read_bytes()
+    with Store(tmp_path / "public") as published:
+        assert published.sample(sample.hash) is None
 
 
 def test_kill_9_in_the_middle_of_a_batch_keeps_what_was_finished(tmp_path):

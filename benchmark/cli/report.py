@@ -8,6 +8,7 @@ examples:
   python -m benchmark report results/runs/lgg --all --out results/lgg
   python -m benchmark report results/runs/lgg --score-as stretched-png
   python -m benchmark report results/runs/lgg --json > summaries.json
+  python -m benchmark report results/runs/lgg --all --publish results/lgg
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="decoded (default), or stretched-png: scores of each picture stretched and saved as a PNG")
     parser.add_argument("--all", action="store_true", dest="everything",
                         help="all stored cells instead of those of the latest run")
+    parser.add_argument("--publish", type=Path, metavar="FOLDER",
+                        help="copy the store there without the originals' pixels, and make everything from the copy")
     parser.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE",
                         help="a plug-in file that the run was made with")
     parser.add_argument("--json", action="store_true", help="print the summaries and paths as JSON")
@@ -47,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
     for path in args.plugin:
         index.add_plugin_file(path)
+    if args.publish:
+        with Store(args.folder, create=False) as store:
+            store.publish(args.publish)
+        args.folder = args.publish
     with Store(args.folder, create=False) as store:
         scored = Scored(store, args.score_as, everything=args.everything)
         if not scored.rows:
