@@ -45,6 +45,11 @@ def default_path(name: str, dataset: str) -> Path:
     return cache_folder() / "checkpoints" / f"{name}-{dataset}.safetensors"
 
 
+def places(name: str, dataset: str) -> list[Path]:
+    """Where the weights of a bare segmenter's name may lie, the first found is taken: the cache, then what is shipped."""
+    return [default_path(name, dataset), get("segmenter", name).path.parent / "weights" / f"{name}-{dataset}.safetensors"]
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """The card of a checkpoint; raises InputError where the file is absent, no safetensors file, or has no card."""
     asked, todo = f"the checkpoint {path}", "NAME@FILE with a file that `python -m benchmark train` wrote"
@@ -80,12 +85,10 @@ def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None =
     lifts that, except for another number of channels.
     """
     name, _, file = spec.partition("@")
-    segmenter = get("segmenter", name)
-    places = [Path(file)] if file else [
-        default_path(name, dataset), segmenter.path.parent / "weights" / f"{name}-{dataset}.safetensors"]
-    path = next((place for place in places if place.is_file()), None)
+    looked_in = [Path(file)] if file else places(name, dataset)
+    path = next((place for place in looked_in if place.is_file()), None)
     if path is None:
-        looked = ", ".join(map(str, places))
+        looked = ", ".join(map(str, looked_in))
         raise InputError(f"segmenter {spec} on {dataset}", f"no weights there: {looked}",
                          f"python -m benchmark train --segmenter {name} --dataset {dataset}")
     card = read_card(path)

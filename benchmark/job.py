@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.checkpoints import Checkpoint, find_checkpoint
+from benchmark.checkpoints import Checkpoint, find_checkpoint, places
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plan import Cell, Choice, Rate, with_twins
 from benchmark.plugins import index
@@ -62,6 +62,7 @@ class Job:
     segmenter: Checkpoint
     readers: list[Checkpoint]  # the segmenter in the loss first, then those that were not
     cells: list[Cell] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what the user should know before it runs
     preset: str = "quick"
 
     @property
@@ -84,10 +85,11 @@ def resolve(selection: Selection) -> Job:
     samples, unreadable = _load(dataset, selection)
     channels = next(iter(samples.values())).channels
     segmenter = find_checkpoint(selection.segmenter, selection.dataset, channels=channels, force=selection.force)
-    readers = [segmenter] + [reader for spec in selection.reader or _other_readers(segmenter, selection)
-                             if (reader := find_checkpoint(spec, selection.dataset, channels=channels,
-                                                           force=selection.force)).hash != segmenter.hash]
-    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name)
+    named = [find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in selection.reader]
+    others, notes = (named, []) if named else _other_readers(segmenter, selection.dataset, channels)
+    readers = [segmenter, *(reader for reader in others if reader.hash != segmenter.hash)]
+    _check_sizes(samples, readers)
+    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name, notes=notes)
     job.cells = _cells(job, args, base)
     return job
 
@@ -159,11 +161,12 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
 def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
     ids = dataset.ids(s.split)
     if s.image:
-        unknown = [i for i in s.image if i not in set(ids)]
+        known, asked = set(ids), set(s.image)
+        unknown = [i for i in s.image if i not in known]
         if unknown:
             raise InputError(f"--image {unknown[0]}", f"no such image in the split {s.split} of {s.dataset}",
                              did_you_mean(unknown[0], ids[:200]))
-        ids = [i for i in ids if i in set(s.image)]
+        ids = [i for i in ids if i in asked]
     if s.limit is not None:
         ids = spread(ids)[:s.limit]
     if not ids:
@@ -218,17 +221,33 @@ def check_sample(sample: Sample) -> None:
         raise refuse(f"its mask has the shape {sample.mask.shape}, the image {image.shape[:2]}", "put the mask that belongs to it")
 
 
-def _other_readers(segmenter: Checkpoint, s: Selection) -> list[str]:
-    """Every other segmenter that has weights for this data set: the readers that were not in the loss."""
-    names = []
+def _other_readers(segmenter: Checkpoint, dataset: str, channels: Sequence[str]) -> tuple[list[Checkpoint], list[str]]:
+    """Every other segmenter with usable weights for this data set, and a note on each whose weights cannot be used."""
+    found, notes = [], []
     for name in index.entries("segmenter"):
-        if name != segmenter.name:
+        if name != segmenter.name and any(place.is_file() for place in places(name, dataset)):
             try:
-                find_checkpoint(name, s.dataset)
-                names.append(name)
-            except InputError:
-                continue
-    return names
+                found.append(find_checkpoint(name, dataset, channels=channels))
+            except InputError as error:
+                notes.append(f"the reader {name} is left out: {error.found}")
+    return found, notes
+
+
+def _check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> None:
+    """Refuse images that a reader cannot read because of their size, before anything is fitted."""
+    for reader in readers:
+        multiple = index.get("segmenter", reader.name).declared["multiple"]
+        for sample in samples.values():
+            height, width = sample.image.shape[:2]
+            if height % multiple or width % multiple:
+                raise InputError(f"the segmenter {reader.name} on the image {sample.id} of {height} x {width} pixels",
+                                 f"it reads heights and widths that are multiples of {multiple}",
+                                 f"--set size={round(max(height, width) / multiple) * multiple or multiple}, where the data set has it")
+
+
+def unreadable_key(dataset: str, sample_id: str) -> str:
+    """The key of the row that says why an image could not be used."""
+    return f"unreadable:{dataset}:{sample_id}"
 
 
 def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> list[Cell]:
@@ -236,6 +255,7 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     fits: list[Cell] = []
     peers: list[Cell] = []
     source = index.get("segmenter", job.segmenter.name).source_hash()
+    codecs = [Choice.of("codec", name) for name in PEERS]
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
@@ -248,7 +268,7 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
                              regularizer=regularizer if lam else None,
                              precision="bf16" if lam and s.precision == "bf16" else "float32")
                      for lam in s.lam for seed in s.seed]
-            peers += [replace(cell, codec=Choice.of("codec", codec)) for codec in PEERS]
+            peers += [replace(cell, codec=codec) for codec in codecs]
     return with_twins(fits) + peers
 
 

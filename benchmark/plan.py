@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -83,7 +84,7 @@ class Cell:
             del what["recipe"]["penalty_every"]
         return what | {"fit_version": FIT_VERSION}
 
-    @property
+    @cached_property
     def key(self) -> str:
         text = json.dumps(self.identity(), sort_keys=True, default=repr)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -111,9 +112,9 @@ def with_twins(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def batches(cells: Sequence[Cell], size: int) -> list[list[Cell]]:
-    """Group cells that can be fitted at once, at most `size` together, plain fits first (peers need their bytes)."""
+    """Group cells that can be fitted at once, at most `size` together, plain fits first: what is compared with comes first."""
     fits = sorted((c for c in cells if c.codec is None),
-                  key=lambda c: (c.inr.name, c.batch_key(), c.lam > 0, c.sample_id, c.seed, c.lam, c.null))
+                  key=lambda c: (c.inr.name, c.batch_key(), c.sample_id, c.seed, c.lam, c.null))
     out = []
     for _, group in groupby(fits, key=Cell.batch_key):
         members = list(group)

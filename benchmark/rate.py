@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,19 +50,22 @@ def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], s
            say: Callable[[str], None]) -> Sized:
     """The size and bit width of a cell's backbone; measured where several would do, and then remembered in the store.
 
-    Raises InputError where no size of the backbone is small enough.
+    A candidate whose pilots fail loses to every other. Raises InputError where no size of the backbone is small enough.
     """
     candidates = _candidates(cell, sample)
     if len(candidates) == 1:
         return candidates[0]
-    what = {"inr": asdict(cell.inr), "rate": asdict(cell.rate), "recipe": asdict(cell.recipe), "fidelity": cell.fidelity,
-            "shape": cell.shape, "dataset": cell.dataset, "fit_version": FIT_VERSION}
+    images = pilots()
+    recipe = replace(cell.recipe, penalty_every=1)  # pilots have no penalty, and twins of one fit must agree on its size
+    what = {"inr": asdict(cell.inr), "rate": asdict(cell.rate), "recipe": asdict(recipe), "fidelity": cell.fidelity,
+            "shape": cell.shape, "pilots": [sample.hash for sample in images], "fit_version": FIT_VERSION}
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
     found = store.recall("rates", key)
     if found is None:
         say(f"{cell.inr.name}: measuring {len(candidates)} pairs of size and bit width at {cell.rate.bpp} bpp")
-        psnr = [_pilot_psnr(candidate, cell, pilots(), device) for candidate in candidates]
-        found = {"best": int(np.argmax(psnr)), "psnr_db": psnr, "sizes": [dict(c.inr.args) for c in candidates],
+        psnr = [_pilot_psnr(candidate, cell, images, device) for candidate in candidates]
+        best = int(np.argmax([-np.inf if value is None else value for value in psnr]))
+        found = {"best": best, "psnr_db": psnr, "sizes": [dict(c.inr.args) for c in candidates],
                  "bits": [c.bits for c in candidates], "bytes": [c.bytes for c in candidates], "what": what}
         store.remember("rates", key, found)
     return candidates[found["best"]]
@@ -89,7 +92,7 @@ def _candidates(cell: Cell, sample: Sample) -> list[Sized]:
         smallest = _with_size(cell.inr, low)
         raise _too_small(cell, sample, Sized(smallest, widths[0], file_bytes(
             _tensors(smallest, sample), header_for(smallest, widths[0], sample, 0, grid))))
-    middle = sorted(best.values(), key=lambda s: (abs(s.bits - 9.5), s.bits))  # 8 to 11 bits win where it was measured
+    middle = sorted(best.values(), key=lambda s: (abs(s.bits - 9.5), s.bits))  # the winners lay at 8 to 10 bits
     return sorted(middle[:CANDIDATES], key=lambda s: -s.bits)
 
 
@@ -130,11 +133,14 @@ def _too_small(cell: Cell, sample: Sample, smallest: Sized) -> InputError:
                       f"--bpp {8 * smallest.bytes / pixels + 0.01:.2f} or more")
 
 
-def _pilot_psnr(candidate: Sized, cell: Cell, pilots: Sequence[Sample], device: str) -> float:
-    """Mean PSNR (dB) of the decoded pilots."""
-    fitted = fit(candidate.inr, [Member(sample) for sample in pilots], cell.recipe, fidelity=cell.fidelity, device=device)
-    scores = []
-    for sample, state in zip(pilots, fitted.states, strict=True):
-        data = encode(header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid), state)
-        scores.append(image_scores(sample.image, decode(data).image, sample.brain)["psnr_db"])
-    return float(np.mean(scores))
+def _pilot_psnr(candidate: Sized, cell: Cell, pilots: Sequence[Sample], device: str) -> float | None:
+    """Mean PSNR (dB) of the decoded pilots; None where one fails, for whatever reason: the fits that follow will say which."""
+    try:
+        fitted = fit(candidate.inr, [Member(sample) for sample in pilots], cell.recipe, fidelity=cell.fidelity, device=device)
+        scores = []
+        for sample, state in zip(pilots, fitted.states, strict=True):
+            data = encode(header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid), state)
+            scores.append(image_scores(sample.image, decode(data).image, sample.brain)["psnr_db"])
+    except Exception:  # a plug-in may raise anything
+        return None
+    return float(np.mean(scores)) if np.isfinite(scores).all() else None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ import torch
 from benchmark.bitstream import decode, encode
 from benchmark.errors import BenchmarkError, CellFailed, InputError
 from benchmark.fit.engine import Fitted, Member, fit
-from benchmark.job import Job
+from benchmark.job import Job, check_sample, unreadable_key
 from benchmark.networks import Network, load_network
 from benchmark.plan import Cell, batches, with_twins
 from benchmark.plugins import index
@@ -48,27 +48,31 @@ class Runner:
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[str, Sized] = {}
         self.originals: dict[tuple[str, str], np.ndarray] = {}
-        self._pilot_samples: list[Sample] | None = None
+        self._pilot_samples: dict[tuple[int, ...], list[Sample]] = {}
 
     def run(self) -> None:
-        """Do all that is missing; what is finished is stored as soon as its batch ends."""
-        for sample in self.job.samples.values():
-            self.store.add_sample(sample)
-        self.store.remove(_unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since an earlier run
+        """Do all that is missing; what is finished is stored as soon as its batch ends.
+
+        Raises InputError before the first fit where a backbone cannot meet the rate.
+        """
+        self.store.add_samples(self.job.samples.values())
+        self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
         statuses = self.store.statuses()
         todo = [cell for cell in self.job.cells if statuses.get(cell.key, "failed") == "failed"]
         planned = batches(todo, self.batch or _batch_size(todo))
+        for note in self.job.notes:
+            self.progress.say(note)
         self.progress.plan(planned, len(self.job.cells) - len(todo))
+        for cell in todo:
+            self._settle(cell)
         for batch in planned:
             start = time.perf_counter()
-            rows = self._fit(batch)
-            self.store.add(rows, self._score(rows))
+            self._keep(self._fit(batch))
             self.progress.done(batch, time.perf_counter() - start)
         peers = [cell for cell in todo if cell.codec is not None]
         for group in _groups_of(peers, 64):
-            rows = [self._encode_peer(cell) for cell in group]
-            self.store.add(rows, self._score(rows))
+            self._keep([self._encode_peer(cell) for cell in group])
         self._rescore()
 
     def segments(self) -> dict[str, Any]:
@@ -122,7 +126,7 @@ class Runner:
         return Row(cell.key, status, reason, cell.sample_hash, self._facts(cell, sized))
 
     def _unreadable(self, sample_id: str, why: str) -> Row:
-        return Row(_unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
+        return Row(unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
     def _facts(self, cell: Cell, sized: Sized | None) -> dict[str, Any]:
@@ -139,22 +143,32 @@ class Runner:
                 "twin": plain.key if plain is not None and plain.key != cell.key else None, "identity": cell.identity()}
 
     def _settle(self, cell: Cell) -> Sized:
-        name = repr((cell.inr, cell.rate, cell.recipe, cell.fidelity, cell.shape))
+        name = repr((cell.inr, cell.rate, replace(cell.recipe, penalty_every=1), cell.fidelity, cell.shape))
         if name not in self.sized:
-            self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], self._pilots, self.store, device=self.device,
-                                      say=self.progress.say)
+            self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape), self.store,
+                                      device=self.device, say=self.progress.say)
         return self.sized[name]
 
-    def _pilots(self) -> list[Sample]:
+    def _pilots(self, shape: tuple[int, ...]) -> list[Sample]:
         """Images of the train split with a lesion, so that no scored image helps to choose its own rate."""
-        if self._pilot_samples is None:
-            shape = next(iter(self.job.samples.values())).image.shape
-            fitting = (s for s in self.job.dataset.samples("train") if s.has_lesion and s.image.shape == shape)
-            self._pilot_samples = list(islice(fitting, PILOTS))
-            if not self._pilot_samples:
+        if shape not in self._pilot_samples:
+            found = list(islice((sample for sample in self._train() if sample.image.shape == shape), PILOTS))
+            if not found:
                 self.progress.say("the train split has no such image: size and bit width are chosen on the images that are scored")
-                self._pilot_samples = list(self.job.samples.values())[:PILOTS]
-        return self._pilot_samples
+                found = [sample for sample in self.job.samples.values() if sample.image.shape == shape][:PILOTS]
+            self._pilot_samples[shape] = found
+        return self._pilot_samples[shape]
+
+    def _train(self) -> Iterator[Sample]:
+        """Usable training images with a lesion that are not scored in this run."""
+        for sample_id in self.job.dataset.ids("train"):
+            try:
+                sample = self.job.dataset.load(sample_id)
+                check_sample(sample)
+            except InputError:  # not selected by anyone: the next one will do
+                continue
+            if sample.has_lesion and sample.hash not in self.job.samples:
+                yield sample
 
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
         name = (checkpoint.hash, precision)
@@ -185,27 +199,34 @@ class Runner:
 
     def _rescore(self) -> None:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
-        scored = self.store.scored()
+        scored, files, mine = self.store.scored(), self.store.with_bytes(), {cell.key for cell in self.job.cells}
         wanted = []
-        for row in self.store.rows([cell.key for cell in self.job.cells]):
-            if row.data is None:
-                continue
-            marks = [(row.key, as_, "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
-            lesion = self.job.samples[row.sample_hash].has_lesion
-            marks += [(row.key, as_, reader.hash, "dice" if lesion else "fp_area_px")
+        for key in sorted(mine & files.keys()):
+            lesion = self.job.samples[files[key]].has_lesion
+            marks = [(key, as_, "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
+            marks += [(key, as_, reader.hash, "dice" if lesion else "fp_area_px")
                       for as_ in self.job.selection.score_as for reader in self.job.readers]
             if any(mark not in scored for mark in marks):
-                wanted.append(row)
+                wanted.append(key)
         if wanted:
             self.progress.say(f"scoring {len(wanted)} stored files")
         for group in _groups_of(wanted, 64):
-            self.store.add([], self._score(group))
+            self._keep(self.store.rows(group))
 
-    def _score(self, rows: Iterable[Row]) -> list[Score]:
-        """All scores of rows that have bytes, from the decoded files."""
-        rows = [row for row in rows if row.data is not None]
+    def _keep(self, rows: Sequence[Row]) -> None:
+        """Store rows with the scores of their decoded files; a file that cannot be decoded makes its cell a failed one."""
+        decoded: list[tuple[Row, Decoded]] = []
+        for row in rows:
+            if row.data is not None:
+                try:
+                    decoded.append((row, self._decode(row)))
+                except BenchmarkError as error:
+                    row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {error.found}", None
+        self.store.add(rows, self._score([row for row, _ in decoded], [image for _, image in decoded]))
+
+    def _score(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
+        """All scores of rows, from their decoded files."""
         scores: list[Score] = []
-        decoded = [self._decode(row) for row in rows]
         for score_as in self.job.selection.score_as:
             images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
             for row, image in zip(rows, images, strict=True):
@@ -244,10 +265,6 @@ class Runner:
         if name not in self.originals:
             self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
         return self.originals[name]
-
-
-def _unreadable_key(dataset: str, sample_id: str) -> str:
-    return f"unreadable:{dataset}:{sample_id}"
 
 
 def _batch_size(cells: Sequence[Cell]) -> int:

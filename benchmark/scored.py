@@ -27,7 +27,7 @@ class Scored:
         self.stored = len(self.rows)
         self.run: dict[str, Any] = store.recall("runs", "latest") or {}
         if not everything and (keys := set(self.run.get("keys") or ())):
-            self.rows = [row for row in self.rows if row.key in keys or "lambda" not in row.facts]
+            self.rows = [row for row in self.rows if row.key in keys]
         self.by_key = {row.key: row for row in self.rows}
         self.files: dict[str, list[Row]] = defaultdict(list)  # sample hash -> codecs' files
         for row in self.rows:

@@ -47,9 +47,10 @@ class Score:
 class Row:
     """One cell as it is stored. status: ok, diverged or failed; `reason` says why where it is not ok.
 
-    facts, all plain values: dataset, sample_id, patient, method, inr, inr_args, lambda, lambda_mean_equivalent, null, seed,
-    fidelity, segmenter, segmenter_hash, regularizer, precision, preset, recipe, bpp_requested, bpp, bits, n_parameters,
-    penalty_share, fit_seconds, encode_seconds, device, kernel, batch_size, identity.
+    facts, all plain values: dataset, sample_id, patient, method, inr, inr_args, codec, lambda, lambda_mean_equivalent, null,
+    seed, fidelity, segmenter, segmenter_hash, regularizer, precision, recipe, bpp_requested, bits, twin, identity; where
+    there are bytes also bpp, fit_seconds, encode_seconds, and for fits n_parameters, fidelity_end, penalty_end,
+    penalty_share, device, kernel, batch_size, for codecs bpp_allowed.
     """
 
     key: str
@@ -111,10 +112,11 @@ class Store:
                 (s.key, s.score_as, s.reader, s.reader_hash, s.metric, s.value) for s in scores])
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Forget cells and their scores (`--fresh`)."""
+        """Forget cells and their scores."""
+        wanted = [(key,) for key in keys]
         with self._transaction():
             for table in ("cells", "scores"):
-                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])
+                self._db.executemany(f"DELETE FROM {table} WHERE key = ?", wanted)
 
     def statuses(self) -> dict[str, str]:
         """key -> status of every stored cell."""
@@ -122,9 +124,19 @@ class Store:
 
     def rows(self, keys: Sequence[str] | None = None) -> list[Row]:
         """Stored cells (all, or those of `keys`), in the order of their keys."""
-        wanted = None if keys is None else set(keys)
-        return [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data
-                in self._db.execute("SELECT * FROM cells ORDER BY key") if wanted is None or key in wanted]
+        query = "SELECT key, status, reason, sample_hash, facts, bytes FROM cells"
+        if keys is None:
+            found = self._db.execute(f"{query} ORDER BY key")
+        else:
+            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (key TEXT PRIMARY KEY)")
+            self._db.execute("DELETE FROM wanted")
+            self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(key,) for key in keys])
+            found = self._db.execute(f"{query} WHERE key IN (SELECT key FROM wanted) ORDER BY key")
+        return [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data in found]
+
+    def with_bytes(self) -> dict[str, str]:
+        """key -> sample hash of every stored cell that has a file."""
+        return dict(self._db.execute("SELECT key, sample_hash FROM cells WHERE bytes IS NOT NULL"))
 
     def scores(self) -> list[Score]:
         return [Score(key, metric, value, reader, reader_hash, score_as) for key, score_as, reader, reader_hash, metric, value
@@ -134,15 +146,19 @@ class Store:
         """(key, score_as, reader_hash, metric) of every stored score."""
         return set(self._db.execute("SELECT key, score_as, reader_hash, metric FROM scores"))
 
-    def add_sample(self, sample: Sample) -> None:
-        """Keep the original beside its fits, so that every picture can be made again from the store."""
+    def add_samples(self, samples: Iterable[Sample]) -> None:
+        """Keep originals beside their fits, so that every picture can be made again from the store."""
+        with self._transaction():
+            for sample in samples:
+                self._add_sample(sample)
+
+    def _add_sample(self, sample: Sample) -> None:
         facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,
                  "channels": sample.channels, "volume": sample.volume.as_row(), "slice_index": sample.slice_index,
                  "spacing_mm": sample.spacing_mm, "window": sample.window}
-        with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", (
-                sample.hash, json.dumps(facts), sample.image.astype("float32").tobytes(),
-                sample.mask.astype("uint8").tobytes(), sample.brain.astype("uint8").tobytes()))
+        self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", (
+            sample.hash, json.dumps(facts), sample.image.astype("float32").tobytes(),
+            sample.mask.astype("uint8").tobytes(), sample.brain.astype("uint8").tobytes()))
 
     def sample(self, sample_hash: str) -> Sample | None:
         """The original of a hash; None where this store does not keep it (published stores leave images out)."""

@@ -125,7 +125,7 @@ def make_store(
     for number in range(images):
         s = sample(f"p{number % patients}_{number}", f"p{number % patients}", lesion=number >= without_lesion)
         if keep_images:
-            store.add_sample(s)
+            store.add_samples([s])
         chaos = noise * (scale(number) if scale else 1.0)
         for inr in inrs:
             plain = {

@@ -16,8 +16,10 @@ import pytest
 import benchmark.fit.engine
 import benchmark.run
 from benchmark.bitstream import decode
+from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
-from benchmark.score import image_scores
+from benchmark.networks import load_network
+from benchmark.score import dice, image_scores
 from benchmark.store import Store
 from tests import tiny_networks
 from tests.conftest import TINY
@@ -51,6 +53,14 @@ def test_the_whole_arrow_writes_every_table_and_every_score_comes_from_the_bytes
             sample = store.sample(row.sample_hash)
             assert scores[row.key, "psnr_db"] == image_scores(sample.image, decode(row.data).image, sample.brain)["psnr_db"]
             assert row.facts["bpp"] == 8 * len(row.data) / 32**2
+        network = load_network(find_checkpoint("unet", "tiny"))
+        dices = {s.key: s.value for s in store.scores() if s.reader == "unet" and s.metric == "dice"}
+        for row in fits[:4]:
+            sample = store.sample(row.sample_hash)
+            if sample.has_lesion:
+                found = network.segment(decode(row.data).image[None], [sample.volume])[0] >= 0.5
+                assert dices[row.key] == dice(found, sample.mask)
+        assert len(set(dices.values())) > 2, "every file reads alike: this checks nothing"
         for row in rows:
             if row.facts["codec"]:
                 assert len(row.data) <= min(len(fit.data) for fit in fits)
@@ -108,8 +118,10 @@ def test_a_batch_that_raises_becomes_rows_and_the_others_go_on(networks, store_f
     monkeypatch.undo()
 
 
-def test_a_fit_that_diverges_is_a_row_with_a_status(networks, store_folder):
-    assert run(store_folder, "--lr", "1e30", "--optimizer", "adam", "--lambda", "0") == 1
+@pytest.mark.parametrize("size", [[], ["--bpp", "3"]])
+def test_a_fit_that_diverges_is_a_row_with_a_status(networks, store_folder, size):
+    words = ["run", "--out", str(store_folder), *(FAST if not size else [*FAST[:6], *size])]
+    assert main([*words, "--lr", "1e30", "--optimizer", "adam", "--lambda", "0"]) == 1
     with Store(store_folder) as store:
         fits = [row for row in store.rows() if row.facts["codec"] is None]
         assert {row.status for row in fits} == {"diverged"} and all(row.reason for row in fits)

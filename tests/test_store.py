@@ -45,7 +45,7 @@ def test_scores_are_replaced_and_removed_with_their_cell(tmp_path):
         store.add(rows(2), [Score("k0", "ssim", 0.1), Score("k1", "ssim", 0.2)])
         store.add([], [Score("k0", "ssim", 0.3)])
         assert {s.key: s.value for s in store.scores()} == {"k0": 0.3, "k1": 0.2}
-        store.remove(["k0"])
+        store.remove(key for key in ["k0"])
         assert {s.key for s in store.scores()} == {"k1"} and list(store.statuses()) == ["k1"]
 
 
@@ -54,7 +54,7 @@ def test_samples_come_back_with_the_same_hash_and_a_published_store_has_no_pixel
     sample = Sample("p1-s1", "d", "p1", image, image[..., 0] > 0.7, image[..., 0] > 0.1, ("flair",), VolumeStatistics.of(image),
                     slice_index=4, spacing_mm=(1.0, 2.0), window=(0.0, 9.0))
     with Store(tmp_path) as store:
-        store.add_sample(sample)
+        store.add_samples([sample])
         found = store.sample(sample.hash)
         assert found is not None and found.hash == sample.hash and found.spacing_mm == (1.0, 2.0)
         store.publish(tmp_path / "public")

@@ -64,13 +64,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> dict[str, Any]:
     """What the store remembers of this run: enough to make its tables again and to repeat it."""
+    from benchmark.job import unreadable_key
+
     selection = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
                  if name not in ("debug", "plugin")}
     return {"command": sys.argv[1:], "selection": selection, "plugins": [str(path) for path in args.plugin], "preset": job.preset,
             "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
             "readers": [{"name": reader.name, "hash": reader.hash, "role": "loss" if reader is job.segmenter else "eval",
                          "path": str(reader.path), "card": reader.card} for reader in job.readers],
-            "keys": [cell.key for cell in job.cells], "environment": environment}
+            "keys": [cell.key for cell in job.cells] + [unreadable_key(job.dataset_name, name) for name in job.unreadable],
+            "environment": environment}
 
 
 def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:

@@ -30,8 +30,8 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
 class Renderer:
     """K fits of one backbone: `parameters` (dict of [K, ...]), `render() -> [K, N, C]`, `vjp(g [K, N, C]) -> dict of [K, ...]`.
 
-    coords [N, 2]. `nulls [K]`: which members start from weights scaled by 1 + 1e-7. `perturb`-free members of one seed are equal.
-    Plug-ins that torch.func.vmap cannot stack are evaluated one after another.
+    coords [N, 2]. `nulls [K]`: which members start from weights scaled by 1 + 1e-7. Plug-ins that torch.func.vmap
+    cannot stack are evaluated one after another.
     """
 
     def __init__(self, inr: Choice, coords: torch.Tensor, out_dim: int, seeds: Sequence[int], nulls: Sequence[bool]) -> None:
@@ -42,9 +42,8 @@ class Renderer:
         stacked, self.buffers = stack_module_state(modules)
         scale = torch.tensor([NULL_SCALE if null else 1.0 for null in nulls], dtype=coords.dtype, device=coords.device)
         self.parameters = {name: (p.detach() * scale.view(-1, *[1] * (p.dim() - 1))).requires_grad_() for name, p in stacked.items()}
-        one = self._call
         self._render: Callable[..., torch.Tensor] = (
-            vmap(one) if index.get("inr", inr.name).declared["stackable"] else self._one_by_one)
+            vmap(self._call) if index.get("inr", inr.name).declared["stackable"] else self._one_by_one)
         self._image: torch.Tensor | None = None
 
     def _call(self, parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]) -> torch.Tensor:

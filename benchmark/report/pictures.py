@@ -36,7 +36,7 @@ def write_pictures(store: Store, scored: Scored, found: Sequence[Line], folder: 
             shown.setdefault(sample.hash, (line, sample))
     if not shown:
         return []
-    labels = group_labels([line.comparison.group for line in found])
+    labels = group_labels(list(dict.fromkeys(line.comparison.group for line in found)))
     drawn, axes = figure(len(shown), 4, (2.9, 3.1))
     for row, (line, sample) in zip(axes, shown.values(), strict=True):
         pair = _pair(scored, line)
