@@ -52,6 +52,10 @@ def test_every_help_has_worked_examples_and_each_is_parsed(name):
         parser.parse_args(shlex.split(command)[1:])
 
 
+def test_the_readme_has_no_placeholder_left():
+    assert "@@" not in README
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [
     "list", "list inr siren", "check inr siren", "doctor", "data show mni-lesion --limit 4 --out {tmp}/sheet.png",

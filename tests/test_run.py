@@ -87,6 +87,20 @@ def test_a_new_reader_and_a_new_way_to_score_rescore_and_do_not_refit(networks, 
         assert found >= {("dilated", "decoded"), ("", "stretched-png"), ("dilated", "stretched-png")}
 
 
+def test_every_file_can_be_taken_out_of_the_store_and_decoded(networks, store_folder, tmp_path):
+    assert run(store_folder) == 0
+    assert main(["report", str(store_folder), "--files", str(tmp_path / "files"), "--plugin", str(TINY)]) == 0
+    files = sorted((tmp_path / "files").iterdir())
+    assert len(files) == 3 * 3 + 2 * 3
+    for i, file in enumerate(files):
+        assert main(["decode", str(file), "-o", str(tmp_path / f"{i}.npy")]) == 0
+    with Store(store_folder) as store:
+        decoded = [np.load(path) for path in tmp_path.glob("*.npy")]
+        for row in store.rows():
+            if row.facts["codec"] is None:
+                assert any(np.array_equal(decode(row.data).image, image) for image in decoded)
+
+
 def test_another_lambda_keeps_the_plain_fits(networks, store_folder):
     assert run(store_folder, "--lambda", "1e-3") == 0
     before = _bytes(store_folder)

@@ -1,7 +1,7 @@
 """Turn a compressed file back into an image; without -o, print what the file says about itself.
 
-Reads the files that `run` writes: those of backbones, and the JPEG 2000 peers. A backbone's file needs nothing else but
-the backbone's plug-in.
+Reads the files of a run, as `report FOLDER --files FILES` writes them out of the store: those of backbones, and the
+JPEG 2000 peers. A backbone's file needs nothing else but the backbone's plug-in.
 
 examples:
   python -m benchmark decode fit.inr                       what is in it
@@ -32,7 +32,7 @@ CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a file that `run` wrote")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a file of a run")
     parser.add_argument("-o", "--output", type=Path, metavar="IMAGE", help="where the image goes: a .png, .npy or .tif")
     parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits a channel in a .png (default: 8)")
     parser.add_argument("--source-units", action="store_true",

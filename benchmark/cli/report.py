@@ -9,6 +9,7 @@ examples:
   python -m benchmark report results/runs/lgg --score-as stretched-png
   python -m benchmark report results/runs/lgg --json > summaries.json
   python -m benchmark report results/runs/lgg --all --publish results/lgg
+  python -m benchmark report results/runs/mni-lesion --files files
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="all stored cells instead of those of the latest run")
     parser.add_argument("--publish", type=Path, metavar="FOLDER",
                         help="copy the store there without the originals' pixels, and make everything from the copy")
+    parser.add_argument("--files", type=Path, metavar="FOLDER", help="write every compressed file there, for `decode`")
     parser.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE",
                         help="a plug-in file that the run was made with")
     parser.add_argument("--json", action="store_true", help="print the summaries and paths as JSON")
@@ -63,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.score_as} scores of the run in {args.folder}", "none of its files were scored so",
                              f"the same run with --score-as {args.score_as}: it scores and fits nothing again")
         chosen = {"score_as": args.score_as, "everything": args.everything}
+        if args.files:
+            from benchmark.report.files import write_files
+
+            print(f"wrote {len(write_files(scored, args.files))} files into {args.files}", file=sys.stderr)
         paths = write_report(store, args.out or args.folder, segment=_readers(scored), **chosen)
         if args.json:
             print(json.dumps(as_json(store, paths, **chosen), indent=2))

@@ -1,0 +1,27 @@
+"""The compressed files of a store as files, for `decode` and for whoever wants to read them with other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.scored import Scored
+from benchmark.store import Row
+
+
+def write_files(scored: Scored, folder: Path) -> list[Path]:
+    """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (.j2k for the peers); returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for row in scored.rows:
+        if row.data is not None:
+            paths.append(folder / _name(row))
+            paths[-1].write_bytes(row.data)
+    return paths
+
+
+def _name(row: Row) -> str:
+    facts = row.facts
+    if facts["codec"]:
+        return f"{facts['sample_id']}_{facts['codec']}_beside-{facts['inr']}_{row.key[:8]}.j2k"
+    kind = "null" if facts["null"] else f"lambda-{facts['lambda']:g}"
+    return f"{facts['sample_id']}_{facts['inr']}_{kind}_seed-{facts['seed']}_{row.key[:8]}.inr"
