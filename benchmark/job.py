@@ -15,11 +15,10 @@ from benchmark.errors import InputError, did_you_mean
 from benchmark.plan import Cell, Choice, Rate, with_twins
 from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
-from benchmark.types import Sample
+from benchmark.types import SCORE_AS, SPLITS, Sample
 
 PEERS = ("jpeg2000", "jpeg2000+mask")
 FIDELITIES = ("mean", "sum")
-SCORE_AS = ("decoded", "stretched-png")
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _check_numbers(s: Selection) -> None:
         raise refuse("--penalty-every", s.penalty_every, "at least 1", "1")
     if any(not 0 <= seed < 2**31 for seed in s.seed):
         raise refuse("--seed", s.seed, "from 0 to 2147483647", "0")
-    for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, ("train", "val", "test")),
+    for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
                                  ("--precision", s.precision, ("auto", "float32", "bf16"))):
         if value not in known:
             raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
@@ -217,6 +216,10 @@ def check_sample(sample: Sample) -> None:
         raise refuse("it is zero everywhere", "leave it out, or choose other slices")
     if image.min() < 0 or image.max() > 1:
         raise refuse(f"its values run from {image.min():.3g} to {image.max():.3g}, not within [0, 1]", "choose another window")
+    if image.min() == image.max():
+        raise refuse(f"it is {image.min():.3g} everywhere", "leave it out, or choose other slices")
+    if sample.mask.dtype != bool or sample.brain.dtype != bool or sample.brain.shape != image.shape[:2]:
+        raise refuse("its mask or brain is not a bool array of the image's rows and columns", "mend the data set's plug-in")
     if sample.mask.shape != image.shape[:2]:
         raise refuse(f"its mask has the shape {sample.mask.shape}, the image {image.shape[:2]}", "put the mask that belongs to it")
 

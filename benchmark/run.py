@@ -24,9 +24,9 @@ from benchmark.plan import Cell, batches, with_twins
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
 from benchmark.rate import PILOTS, Sized, header_for, settle
-from benchmark.score import DICE_THRESHOLD, IMAGE_METRICS, image_scores, reader_scores, stretched_png
+from benchmark.score import image_scores, reader_scores, stretched_png
 from benchmark.store import Row, Score, Store
-from benchmark.types import Sample
+from benchmark.types import DICE_THRESHOLD, IMAGE_METRICS, Sample
 
 PIXELS_AT_ONCE = 131_072  # K follows from it where --batch is not given: 8 images of 128 x 128
 

@@ -10,10 +10,6 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from benchmark.types import Sample
 
-DICE_THRESHOLD = 0.5
-IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
-READER_METRICS = ("dice", "fp_area_px", "dice_original")
-
 
 def image_scores(original: np.ndarray, decoded: np.ndarray, brain: np.ndarray) -> dict[str, float]:
     """PSNR (dB) and SSIM by scikit-image with data_range 1, over the whole image and over the brain.

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.store import Row, Store
-
-READER_METRICS = ("dice", "fp_area_px", "dice_original")
+from benchmark.types import READER_METRICS
 
 
 class Scored:

@@ -8,6 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
+SPLITS = ("train", "val", "test")
+SCORE_AS = ("decoded", "stretched-png")
+IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
+READER_METRICS = ("dice", "fp_area_px", "dice_original")
+DICE_THRESHOLD = 0.5
+
 
 @dataclass(frozen=True)
 class VolumeStatistics:

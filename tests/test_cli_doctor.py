@@ -67,9 +67,9 @@ def test_checkpoints_by_the_segmenter_on_their_card(capsys):
     card = {"segmenter": "unet", "options": {}, "channels": ["gray"], "dataset": "tiny"}
     write_checkpoint(default_path("unet", "tiny"), card)
     default_path("unet", "cut").write_bytes(b"\x01")
-    default_path("unet", "tiny").with_suffix(".resume.safetensors").write_bytes(b"\x01")
+    default_path("unet", "tiny").with_suffix(".resume").write_bytes(b"\x01")
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
     assert f"for tiny (gray): {default_path('unet', 'tiny')}" in printed
     assert f"{default_path('unet', 'cut')}: it is not a safetensors file" in printed
-    assert ".resume." not in printed  # a training that goes on
+    assert ".resume" not in printed  # a training that goes on

@@ -52,8 +52,7 @@ def expected(where):
 
 def weights():
     """Shipped weights; not the state of a training that goes on."""
-    names = {path.name for path in (ROOT / "segmenters" / "weights").glob("*.safetensors")}
-    return sorted(name for name in names if not name.endswith(".resume.safetensors"))
+    return sorted(path.name for path in (ROOT / "segmenters" / "weights").glob("*.safetensors"))
 
 
 def checked(*command, **options):

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmark.checks import Skip, Subject
 from benchmark.errors import InputError
-from benchmark.plugins.contracts import SPLITS, Dataset
-from benchmark.types import Sample
+from benchmark.plugins.contracts import Dataset
+from benchmark.types import SPLITS, Sample
 
 LOADED = 2  # images read of each split: its first and its last
 

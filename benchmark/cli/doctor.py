@@ -127,7 +127,7 @@ def checkpoints_found() -> Iterator[Finding]:
     folders = [cache_folder() / "checkpoints", *(entry.path.parent / "weights" for entry in segmenters.values())]
     without = set(segmenters)
     for file in (file for folder in dict.fromkeys(folders) for file in sorted(folder.glob("*.safetensors"))):
-        if file.name.endswith(".resume.safetensors"):  # a training that goes on: no weights to read with yet
+        if file.name.endswith(".resume"):  # a training that goes on: no weights to read with yet
             continue
         try:
             card = read_card(file)

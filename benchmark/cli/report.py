@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from benchmark.scored import Scored
     from benchmark.store import Store
 
-SCORE_AS = ("decoded", "stretched-png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from benchmark.types import SCORE_AS
+
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the --out of a run, with its store.sqlite")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: the same folder)")
     parser.add_argument("--score-as", choices=SCORE_AS, default="decoded", metavar="WAY",

@@ -22,7 +22,6 @@ from benchmark.types import Sample
 if TYPE_CHECKING:
     import torch
 
-SPLITS = ("train", "val", "test")
 
 
 class Dataset:

@@ -112,8 +112,8 @@ def _source_hash(path: Path) -> str:
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                node.body = body[1:]  # type: ignore[attr-defined]
-        digest.update(ast.dump(tree).encode())
+                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        digest.update(ast.unparse(tree).encode())  # ast.dump would differ between versions of Python, and every key with it
     return digest.hexdigest()[:12]
 
 

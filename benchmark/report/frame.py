@@ -10,12 +10,12 @@ import pandas as pd
 
 from benchmark.scored import Scored, is_sinco
 from benchmark.store import Row
+from benchmark.types import IMAGE_METRICS
 
 FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",
          "seed", "fidelity", "segmenter", "segmenter_hash", "regularizer", "precision", "bpp_requested", "bpp", "bits",
          "n_parameters", "penalty_share", "fit_seconds", "encode_seconds", "device", "kernel", "batch_size", "twin",
          "inr_args", "recipe")
-IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
 READ_METRICS = ("dice", "dice_original", "fp_area_px")
 
 

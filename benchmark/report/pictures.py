@@ -14,11 +14,10 @@ from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.scored import Scored
 from benchmark.store import Store
-from benchmark.types import Sample
+from benchmark.types import DICE_THRESHOLD, Sample
 
 MOST_IMAGES = 6
 GAINS = (1, 2, 5, 10, 20, 50, 100)
-DICE_THRESHOLD = 0.5
 Segment = Callable[..., np.ndarray]  # images [B, H, W, C], volume statistics -> probability [B, H, W]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmark.errors import InputError
-from benchmark.plugins.contracts import SPLITS, Dataset
-from benchmark.types import Sample
+from benchmark.plugins.contracts import Dataset
+from benchmark.types import SPLITS, Sample
 
 
 @dataclass(frozen=True)
