@@ -71,6 +71,8 @@ def read_card(path: Path) -> dict[str, Any]:
         card = json.loads(header["__metadata__"]["card"])
     except (KeyError, ValueError, TypeError):
         raise InputError(asked, "it holds weights but no card that says what they are", todo) from None
+    if not isinstance(card, dict) or not isinstance(card.get("channels", []), list):
+        raise InputError(asked, "its card is damaged", todo)
     if missing := [key for key in CARD_KEYS if key not in card]:
         raise InputError(asked, f"its card does not say its {', '.join(missing)}", todo)
     return card
@@ -101,7 +103,8 @@ def _check(card: dict[str, Any], name: str, dataset: str, channels: Sequence[str
     train = f"python -m benchmark train --segmenter {name} --dataset {dataset}"
     if channels is not None and len(channels) != len(card["channels"]):
         raise InputError(f"segmenter {name} on images of {len(channels)} channels ({', '.join(channels)})",
-                         f"{path} was trained on {len(card['channels'])} ({', '.join(card['channels'])})", train)
+                         f"{path} was trained on {len(card['channels'])} ({', '.join(card['channels'])})",
+                         f"{train}, with the --set of this run that chooses the channels")
     asked = {"segmenter": name, "data set": dataset, "channels": ", ".join(channels or card["channels"])}
     found = {"segmenter": card["segmenter"], "data set": card["dataset"], "channels": ", ".join(card["channels"])}
     wrong = [key for key in asked if asked[key] != found[key]]

@@ -118,7 +118,7 @@ def _check_numbers(s: Selection) -> None:
     if s.penalty_every < 1:
         raise refuse("--penalty-every", s.penalty_every, "at least 1", "1")
     if any(not 0 <= seed < 2**31 for seed in s.seed):
-        raise refuse("--seed", s.seed, "from 0 to 2147483647", "0")
+        raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
     for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
                                  ("--precision", s.precision, ("auto", "float32", "bf16"))):
         if value not in known:
@@ -176,6 +176,9 @@ def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]
         try:
             sample = dataset.load(sample_id)
             check_sample(sample)
+            if sample.hash in samples:
+                raise InputError(f"the image {sample_id}", f"it equals {samples[sample.hash].id} in every pixel: it would count twice",
+                                 "leave one of them out")
             samples[sample.hash] = sample
         except InputError as error:
             if len(ids) == 1:

@@ -85,8 +85,14 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
 
 def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit it."""
-    weights = {name: w.float() if w.is_floating_point() else w
-               for name, w in safetensors.torch.load_file(checkpoint.path).items()}
+    try:
+        weights = {name: w.float() if w.is_floating_point() else w
+                   for name, w in safetensors.torch.load_file(checkpoint.path).items()}
+    except Exception as error:  # safetensors raises its own error and KeyError, by what is wrong
+        raise InputError(f"the weights {checkpoint.path}", f"they cannot be read: {error}", "the file, copied whole") from None
+    if bad := [name for name, w in weights.items() if not torch.isfinite(w).all()]:
+        raise InputError(f"the weights {checkpoint.path}", f"{bad[0]} holds values that are not finite",
+                         f"python -m benchmark train --segmenter {checkpoint.name} --dataset {checkpoint.card['dataset']}")
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:

@@ -43,8 +43,10 @@ class Progress(Protocol):
 class Runner:
     """One job on one store and device."""
 
-    def __init__(self, job: Job, store: Store, progress: Progress, *, device: str, batch: int | None = None) -> None:
-        self.job, self.store, self.progress, self.device, self.batch = job, store, progress, device, batch
+    def __init__(self, job: Job, store: Store, progress: Progress, *, device: str, batch: int | None = None,
+                 fresh: bool = False) -> None:
+        self.job, self.store, self.progress = job, store, progress
+        self.device, self.batch, self.fresh = device, batch, fresh
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[str, Sized] = {}
         self.originals: dict[tuple[str, str], np.ndarray] = {}
@@ -53,17 +55,19 @@ class Runner:
     def run(self) -> None:
         """Do all that is missing; what is finished is stored as soon as its batch ends.
 
-        Raises InputError before the first fit where a backbone cannot meet the rate.
+        Raises InputError before the first fit where a reader cannot be loaded, or a backbone not made or not meet the rate.
         """
         self.store.add_samples(self.job.samples.values())
         self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
         statuses = self.store.statuses()
-        todo = [cell for cell in self.job.cells if statuses.get(cell.key, "failed") == "failed"]
+        todo = [cell for cell in self.job.cells if self.fresh or statuses.get(cell.key, "failed") == "failed"]
         planned = batches(todo, self.batch or _batch_size(todo))
         for note in self.job.notes:
             self.progress.say(note)
         self.progress.plan(planned, len(self.job.cells) - len(todo))
+        for checkpoint in self.job.readers if todo else ():
+            self._network(checkpoint)
         for cell in todo:
             self._settle(cell)
         for batch in planned:
@@ -95,8 +99,6 @@ class Runner:
             members = [Member(sample, cell.seed, cell.lam, cell.null) for cell, sample in zip(batch, samples, strict=True)]
             fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device,
                          on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db))
-        except BenchmarkError:
-            raise
         except Exception as error:  # a plug-in may raise anything: its cells fail, the other batches go on
             return [self._failed(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
         return [self._row(cell, sample, sized, fitted, k, len(batch)) for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
@@ -211,18 +213,22 @@ class Runner:
         if wanted:
             self.progress.say(f"scoring {len(wanted)} stored files")
         for group in _groups_of(wanted, 64):
-            self._keep(self.store.rows(group))
+            self._keep(self.store.rows(group), anew=False)
 
-    def _keep(self, rows: Sequence[Row]) -> None:
-        """Store rows with the scores of their decoded files; a file that cannot be decoded makes its cell a failed one."""
+    def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
+        """Store rows with the scores of their decoded files; a file that cannot be decoded makes its cell a failed one.
+
+        anew: the rows' files are new, so scores of earlier ones go.
+        """
         decoded: list[tuple[Row, Decoded]] = []
         for row in rows:
             if row.data is not None:
                 try:
                     decoded.append((row, self._decode(row)))
-                except BenchmarkError as error:
-                    row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {error.found}", None
-        self.store.add(rows, self._score([row for row, _ in decoded], [image for _, image in decoded]))
+                except Exception as error:  # a plug-in may raise anything
+                    why = error.found if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+                    row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {why}", None
+        self.store.add(rows, self._score([row for row, _ in decoded], [image for _, image in decoded]), anew=anew)
 
     def _score(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
         """All scores of rows, from their decoded files."""

@@ -7,6 +7,7 @@ finished whatever happens next. Scores are a long table: a new reader or metric 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,9 @@ class Store:
         if not create and not self.path.is_file():
             raise InputError(f"the stored run in {folder}", "no store.sqlite there",
                              "python -m benchmark run --out FOLDER first, or another folder")
+        if not create and not os.access(self.path, os.W_OK):  # a published store on a medium that cannot be written
+            self._db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -103,9 +107,15 @@ class Store:
                                  "free some space or give --out ANOTHER_FOLDER; the same command goes on where it stopped") from error
             raise
 
-    def add(self, rows: Iterable[Row], scores: Iterable[Score] = ()) -> None:
-        """Write cells and scores in one transaction; a cell or a score that is there is replaced."""
+    def add(self, rows: Iterable[Row], scores: Iterable[Score] = (), *, anew: bool = False) -> None:
+        """Write cells and scores in one transaction; a cell or a score that is there is replaced.
+
+        anew: the cells' files are new, so whatever scores they had go first.
+        """
+        rows = list(rows)
         with self._transaction():
+            if anew:
+                self._db.executemany("DELETE FROM scores WHERE key = ?", [(row.key,) for row in rows])
             self._db.executemany("INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)", [
                 (row.key, row.status, row.reason, row.sample_hash, json.dumps(row.facts, sort_keys=True), row.data) for row in rows])
             self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", [

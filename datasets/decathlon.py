@@ -84,6 +84,12 @@ class Decathlon(Dataset):
                 for z in self._choice(case)]
 
     def _choice(self, case: str) -> list[int]:
+        try:
+            return self._chosen(case)
+        except InputError:  # one damaged case must not hide the others: `load` says what is wrong with it
+            return [0]
+
+    def _chosen(self, case: str) -> list[int]:
         channel = self._task.channel(self.channel)
         image, label = (self.folder / path for path in self._task.cases[case])
         if self.slices == "all":

@@ -80,6 +80,12 @@ class Lgg(Dataset):
                 and split_of(_patient(case.name), SALT) == split for sample_id in self._case_ids(case)]
 
     def _case_ids(self, case: Path) -> list[str]:
+        try:
+            return self._chosen(case)
+        except InputError:  # one damaged patient must not hide the others: `load` says what is wrong with it
+            return [f"{case.name}-001"]
+
+    def _chosen(self, case: Path) -> list[str]:
         files = _files(case)
         if self.slices == "middle":
             areas = [0] * len(files)
@@ -88,7 +94,7 @@ class Lgg(Dataset):
             files = [file for file, image in zip(files, volume.image, strict=True) if image.any()]
             areas = [0] * len(files)
         else:
-            areas = [int(np.count_nonzero(_read(mask))) for _, _, mask in files]
+            areas = [_area(mask) for _, _, mask in files]
         return [f"{case.name}-{files[i][0]:03d}" for i in choose_slices(areas, self.slices)]
 
     def load(self, sample_id: str) -> Sample:
@@ -147,6 +153,14 @@ def _volume(case: Path, channel: str) -> _Volume:
     voxels = flair[flair > 5]
     return _Volume([n for n, _, _ in files], image, flair, copies, VolumeStatistics.of(image / np.float32(255)),
                    0.2 * float(np.percentile(voxels, 90)) if voxels.size else 0.0)
+
+
+def _area(mask: Path) -> int:
+    """Pixels of the tumour; more than any slice has where the file is damaged, so that it is chosen and `load` names it."""
+    try:
+        return int(np.count_nonzero(_read(mask)))
+    except InputError:
+        return NATIVE * NATIVE + 1
 
 
 def _files(case: Path) -> list[tuple[int, Path, Path]]:

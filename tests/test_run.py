@@ -18,6 +18,7 @@ import benchmark.run
 from benchmark.bitstream import decode
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
+from benchmark.errors import InputError
 from benchmark.networks import load_network
 from benchmark.score import dice, image_scores
 from benchmark.store import Store
@@ -216,3 +217,34 @@ def _bytes(folder: Path) -> dict[str, bytes]:
         return {}
     with Store(folder) as store:
         return {row.key: row.data for row in store.rows() if row.facts["codec"] is None}
+
+
+def test_two_ids_of_one_image_count_once_and_say_so(networks, store_folder, monkeypatch, capsys):
+    from benchmark.plugins import index
+
+    kind = index.get("dataset", "tiny").load()
+    load = kind.load
+    monkeypatch.setattr(kind, "load", lambda self, sample_id: load(self, "p6-0" if sample_id == "p7-0" else sample_id))
+    assert run(store_folder, "--lambda", "0") == 1
+    assert "count twice" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("body, why", [
+    ("raise ValueError('no')", "cannot be made: ValueError: no"), ("self.a = torch.nn.Parameter(torch.zeros(1))", "values where")])
+def test_a_backbone_that_is_wrong_is_named(networks, store_folder, tmp_path, capsys, body, why):
+    plugin = tmp_path / "wrong.py"
+    plugin.write_text("import torch\nfrom benchmark.plugins import register\n\n\n@register.inr('wrong')\nclass Wrong(torch.nn.Module):\n"
+                      f"    '''Wrong.'''\n    def __init__(self, in_dim, out_dim):\n        super().__init__()\n        {body}\n"
+                      "    def forward(self, coords):\n        return self.a * torch.ones(len(coords), 2)\n")
+    assert main(["run", "--out", str(store_folder), *FAST[:6], "--inr", "wrong", "--plugin", str(plugin), "--lambda", "0"]) in (1, 2)
+    printed = capsys.readouterr()
+    assert why in printed.out + printed.err
+
+
+def test_a_store_that_cannot_be_written_can_be_read(networks, store_folder, monkeypatch):
+    assert run(store_folder, "--lambda", "0") == 0
+    monkeypatch.setattr(os, "access", lambda *a: False)
+    with Store(store_folder, create=False) as store:
+        assert len(store.rows()) == 12
+        with pytest.raises(InputError, match="readonly"):
+            store.add(store.rows())

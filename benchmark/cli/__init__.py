@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sqlite3
 import sys
 
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
@@ -65,6 +66,12 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print("interrupted", file=sys.stderr)
         return 130
+    except sqlite3.Error as error:
+        if debug:
+            raise
+        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: the store cannot be read: {error}\n  try: "
+              "another --out; a damaged store can often be saved with `sqlite3 store.sqlite .recover`", file=sys.stderr)
+        return 2
     except OSError as error:
         if debug:
             raise

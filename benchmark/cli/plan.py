@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     out = default_out(args)
     rows: list[Row] = []
     if (out / "store.sqlite").is_file():
-        with Store(out) as store:
+        with Store(out, create=False) as store:
             rows = store.rows()
     lines = _lines(job.cells, rows)
     missing = sum(line["cells"] - line["stored"] for line in lines)
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
         print(f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}")
     unknown = "" if len(known) == len(lines) else "; unknown ones have no stored fit to go by (run with --limit 1 first)"
-    print(f"{missing} cells to do, about {sum(known):.1f} minutes{unknown}")
+    about = f", about {sum(known):.1f} minutes" if any(known) or not missing else ""
+    print(f"{missing} cells to do{about}{unknown}")
     for sample_id, why in job.unreadable.items():
         print(f"cannot be used: {sample_id}: {why}")
     return 0

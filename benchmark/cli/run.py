@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
+from benchmark.errors import InputError
 
 if TYPE_CHECKING:
     from benchmark.job import Job
@@ -36,10 +37,22 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the job and print its tables; 0 well, 1 where cells failed, 130 where interrupted."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        again = " ".join(shlex.quote(word) for word in sys.argv[1:] if word != "--fresh")
+        print(f"\ninterrupted; what was finished is kept in {default_out(args)}. To go on:\n  python -m benchmark {again}",
+              file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
     from benchmark.job import resolve
     from benchmark.store import Store
 
     out = default_out(args)
+    if args.batch is not None and args.batch < 1:
+        raise InputError(f"--batch {args.batch}", "it must be at least 1", "--batch 8")
     job = resolve(selection_of(args))
     with Store(out) as store:
         from benchmark.cli.progress import progress_for
@@ -47,18 +60,10 @@ def run(args: argparse.Namespace) -> int:
         from benchmark.run import Runner, resolve_device
 
         device = resolve_device(args.device)
-        if args.fresh:
-            store.remove(cell.key for cell in job.cells)
         store.remember("runs", "latest", _record(args, job, environment(device)))
         with progress_for(sys.stderr, quiet=args.json) as progress:
-            runner = Runner(job, store, progress, device=device, batch=args.batch)
-            try:
-                runner.run()
-            except KeyboardInterrupt:
-                again = " ".join(shlex.quote(word) for word in sys.argv[1:] if word != "--fresh")
-                print(f"\ninterrupted; the {len(store.statuses())} finished cells are kept in {out}. To go on:\n"
-                      f"  python -m benchmark {again}", file=sys.stderr)
-                return 130
+            runner = Runner(job, store, progress, device=device, batch=args.batch, fresh=args.fresh)
+            runner.run()
         return _report(args, job, store, out, runner)
 
 

@@ -81,6 +81,8 @@ def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str
     held = torch.zeros_like(target)
     for step in range(recipe.steps):
         image = renderer.render()
+        if image.shape != target.shape:  # else [N, 2] against [N, 1] would be fitted by broadcasting
+            raise ValueError(f"the backbone gives {tuple(image.shape[1:])} values where {tuple(target.shape[1:])} are due")
         error = image - target
         gradient = (2.0 * scale) * error
         if penalty is not None:

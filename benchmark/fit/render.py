@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from benchmark.errors import InputError
 from benchmark.plan import NULL_SCALE, Choice
 from benchmark.plugins import index
 
@@ -16,7 +17,7 @@ from benchmark.plugins import index
 def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
     """The backbone as its plug-in makes it from `seed`; the caller's random state is left as it was.
 
-    Raises InputError where the plug-in cannot run here.
+    Raises InputError where the plug-in cannot run here, or not with these arguments.
     """
     entry = index.get("inr", inr.name)
     args: dict[str, Any] = dict(inr.args)
@@ -24,7 +25,14 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
         args["seed"] = seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return entry.load()(in_dim, out_dim, **args)
+        try:
+            return entry.load()(in_dim, out_dim, **args)
+        except InputError:
+            raise
+        except Exception as error:  # a plug-in may raise anything
+            words = ", ".join(f"{name}={value}" for name, value in args.items())
+            raise InputError(f"the backbone {inr.name} with {words}", f"it cannot be made: {type(error).__name__}: {error}",
+                             f"other values, or python -m benchmark check inr {inr.name}") from error
 
 
 class Renderer:

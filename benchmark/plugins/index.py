@@ -80,7 +80,11 @@ class Entry:
         """Import the plug-in's module and return its class or function; raises InputError where it cannot run here."""
         if (why := self.unavailable()) is not None:
             raise InputError(f"{self.kind} {self.name}", why, self.declared["install"] or f"install {self.declared['requires']}")
-        return getattr(importlib.import_module(self.module), self.attribute)
+        try:
+            return getattr(importlib.import_module(self.module), self.attribute)
+        except (Exception, SystemExit) as error:  # someone else's code, which may do anything while it is imported
+            raise InputError(f"{self.kind} {self.name}", f"{self.path} cannot be imported: {type(error).__name__}: {error}",
+                             "mend the file; --debug shows where it fails") from error
 
     def unavailable(self) -> str | None:
         """Why this plug-in cannot run here, by find_spec and device files alone; None where it can."""

@@ -31,10 +31,9 @@ _TOGETHER = "\u00a0"  # a space at which no line is folded
 STYLES = {"loss": "bold red", "win": "green", "unknown": "dim", "tie": ""}
 FULL_WIDTH = 10_000  # nothing is left out where there is no terminal
 # What a narrow terminal shows first, by (metric, column): the rest is added from left to right as long as it fits.
-FIRST = (("psnr_db", "diff"), ("dice", "diff"), ("dice_eval", "diff"), ("psnr_db", "plain"), ("dice", "plain"),
-         ("dice", "jpeg2000"), ("psnr_db", "jpeg2000"), ("dice_eval", "plain"), ("", "bpp"),
-         ("dice_eval", "jpeg2000"), ("psnr_db", "SINCO"),
-         ("dice", "SINCO"), ("dice_eval", "SINCO"), ("ssim", "diff"), ("ssim", "plain"), ("ssim", "SINCO"),
+FIRST = (("psnr_db", "diff"), ("dice", "diff"), ("dice_eval", "diff"), ("psnr_db", "plain"), ("psnr_db", "SINCO"),
+         ("dice", "plain"), ("dice", "SINCO"), ("psnr_db", "jpeg2000"), ("", "bpp"), ("dice_eval", "plain"),
+         ("dice_eval", "SINCO"), ("dice", "jpeg2000"), ("dice_eval", "jpeg2000"), ("ssim", "diff"), ("ssim", "plain"), ("ssim", "SINCO"),
          ("ssim", "jpeg2000"), ("dice", "+mask"), ("dice_eval", "+mask"), ("psnr_db", "+mask"), ("ssim", "+mask"))
 METHODS = {"plain": "plain", "SINCO": "sinco", "jpeg2000": "jpeg2000", "+mask": "jpeg2000+mask"}
 SHORT = {"plain": "plain", "SINCO": "SINCO", "jpeg2000": "J2K", "+mask": "+mask", "diff": "diff", "bpp": "bpp"}
