@@ -71,7 +71,7 @@ def test_what_a_file_declares(plugin):
 def test_nothing_is_imported_until_it_is_used(plugin):
     plugin(MINE + "\nraise RuntimeError('imported')")
     assert "mine" in entries("inr")
-    with pytest.raises(RuntimeError, match="imported"):
+    with pytest.raises(InputError, match="mine.py cannot be imported: RuntimeError: imported"):
         get("inr", "mine").load()
 
 
