@@ -62,8 +62,10 @@ def test_samples_come_back_with_the_same_hash_and_a_published_store_has_no_pixel
         with pytest.raises(InputError, match="already"):
             store.publish(tmp_path)
     assert image.tobytes() not in (tmp_path / "public" / "store.sqlite").read_bytes()
-    with Store(tmp_path / "public") as published:
+    before = (tmp_path / "public" / "store.sqlite").read_bytes()
+    with Store(tmp_path / "public", create=False) as published:
         assert published.sample(sample.hash) is None
+    assert (tmp_path / "public" / "store.sqlite").read_bytes() == before, "reading changed the file"
 
 
 def test_kill_9_in_the_middle_of_a_batch_keeps_what_was_finished(tmp_path):
