@@ -66,7 +66,7 @@ def recipe_for(inr: index.Entry, base: Preset, *, optimizer: str | None = None, 
     if lr is None:
         lr = base.lr
     if lr is None:
-        # A backbone's rate belongs to its own optimizer; another one starts from Adam's tuned 2e-3 (README, Recipes).
+        # A backbone's rate belongs to its own optimizer; another one starts from what tests/bench/bench_fit.py runs.
         lr = inr.declared["lr"] if chosen == inr.declared["optimizer"] else {"soap": 3e-3}.get(chosen, 2e-3)
     steps = base.steps if steps is None else steps
     recipe = Recipe(chosen, lr, steps, base.schedule, min(base.warmup, steps // 10), grid=base.grid)
