@@ -40,6 +40,7 @@ def test_quality(images, capsys):
         for name, recipes in RECIPES.items():
             for recipe in recipes:
                 fitted = fit(SIREN, members, recipe)
+                assert fitted.finite.all(), f"{name} diverged"
                 psnr = -10 * np.log10(fitted.fidelity)
                 print(f"{name:<20} {recipe.steps:>5} steps  {psnr.mean():5.2f} dB  {fitted.seconds / len(members):6.2f} s")
 
