@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Selection:
     sets: tuple[str, ...] = ()
     precision: str = "auto"
     preset: str | None = None
-    penalty_every: int = 1
+    penalty_every: int | Literal["auto"] | None = None  # None: what the preset says
     score_as: tuple[str, ...] = ("decoded",)
     force: bool = False
 
@@ -115,8 +115,8 @@ def _check_numbers(s: Selection) -> None:
         raise refuse("--lr", s.lr, "above 0", "3e-3")
     if s.limit is not None and s.limit < 1:
         raise refuse("--limit", s.limit, "at least 1", "6")
-    if s.penalty_every < 1:
-        raise refuse("--penalty-every", s.penalty_every, "at least 1", "1")
+    if isinstance(s.penalty_every, int) and s.penalty_every < 1:
+        raise refuse("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
     if any(not 0 <= seed < 2**31 for seed in s.seed):
         raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
     for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
@@ -262,13 +262,13 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     peers: list[Cell] = []
     source = index.get("segmenter", job.segmenter.name).source_hash()
     codecs = [Choice.of("codec", name) for name in PEERS]
+    regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
         for sample in job.samples.values():
             cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
                         shape=sample.image.shape)
-            regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
             fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
                              segmenter_hash=job.segmenter.hash if lam else None, segmenter_source=source if lam else None,
                              regularizer=regularizer if lam else None,
@@ -289,7 +289,9 @@ def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple
 
 
 def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:
-    recipe = recipe_for(index.get("inr", name), base, optimizer=s.optimizer, lr=s.lr, steps=s.steps,
-                        penalty_every=s.penalty_every)
+    own = {**base.inr_args.get(name, {}), **args.get(("inr", name), {})}
+    recipe = recipe_for(index.get("inr", name), base, own, optimizer=s.optimizer, lr=s.lr, steps=s.steps)
+    if s.penalty_every is not None:
+        recipe = replace(recipe, penalty_every=s.penalty_every)
     optimizer = Choice.of("optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {}))
     return replace(recipe, optimizer_args=optimizer.args, optimizer_source=optimizer.source)

@@ -20,6 +20,8 @@ from benchmark.recipes import Recipe
 # Raise by hand when the engine's arithmetic changes a fit; tests/test_fit_golden.py notices that it did.
 FIT_VERSION = 1
 NULL_SCALE = 1.0 + 1e-7  # a null twin's initial weights: the smallest change that a chaotic fit can answer to
+PENALTY = ("segmenter", "segmenter_hash", "segmenter_source", "regularizer", "precision")  # means nothing at lambda 0
+_json = json.JSONEncoder(sort_keys=True, default=repr).encode
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,48 @@ class Cell:
             for name in ("lam", "null", "seed"):  # fidelity stays: the size of the fits beside it depends on it
                 del what[name]
         if self.lam == 0 or self.codec is not None:
-            for name in ("segmenter", "segmenter_hash", "segmenter_source", "regularizer", "precision"):
+            for name in PENALTY:
                 del what[name]
             del what["recipe"]["penalty_every"]
         return what | {"fit_version": FIT_VERSION}
 
     @cached_property
     def key(self) -> str:
-        text = json.dumps(self.identity(), sort_keys=True, default=repr)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return self._hash(self.lam, self.null)
+
+    @cached_property
+    def twin(self) -> str | None:
+        """The key of the plain fit that this one is compared with; None where it is that fit, or a codec's file."""
+        plain = None if self.codec is not None else self._hash(0.0, False)
+        return plain if plain != self.key else None
+
+    @property
+    def family(self) -> str:
+        """The key of the plain fit: what this cell shares with all that it is compared with."""
+        return self.twin or self.key
+
+    def _hash(self, lam: float, null: bool) -> str:
+        """The hash of `identity()` as sorted JSON, of this cell at `lam` and `null`: put together from texts that cells share.
+
+        Ten times as fast as writing all of it anew; tests/test_plan.py holds the two against each other.
+        """
+        is_codec, with_penalty = self.codec is not None, lam != 0 and self.codec is None
+        text = f'{{"codec": {json_of(self.codec)}, "fidelity": {_json(self.fidelity)}, "fit_version": {FIT_VERSION}'
+        text += f', "inr": {json_of(self.inr)}'
+        if not is_codec:
+            text += f', "lam": {_json(lam)}, "null": {"true" if null else "false"}'
+        if with_penalty:
+            text += f', "precision": {_json(self.precision)}'
+        text += f', "rate": {json_of(self.rate)}, "recipe": {json_of(self.recipe, "" if with_penalty else "penalty_every")}'
+        if with_penalty:
+            text += f', "regularizer": {json_of(self.regularizer)}'
+        text += f', "sample_hash": {_json(self.sample_hash)}'
+        if not is_codec:
+            text += f', "seed": {self.seed}'
+        if with_penalty:
+            text += (f', "segmenter": {_json(self.segmenter)}, "segmenter_hash": {_json(self.segmenter_hash)}, '
+                     f'"segmenter_source": {_json(self.segmenter_source)}')
+        return hashlib.sha256(f"{text}}}".encode()).hexdigest()[:24]
 
     @property
     def method(self) -> str:
@@ -95,19 +130,40 @@ class Cell:
 
     def batch_key(self) -> str:
         """Cells that agree here can be fitted at once."""
-        what = (self.shape, self.inr, self.rate, self.recipe, self.fidelity, self.precision, self.lam > 0,
-                self.segmenter_hash if self.lam > 0 else None, self.regularizer if self.lam > 0 else None)
-        return repr(what)
+        penalty = (self.precision, self.segmenter_hash, json_of(self.regularizer)) if self.lam > 0 else None
+        return repr((self.shape, self.size_key, json_of(self.recipe), penalty))
+
+    @property
+    def size_key(self) -> tuple[Any, ...]:
+        """Cells that agree here have files of one size: twins too, whatever the penalty."""
+        return json_of(self.inr), json_of(self.rate), json_of(self.recipe, "penalty_every"), self.fidelity, self.shape
+
+
+def json_of(part: Any, without: str = "") -> str:
+    """The JSON of a Choice, Rate or Recipe, written once an object: as many cells as there are share a few of them.
+
+    Once an object and not once a value: 1 and 1.0 are equal, and their texts are not.
+    """
+    if part is None:
+        return "null"
+    known: dict[str, str] = part.__dict__.setdefault("_json", {})
+    if without not in known:
+        known[without] = _json({name: value for name, value in asdict(part).items() if name != without})
+    return known[without]
 
 
 def with_twins(cells: Iterable[Cell]) -> list[Cell]:
     """Add each cell's lambda = 0 twin and its null twin; each cell once, in a stable order (twins first)."""
     out: dict[str, Cell] = {}
+    twinned: set[str] = set()
     for cell in cells:
-        plain = replace(cell, lam=0.0, null=False, segmenter=None, segmenter_hash=None, segmenter_source=None, regularizer=None,
-                        precision="float32")
-        for member in (plain, replace(plain, null=True), cell):
-            out.setdefault(member.key, member)
+        if (twin := cell.twin or cell.key) not in twinned:
+            twinned.add(twin)
+            plain = replace(cell, lam=0.0, null=False, segmenter=None, segmenter_hash=None, segmenter_source=None, regularizer=None,
+                            precision="float32")
+            for member in (plain, replace(plain, null=True)):
+                out.setdefault(member.key, member)
+        out.setdefault(cell.key, cell)
     return list(out.values())
 
 

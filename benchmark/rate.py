@@ -47,7 +47,7 @@ def header_for(inr: Choice, bits: int, sample: Sample, seed: int, grid: GridKind
 
 
 def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], store: Store, *, device: str,
-           say: Callable[[str], None]) -> Sized:
+           say: Callable[[str], None], kernel: str = "auto") -> Sized:
     """The size and bit width of a cell's backbone; measured where several would do, and then remembered in the store.
 
     A candidate whose pilots fail loses to every other. Raises InputError where no size of the backbone is small enough.
@@ -63,7 +63,7 @@ def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], s
     found = store.recall("rates", key)
     if found is None:
         say(f"{cell.inr.name}: measuring {len(candidates)} pairs of size and bit width at {cell.rate.bpp} bpp")
-        psnr = [_pilot_psnr(candidate, cell, images, device) for candidate in candidates]
+        psnr = [_pilot_psnr(candidate, cell, images, device, kernel) for candidate in candidates]
         best = int(np.argmax([-np.inf if value is None else value for value in psnr]))
         found = {"best": best, "psnr_db": psnr, "sizes": [dict(c.inr.args) for c in candidates],
                  "bits": [c.bits for c in candidates], "bytes": [c.bytes for c in candidates], "what": what}
@@ -85,7 +85,7 @@ def _candidates(cell: Cell, sample: Sample) -> list[Sized]:
         return fitting[-1:]
     best: dict[Any, Sized] = {}  # of each size the most bits: fewer would only be worse
     for bits in widths:
-        if (found := _largest(cell, sample, bits)) is not None:
+        if (found := largest(cell, sample, bits)) is not None:
             best[dict(found.inr.args)[size]] = found
     if not best:
         low = index.get("inr", cell.inr.name).declared["sizes"][0]
@@ -96,7 +96,7 @@ def _candidates(cell: Cell, sample: Sample) -> list[Sized]:
     return sorted(middle[:CANDIDATES], key=lambda s: -s.bits)
 
 
-def _largest(cell: Cell, sample: Sample, bits: int) -> Sized | None:
+def largest(cell: Cell, sample: Sample, bits: int) -> Sized | None:
     """The largest size whose file stays within the rate, by bisection; None where even the smallest does not."""
     low, high = index.get("inr", cell.inr.name).declared["sizes"]
     assert cell.rate.bpp is not None
@@ -133,10 +133,11 @@ def _too_small(cell: Cell, sample: Sample, smallest: Sized) -> InputError:
                       f"--bpp {8 * smallest.bytes / pixels + 0.01:.2f} or more")
 
 
-def _pilot_psnr(candidate: Sized, cell: Cell, pilots: Sequence[Sample], device: str) -> float | None:
+def _pilot_psnr(candidate: Sized, cell: Cell, pilots: Sequence[Sample], device: str, kernel: str) -> float | None:
     """Mean PSNR (dB) of the decoded pilots; None where one fails, for whatever reason: the fits that follow will say which."""
     try:
-        fitted = fit(candidate.inr, [Member(sample) for sample in pilots], cell.recipe, fidelity=cell.fidelity, device=device)
+        fitted = fit(candidate.inr, [Member(sample) for sample in pilots], cell.recipe, fidelity=cell.fidelity, device=device,
+                     kernel=kernel)
         scores = []
         for sample, state in zip(pilots, fitted.states, strict=True):
             data = encode(header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid), state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,15 +20,17 @@ class Recipe:
     steps: int
     schedule: Literal["constant", "cosine"]
     warmup: int
-    penalty_every: int = 1  # the penalty's gradient is fresh on every n-th step and held between
+    penalty_every: int | Literal["auto"] = 1  # the penalty's gradient is fresh on every n-th step and held between; auto: fit/held.py
     grid: GridKind = "centers"
+    stop_at_db: float | None = None  # a fit stops once its PSNR, of the float weights, is this
+    patience: int | None = None  # or once so many steps have gained less than 0.01 dB
     optimizer_args: tuple[tuple[str, Any], ...] = ()
     optimizer_source: str = ""  # hash of its code, so that a key notices an edit
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of defaults; optimizer and lr None: what the backbone declares."""
+    """A named set of defaults; optimizer and lr None: what the backbone declares. penalty_every: see fit/held.py."""
 
     doc: str
     steps: int
@@ -38,17 +41,18 @@ class Preset:
     grid: GridKind = "centers"
     inr_args: dict[str, dict[str, Any]] = field(default_factory=dict)
     bits: int | None = None
+    penalty_every: int | Literal["auto"] = "auto"
 
 
 PRESETS = {
     "quick": Preset("200 steps of the backbone's own optimizer: the default for the embedded data set on a CPU",
-                    steps=200, schedule="cosine", warmup=20),
-    "standard": Preset("400 steps of the backbone's own optimizer: fast, full quality", steps=400, schedule="cosine", warmup=20),
+                    steps=200, schedule="cosine", warmup=40),
+    "standard": Preset("400 steps of the backbone's own optimizer: fast, full quality", steps=400, schedule="cosine", warmup=40),
     "adam-10k": Preset("Adam 2e-4, constant, 10,000 steps: what the literature's fits do",
-                       steps=10_000, schedule="constant", warmup=0, optimizer="adam", lr=2e-4),
+                       steps=10_000, schedule="constant", warmup=0, optimizer="adam", lr=2e-4, penalty_every=1),
     # github.com/mdujardin3007/OVO_project: siren-pytorch 2->64->64->64->1, Adam 1e-4, 50,000 steps, linspace(-1, 1).
     "reproduction": Preset("the student reproduction of SINCO: siren-pytorch 64x3, Adam 1e-4, 50,000 steps",
-                           steps=50_000, schedule="constant", warmup=0, optimizer="adam", lr=1e-4, grid="corners", bits=16,
+                           steps=50_000, schedule="constant", warmup=0, optimizer="adam", lr=1e-4, grid="corners", bits=16, penalty_every=1,
                            inr_args={"siren": {"hidden_features": 64, "hidden_layers": 2, "omega_hidden": 1.0}}),
 }
 
@@ -59,15 +63,20 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def recipe_for(inr: index.Entry, base: Preset, *, optimizer: str | None = None, lr: float | None = None,
-               steps: int | None = None, **changes: Any) -> Recipe:
-    """The expanded recipe of a backbone: options over preset over what the backbone declares."""
+def recipe_for(inr: index.Entry, base: Preset, args: Mapping[str, Any] | None = None, *, optimizer: str | None = None,
+               lr: float | None = None, steps: int | None = None, **changes: Any) -> Recipe:
+    """The expanded recipe of a backbone with these arguments: options over preset over what the backbone declares."""
     chosen = optimizer or base.optimizer or inr.declared["optimizer"]
     if lr is None:
         lr = base.lr
     if lr is None:
         # A backbone's rate belongs to its own optimizer; another one starts from what tests/bench/bench_fit.py runs.
-        lr = inr.declared["lr"] if chosen == inr.declared["optimizer"] else {"soap": 3e-3}.get(chosen, 2e-3)
+        lr = _declared_lr(inr, args or {}) if chosen == inr.declared["optimizer"] else {"soap": 3e-3}.get(chosen, 2e-3)
     steps = base.steps if steps is None else steps
-    recipe = Recipe(chosen, lr, steps, base.schedule, min(base.warmup, steps // 10), grid=base.grid)
+    recipe = Recipe(chosen, lr, steps, base.schedule, min(base.warmup, steps // 10), base.penalty_every, grid=base.grid)
     return replace(recipe, **changes)
+
+
+def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:
+    layers = inr.declared["lr_layers"]
+    return inr.declared["lr"] / (1 + {**inr.defaults, **args}[layers] if layers else 1)

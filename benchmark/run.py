@@ -8,26 +8,28 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from benchmark.bitstream import decode, encode
+from benchmark.bitstream import decode
 from benchmark.errors import BenchmarkError, CellFailed, InputError
-from benchmark.fit.engine import Fitted, Member, fit
+from benchmark.fit.engine import Member, fit
+from benchmark.fit.kernels import worth_compiling
 from benchmark.job import Job, check_sample, unreadable_key
 from benchmark.networks import Network, load_network
-from benchmark.plan import Cell, batches, with_twins
+from benchmark.plan import Cell, batches
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
-from benchmark.rate import PILOTS, Sized, header_for, settle
+from benchmark.rate import PILOTS, Sized, settle
+from benchmark.rows import facts_of, failed_row, fit_row
 from benchmark.score import image_scores, reader_scores, stretched_png
 from benchmark.store import Row, Score, Store
 from benchmark.types import DICE_THRESHOLD, IMAGE_METRICS, Sample
 
+RESTARTS = 3
 PIXELS_AT_ONCE = 131_072  # K follows from it where --batch is not given: 8 images of 128 x 128
 
 
@@ -44,11 +46,12 @@ class Runner:
     """One job on one store and device."""
 
     def __init__(self, job: Job, store: Store, progress: Progress, *, device: str, batch: int | None = None,
-                 fresh: bool = False) -> None:
+                 fresh: bool = False, kernel: str = "auto") -> None:
         self.job, self.store, self.progress = job, store, progress
-        self.device, self.batch, self.fresh = device, batch, fresh
+        self.device, self.batch, self.fresh, self.kernel = device, batch, fresh, kernel
+        self.restarts: dict[str, int] = store.recall("runs", "restarts") or {}  # family -> how often its fits were started again
         self.networks: dict[tuple[str, str], Network] = {}
-        self.sized: dict[str, Sized] = {}
+        self.sized: dict[tuple[Any, ...], Sized] = {}
         self.originals: dict[tuple[str, str], np.ndarray] = {}
         self._pilot_samples: dict[tuple[int, ...], list[Sample]] = {}
 
@@ -60,20 +63,19 @@ class Runner:
         self.store.add_samples(self.job.samples.values())
         self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
-        statuses = self.store.statuses()
+        statuses = self.store.statuses(cell.key for cell in self.job.cells)
         todo = [cell for cell in self.job.cells if self.fresh or statuses.get(cell.key, "failed") == "failed"]
-        planned = batches(todo, self.batch or _batch_size(todo))
         for note in self.job.notes:
             self.progress.say(note)
-        self.progress.plan(planned, len(self.job.cells) - len(todo))
+        self.progress.plan(batches(todo, self.batch or _batch_size(todo)), len(self.job.cells) - len(todo))
         for checkpoint in self.job.readers if todo else ():
             self._network(checkpoint)
+        if self.kernel == "auto" and not worth_compiling(sum(_work(cell) for cell in todo if cell.codec is None)):
+            self.kernel = "torch"
         for cell in todo:
             self._settle(cell)
-        for batch in planned:
-            start = time.perf_counter()
-            self._keep(self._fit(batch))
-            self.progress.done(batch, time.perf_counter() - start)
+        self._fit_all(todo)
+        self._restart()
         peers = [cell for cell in todo if cell.codec is not None]
         for group in _groups_of(peers, 64):
             self._keep([self._encode_peer(cell) for cell in group])
@@ -96,59 +98,44 @@ class Runner:
                 assert first.regularizer is not None
                 make = index.get("regularizer", first.regularizer.name).load()(**dict(first.regularizer.args)).make
                 penalty = make(samples, self._network(self.job.segmenter, first.precision))
-            members = [Member(sample, cell.seed, cell.lam, cell.null) for cell, sample in zip(batch, samples, strict=True)]
-            fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device,
+            members = [Member(sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0))
+                       for cell, sample in zip(batch, samples, strict=True)]
+            fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device, kernel=self.kernel,
                          on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db))
         except Exception as error:  # a plug-in may raise anything: its cells fail, the other batches go on
-            return [self._failed(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
-        return [self._row(cell, sample, sized, fitted, k, len(batch)) for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
+            return [failed_row(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
+        return [fit_row(cell, sample, sized, fitted, k, device=self.device, restarts=self.restarts.get(cell.family, 0))
+                for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
 
-    def _row(self, cell: Cell, sample: Sample, sized: Sized, fitted: Fitted, k: int, batch_size: int) -> Row:
-        start = time.perf_counter()
-        try:
-            if not fitted.finite[k]:
-                raise CellFailed(cell.key, "the fit stopped being finite", "a lower --lr")
-            data = encode(header_for(sized.inr, sized.bits, sample, cell.seed, cell.recipe.grid), fitted.states[k])
-        except CellFailed as error:
-            return self._failed(cell, sized, error.found, status="diverged")
-        fidelity, penalty = float(fitted.fidelity[k]), float(fitted.penalty[k])
-        # A fit that is worse than the image's own mean has diverged, even if every number in it is finite.
-        worse = fidelity > float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size)
-        facts = self._facts(cell, sized) | {
-            "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]),
-            "n_parameters": sum(a.size for a in fitted.states[k].values()),
-            "fidelity_end": fidelity, "penalty_end": penalty,
-            "penalty_share": cell.lam * penalty / fidelity if fidelity > 0 else None,
-            "fit_seconds": fitted.seconds / batch_size, "encode_seconds": time.perf_counter() - start,
-            "device": self.device, "kernel": "torch", "batch_size": batch_size}
-        return Row(cell.key, "diverged" if worse else "ok", "it ended worse than a flat image" if worse else "",
-                   cell.sample_hash, facts, data)
+    def _restart(self) -> None:
+        """Fit again, at half the rate, what went wrong and all that it is compared with; each at most RESTARTS times."""
+        fits = self.job.fits
+        for _ in range(RESTARTS):
+            statuses = self.store.statuses(cell.key for cell in fits)
+            wrong = {cell.family for cell in fits
+                     if statuses.get(cell.key) == "diverged" and self.restarts.get(cell.family, 0) < RESTARTS}
+            if not wrong:
+                return
+            self.restarts |= {family: self.restarts.get(family, 0) + 1 for family in wrong}
+            self.store.remember("runs", "restarts", self.restarts)
+            again = [cell for cell in fits if cell.family in wrong]
+            self.progress.say(f"{len(wrong)} fits went wrong: with their twins they start again at half the learning rate")
+            self._fit_all(again)
 
-    def _failed(self, cell: Cell, sized: Sized | None, reason: str, status: str = "failed") -> Row:
-        return Row(cell.key, status, reason, cell.sample_hash, self._facts(cell, sized))
+    def _fit_all(self, cells: Sequence[Cell]) -> None:
+        for batch in batches(cells, self.batch or _batch_size(cells)):
+            start = time.perf_counter()
+            self._keep(self._fit(batch))
+            self.progress.done(batch, time.perf_counter() - start)
 
     def _unreadable(self, sample_id: str, why: str) -> Row:
         return Row(unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
-    def _facts(self, cell: Cell, sized: Sized | None) -> dict[str, Any]:
-        plain = with_twins([cell])[0] if cell.codec is None else None
-        pixels = int(np.prod(cell.shape))
-        return {"dataset": cell.dataset, "sample_id": cell.sample_id, "patient": cell.patient, "method": cell.method,
-                "inr": cell.inr.name, "inr_args": dict(sized.inr.args if sized else cell.inr.args),
-                "codec": cell.codec.name if cell.codec else None, "lambda": cell.lam,
-                "lambda_mean_equivalent": cell.lam / pixels if cell.fidelity == "sum" else cell.lam,
-                "null": cell.null, "seed": cell.seed, "fidelity": cell.fidelity, "segmenter": cell.segmenter,
-                "segmenter_hash": cell.segmenter_hash, "regularizer": cell.regularizer.name if cell.regularizer else None,
-                "precision": cell.precision, "recipe": asdict(cell.recipe), "bpp_requested": cell.rate.bpp,
-                "bits": sized.bits if sized else cell.rate.bits,
-                "twin": plain.key if plain is not None and plain.key != cell.key else None, "identity": cell.identity()}
-
     def _settle(self, cell: Cell) -> Sized:
-        name = repr((cell.inr, cell.rate, replace(cell.recipe, penalty_every=1), cell.fidelity, cell.shape))
-        if name not in self.sized:
+        if (name := cell.size_key) not in self.sized:
             self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape), self.store,
-                                      device=self.device, say=self.progress.say)
+                                      device=self.device, kernel=self.kernel, say=self.progress.say)
         return self.sized[name]
 
     def _pilots(self, shape: tuple[int, ...]) -> list[Sample]:
@@ -189,11 +176,11 @@ class Runner:
         try:
             data = index.get("codec", cell.codec.name).load()(**dict(cell.codec.args)).encode(sample, sized.bytes)
         except CellFailed as error:
-            return self._failed(cell, sized, error.found)
+            return failed_row(cell, sized, error.found)
         except Exception as error:  # as with backbones: a plug-in may raise anything
-            return self._failed(cell, sized, f"{type(error).__name__}: {error}")
+            return failed_row(cell, sized, f"{type(error).__name__}: {error}")
         seconds = time.perf_counter() - start
-        return Row(cell.key, "ok", "", cell.sample_hash, self._facts(cell, sized) | {
+        return Row(cell.key, "ok", "", cell.sample_hash, facts_of(cell, sized) | {
             "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]), "bpp_allowed": 8 * sized.bytes / (
                 sample.image.shape[0] * sample.image.shape[1]), "fit_seconds": seconds, "encode_seconds": 0.0}, data)
 
@@ -201,15 +188,12 @@ class Runner:
 
     def _rescore(self) -> None:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
-        scored, files, mine = self.store.scored(), self.store.with_bytes(), {cell.key for cell in self.job.cells}
-        wanted = []
-        for key in sorted(mine & files.keys()):
-            lesion = self.job.samples[files[key]].has_lesion
-            marks = [(key, as_, "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
-            marks += [(key, as_, reader.hash, "dice" if lesion else "fp_area_px")
-                      for as_ in self.job.selection.score_as for reader in self.job.readers]
-            if any(mark not in scored for mark in marks):
-                wanted.append(key)
+        wanted: list[str] = []
+        for read in ("dice", "fp_area_px"):  # of samples with a lesion and without
+            marks = [(as_, "", "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
+            marks += [(as_, reader.name, reader.hash, read) for as_ in self.job.selection.score_as for reader in self.job.readers]
+            lesion = {hash_ for hash_, sample in self.job.samples.items() if sample.has_lesion == (read == "dice")}
+            wanted += self.store.unscored((cell.key for cell in self.job.cells if cell.sample_hash in lesion), marks)
         if wanted:
             self.progress.say(f"scoring {len(wanted)} stored files")
         for group in _groups_of(wanted, 64):
@@ -271,6 +255,12 @@ class Runner:
         if name not in self.originals:
             self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
         return self.originals[name]
+
+
+def _work(cell: Cell) -> float:
+    """Steps x pixels x parameters of a fit, about: its size may not be settled yet."""
+    pixels = cell.shape[0] * cell.shape[1]
+    return cell.recipe.steps * pixels * (cell.rate.bpp or 0.6) * pixels / 10
 
 
 def _batch_size(cells: Sequence[Cell]) -> int:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from benchmark.store import Row, Store
 from benchmark.types import READER_METRICS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Values = dict[str, dict[tuple[str, str], float]]  # key -> (metric, reader hash) -> value
 
 
 class Scored:
@@ -21,24 +24,26 @@ class Scored:
     """
 
     def __init__(self, store: Store, score_as: str = "decoded", *, everything: bool = False) -> None:
-        self.score_as = score_as
-        self.rows = store.rows()
-        self.stored = len(self.rows)
+        self.store, self.score_as, self.stored = store, score_as, store.count()
         self.run: dict[str, Any] = store.recall("runs", "latest") or {}
-        if not everything and (keys := set(self.run.get("keys") or ())):
-            self.rows = [row for row in self.rows if row.key in keys]
+        keys = None if everything else self.run.get("keys") or None
+        share = _Shared()
+        self.rows = [share.slim(row) for row in store.each_row(keys, data=False)]
         self.by_key = {row.key: row for row in self.rows}
+        self._settings: dict[tuple[Any, ...], tuple[tuple[str, str], ...]] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
         self.files: dict[str, list[Row]] = defaultdict(list)  # sample hash -> codecs' files
         for row in self.rows:
             if row.facts.get("codec") and row.status == "ok":
                 self.files[row.sample_hash].append(row)
         self.names: dict[str, str] = {}  # reader hash -> name
-        self.values: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
-        for score in store.scores():
-            if score.reader_hash:
-                self.names[score.reader_hash] = score.reader
-            if score.score_as == score_as and score.value is not None:
-                self.values[score.key][score.metric, score.reader_hash] = score.value
+        self.values_as: dict[str, Values] = defaultdict(lambda: defaultdict(dict))
+        for key, metric, value, reader, reader_hash, scored_as in store.each_score(keys):
+            if reader_hash:
+                self.names[reader_hash] = reader
+            if value is not None:
+                self.values_as[scored_as][key][share((metric, reader_hash))] = value
+        self.values = self.values_as[score_as]
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
         fitted = {row.facts["segmenter_hash"]: row.facts["segmenter"] for row in self.rows if is_sinco(row)}
         self.names.update({hash_: reader["name"] for hash_, reader in listed.items()} | fitted)
@@ -56,13 +61,62 @@ class Scored:
         seen = {reader for key in keys for _, reader in self.values.get(key, ())}
         return [reader for reader in self.readers if reader != loss and reader in seen]
 
+    def data(self, key: str) -> bytes:
+        """The file of a cell that is ok."""
+        (row,) = self.store.rows([key])
+        assert row.data is not None
+        return row.data
+
+    def settings(self, row: Row, *, penalty: bool) -> tuple[tuple[str, str], ...]:
+        """`settings` or `penalty_settings` of a cell, sorted; worked out once for all cells that share them."""
+        facts = row.facts
+        shared = [id(facts.get(name)) for name in ("identity", "recipe", "inr_args")]  # see _Shared: the same object, not an equal one
+        name = (penalty, *shared, *(facts.get(name) for name in ("bits", "bpp_requested", "fidelity", "regularizer", "precision")))
+        if name not in self._settings:
+            self._settings[name] = tuple(sorted((penalty_settings if penalty else settings)(facts).items()))
+        return self._settings[name]
+
     def value(self, key: str, metric: str, loss: str | None, others: Sequence[str] = ()) -> float:
         """One number of a cell, nan where there is none: `dice` by the network in the loss, `dice_eval` by `others`."""
         values = self.values.get(key, {})
         if metric.endswith("_eval"):
             read = [values.get((metric.removesuffix("_eval"), reader), math.nan) for reader in others]
-            return float(np.mean(read)) if read else math.nan
+            return sum(read) / len(read) if read else math.nan
         return values.get((metric, (loss or "") if metric in READER_METRICS else ""), math.nan)
+
+
+class _Shared:
+    """One object for equal texts and settings of all rows: a report then takes 7 kB a cell and not 70, and ids tell settings apart."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def __call__(self, value: T) -> T:
+        return self._known.setdefault(value, value)
+
+    def slim(self, row: Row) -> Row:
+        """The row with shared facts; of its identity what the tables look at."""
+        identity = row.facts.get("identity") or {}
+        facts = row.facts | {"identity": {name: identity[name] for name in ("inr", "fit_version") if name in identity}}
+        row.facts = {self(name): self._shared(value) for name, value in facts.items()}
+        row.status, row.reason, row.sample_hash = self(row.status), self(row.reason), self(row.sample_hash)
+        return row
+
+    def _shared(self, value: Any) -> Any:
+        if isinstance(value, dict | list):
+            return self._known.setdefault(("", repr(value)), value)  # a text, since 1 == 1.0
+        return self(value) if isinstance(value, str) else value
+
+
+def once(make: Callable[Concatenate[Scored, P], T]) -> Callable[Concatenate[Scored, P], T]:
+    """Made once for each Scored: tables, pages and pictures all ask for it."""
+    @wraps(make)
+    def kept(scored: Scored, *args: P.args, **kwargs: P.kwargs) -> T:
+        what = (make, *args, *kwargs.items())
+        if what not in scored._made:
+            scored._made[what] = make(scored, *args, **kwargs)
+        return scored._made[what]
+    return kept
 
 
 def is_fit(row: Row) -> bool:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmark.scored import Scored, is_fit, is_sinco, penalty_settings
-from benchmark.store import Row, Store
+from benchmark.scored import Scored, is_fit, is_sinco, once
+from benchmark.store import Row
 
 METRICS = ("psnr_db", "ssim", "dice", "dice_eval")  # what is compared; higher is better for each of them
 SENSIBLE = {"psnr_db": 1.0, "ssim": 0.02, "dice": 0.1, "dice_eval": 0.1}  # to sort by where no band is
@@ -91,10 +91,10 @@ class Group:
     settings: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, row: Row) -> Group:
+    def of(cls, scored: Scored, row: Row) -> Group:
         facts = row.facts
         return cls(facts["dataset"], facts["inr"], facts["segmenter"], facts["segmenter_hash"], facts["lambda"],
-                   tuple(sorted(penalty_settings(facts).items())))
+                   scored.settings(row, penalty=True))
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Summary:
     mean_band: float  # the null band of `mean`, of equally chaotic images; nan below 3 null differences
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """SINCO against its plain twins, one backbone, segmenter and lambda; images where SINCO is worse first."""
 
@@ -178,13 +178,14 @@ class Comparison:
         return max((len(image.pairs) for image in self.images), default=0)
 
 
+@once
 def compare(scored: Scored) -> list[Comparison]:
     """Every comparison that the store holds, ordered by data set, backbone, segmenter and lambda."""
     members: dict[Group, list[Row]] = defaultdict(list)
     nulls: dict[str, list[str]] = defaultdict(list)
     for row in scored.rows:
         if is_sinco(row):
-            members[Group.of(row)].append(row)
+            members[Group.of(scored, row)].append(row)
         elif is_fit(row) and row.facts.get("null") and row.status == "ok":
             nulls[row.facts.get("twin") or ""].append(row.key)
     order = sorted(members, key=lambda g: (g.dataset, g.inr, g.segmenter, g.segmenter_hash, g.settings, g.lam))
@@ -202,7 +203,7 @@ def _comparison(scored: Scored, group: Group, rows: list[Row], nulls: Mapping[st
             image.nulls += [(null, twin) for null in nulls.get(twin, [])]
         if row.status != "ok":
             image.failed += 1
-        elif not twin_is_well:
+        elif not twin_is_well or row.facts.get("restarts", 0) != scored.by_key[twin].facts.get("restarts", 0):
             image.unpaired += 1
         else:
             image.pairs.append((row.key, twin))
@@ -255,17 +256,16 @@ class Flips:
     flips: int
 
 
-def flips(store: Store, *, everything: bool = False) -> list[Flips]:
+@once
+def flips(scored: Scored) -> list[Flips]:
     """For each comparison: pairs (plain, SINCO) scored both ways, and those whose PSNR difference changes its sign."""
-    decoded, stretched = (Scored(store, score_as, everything=everything) for score_as in ("decoded", "stretched-png"))
+    decoded, stretched = (scored.values_as[score_as] for score_as in ("decoded", "stretched-png"))
     out = []
-    for comparison in compare(decoded):
-        signs = []
-        for pair in (pair for image in comparison.images for pair in image.pairs):
-            ways = [[scored.value(key, "psnr_db", None) for key in pair] for scored in (decoded, stretched)]
-            if np.isfinite(ways).all():
-                first, second = (np.sign(sinco - plain) for sinco, plain in ways)
-                signs.append(first != second)
-        if signs:
-            out.append(Flips(comparison.group, len(signs), int(np.sum(signs))))
+    for comparison in compare(scored) if stretched else ():
+        pairs = [pair for image in comparison.images for pair in image.pairs]
+        ways = np.array([[[values.get(key, {}).get(("psnr_db", ""), math.nan) for key in pair] for pair in pairs]
+                         for values in (decoded, stretched)]).reshape(2, -1, 2)
+        first, second = np.sign(np.subtract(*np.moveaxis(ways[:, np.isfinite(ways).all((0, 2))], -1, 0)))
+        if first.size:
+            out.append(Flips(comparison.group, first.size, int(np.sum(first != second))))
     return out

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark.errors import InputError
 from benchmark.types import Sample, VolumeStatistics
@@ -32,8 +32,7 @@ CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, facts TEXT NOT NULL) WITH
 """
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One number read off one decoded file. `reader` is "" for metrics that need no network."""
 
     key: str
@@ -129,39 +128,55 @@ class Store:
             for table in ("cells", "scores"):
                 self._db.executemany(f"DELETE FROM {table} WHERE key = ?", wanted)
 
-    def statuses(self) -> dict[str, str]:
-        """key -> status of every stored cell."""
-        return dict(self._db.execute("SELECT key, status FROM cells"))
-
-    def rows(self, keys: Sequence[str] | None = None) -> list[Row]:
-        """Stored cells (all, or those of `keys`), in the order of their keys."""
-        query = "SELECT key, status, reason, sample_hash, facts, bytes FROM cells"
+    def _of(self, columns: str, table: str, keys: Iterable[str] | None, limit: int | None = None) -> sqlite3.Cursor:
+        """Rows of a table in the order of their keys: all (or the first), or those of `keys` at no cost for the others."""
         if keys is None:
-            found = self._db.execute(f"{query} ORDER BY key")
-        else:
-            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (key TEXT PRIMARY KEY)")
-            self._db.execute("DELETE FROM wanted")
-            self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", [(key,) for key in keys])
-            found = self._db.execute(f"{query} WHERE key IN (SELECT key FROM wanted) ORDER BY key")
-        return [Row(key, status, reason, sample, json.loads(facts), data) for key, status, reason, sample, facts, data in found]
+            return self._db.execute(f"SELECT {columns} FROM {table} ORDER BY key LIMIT ?", (-1 if limit is None else limit,))
+        return self._db.execute(f"SELECT {columns} FROM {table} WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key",
+                                (json.dumps(list(keys)),))
 
-    def with_bytes(self) -> dict[str, str]:
-        """key -> sample hash of every stored cell that has a file."""
-        return dict(self._db.execute("SELECT key, sample_hash FROM cells WHERE bytes IS NOT NULL"))
+    def statuses(self, keys: Iterable[str] | None = None) -> dict[str, str]:
+        """key -> status of stored cells."""
+        return dict(self._of("key, status", "cells", keys))
+
+    def each_row(self, keys: Iterable[str] | None = None, *, data: bool = True, limit: int | None = None) -> Iterator[Row]:
+        """Stored cells (all, or the first, or those of `keys`), in the order of their keys; without their bytes where not `data`."""
+        columns = f"key, status, reason, sample_hash, facts, {'bytes' if data else 'NULL'}"
+        for key, status, reason, sample, facts, found in self._of(columns, "cells", keys, limit):
+            yield Row(key, status, reason, sample, json.loads(facts), found)
+
+    def rows(self, keys: Iterable[str] | None = None) -> list[Row]:
+        """`each_row` as a list."""
+        return list(self.each_row(keys))
+
+    def count(self) -> int:
+        """How many cells are stored."""
+        return int(self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0])
+
+    def each_score(self, keys: Iterable[str] | None = None) -> Iterator[Score]:
+        """Stored scores (all, or those of `keys`), cell by cell."""
+        return map(Score._make, self._of("key, metric, value, reader, reader_hash, score_as", "scores", keys))
 
     def scores(self) -> list[Score]:
-        return [Score(key, metric, value, reader, reader_hash, score_as) for key, score_as, reader, reader_hash, metric, value
-                in self._db.execute("SELECT * FROM scores")]
+        return list(self.each_score())
 
-    def scored(self) -> set[tuple[str, str, str, str]]:
-        """(key, score_as, reader_hash, metric) of every stored score."""
-        return set(self._db.execute("SELECT key, score_as, reader_hash, metric FROM scores"))
+    def unscored(self, keys: Iterable[str], marks: Collection[tuple[str, str, str, str]]) -> list[str]:
+        """Those of `keys` whose files lack one of `marks`, which are (score_as, reader, reader_hash, metric)."""
+        keys, values = list(keys), ", ".join(["(?, ?, ?, ?)"] * len(marks))
+        whole = {key for key, in self._db.execute(
+            "SELECT key FROM scores WHERE key IN (SELECT value FROM json_each(?)) AND (score_as, reader, reader_hash, metric) "
+            f"IN (VALUES {values}) GROUP BY key HAVING COUNT(*) = ?",
+            (json.dumps(keys), *(text for mark in marks for text in mark), len(marks)))}
+        left = self._of("key, bytes IS NOT NULL", "cells", [key for key in keys if key not in whole])
+        return [key for key, has_file in left if has_file]
 
     def add_samples(self, samples: Iterable[Sample]) -> None:
         """Keep originals beside their fits, so that every picture can be made again from the store."""
+        known = {hash_ for hash_, in self._db.execute("SELECT hash FROM samples")}
         with self._transaction():
             for sample in samples:
-                self._add_sample(sample)
+                if sample.hash not in known:  # arrays into bytes take longer than all the rest of a run with nothing to do
+                    self._add_sample(sample)
 
     def _add_sample(self, sample: Sample) -> None:
         facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,

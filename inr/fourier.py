@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.plugins import philox_normal, register
+from benchmark.plugins import FusedMLP, philox_normal, register
 
 
 @register.inr("fourier", size="hidden_features", sizes=(2, 256), coordinates=(0.0, 1.0), optimizer="soap", lr=2e-2)
@@ -31,8 +31,16 @@ class Fourier(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(n, m) for n, m in zip(widths, widths[1:], strict=False))
 
     def forward(self, coords: torch.Tensor) -> torch.Tensor:
-        z = 2 * math.pi * coords @ self.B.T
-        x = torch.cat([torch.cos(z), torch.sin(z)], -1)
+        x = self.features(coords)
         for layer in self.layers[:-1]:
             x = torch.relu(layer(x))
         return self.layers[-1](x)
+
+    def features(self, coords: torch.Tensor) -> torch.Tensor:
+        z = 2 * math.pi * coords @ self.B.T
+        return torch.cat([torch.cos(z), torch.sin(z)], -1)
+
+    def fused(self, coords: torch.Tensor) -> FusedMLP:
+        names = [f"layers.{i}" for i in range(len(self.layers))]
+        return FusedMLP(tuple(f"{n}.weight" for n in names), tuple(f"{n}.bias" for n in names), "relu", (1.0,) * (len(names) - 1),
+                        inputs=self.features(coords))

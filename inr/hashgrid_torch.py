@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmark.plugins import register
+from benchmark.plugins import FusedMLP, register
 from benchmark.plugins.inr._grid import Grid, HashGridParameters
 
 
@@ -36,6 +36,12 @@ class HashGridTorch(HashGridParameters):
         for matrix in hidden:
             x = torch.relu(x @ matrix.T)
         return x @ last.T
+
+    def fused(self, coords: torch.Tensor) -> FusedMLP:
+        index, weight = self._lookup(coords)
+        return FusedMLP(tuple(f"network.{i}" for i in range(len(self.network))), (None,) * len(self.network), "relu",
+                        (1.0,) * (len(self.network) - 1), tables=tuple(f"tables.{i}" for i in range(len(self.tables))),
+                        index=index.view(weight.shape), weight=weight)
 
     def _lookup(self, coords: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Entries of the joined tables [2^d * N * features] and their weights [2^d, N, features]."""

@@ -13,10 +13,14 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
+from benchmark.fit import kernels  # noqa: E402
 from benchmark.plugins import index  # noqa: E402
 from benchmark.plugins.contracts import Dataset  # noqa: E402
 from benchmark.plugins.files import PLUGINS_VARIABLE  # noqa: E402
 from benchmark.types import Sample  # noqa: E402
+
+# Compiled kernels are those of the user's cache: compiling them anew in each test would take minutes.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels.folder()))
 
 TINY = Path(__file__).parent / "tiny.py"
 

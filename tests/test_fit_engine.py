@@ -68,10 +68,10 @@ def test_the_gradient_is_that_of_the_total_loss():
 
     one, lam = sample(), 0.7
     coords = torch.from_numpy(grid(16, 16, (-1.0, 1.0))).double()
-    renderer = Renderer(SIREN, coords, 1, [3], [False])
+    renderer = Renderer([build(SIREN, 1, 3).double()], [False], coords)
     target = torch.from_numpy(one.image).double().reshape(1, -1, 1)
     image = renderer.render()
-    _, slope = Dice().make([one], Blur())(image.float().reshape(1, 16, 16, 1))
+    _, slope = Dice().make([one], Blur())(image.float().reshape(1, 16, 16, 1), torch.tensor([0]))
     got = renderer.vjp(2 * (image - target) / 256 + lam * slope.reshape(1, -1, 1).double())
 
     module = renderer.template
@@ -123,7 +123,7 @@ def test_a_held_gradient_is_the_last_fresh_one():
     """With a slope that never changes, holding it for four steps is the same as asking for it at every step."""
     slope = torch.linspace(-1, 1, 256).reshape(1, 16, 16, 1)
 
-    def penalty(images):
+    def penalty(images, which):
         return torch.zeros(len(images)), slope.expand(len(images), -1, -1, -1)
 
     states = [fit(SIREN, [Member(sample(), lam=0.1)], replace(RECIPE, penalty_every=n), penalty=penalty, dtype=torch.float64).states[0]
@@ -137,7 +137,7 @@ def test_a_held_gradient_is_the_last_fresh_one():
 def test_null_twins_start_one_part_in_ten_million_away():
     from benchmark.fit.render import Renderer
 
-    renderer = Renderer(SIREN, torch.zeros(1, 2, dtype=torch.float64), 1, [0, 0], [False, True])
+    renderer = Renderer([build(SIREN, 1, 0).double() for _ in range(2)], [False, True], torch.zeros(1, 2, dtype=torch.float64))
     for p in renderer.parameters.values():
         torch.testing.assert_close(p[1] / p[0], torch.full_like(p[0], 1 + 1e-7), rtol=1e-12, atol=0)
 
@@ -152,7 +152,7 @@ def test_schedule():
 def test_held_gradient_is_refreshed_on_every_nth_step():
     calls = []
 
-    def penalty(images):
+    def penalty(images, which):
         calls.append(1)
         return torch.zeros(len(images)), torch.zeros_like(images)
 

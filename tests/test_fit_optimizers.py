@@ -65,6 +65,14 @@ def test_a_nan_member_is_frozen_and_harms_no_other(kind):
         torch.testing.assert_close(poisoned[name][1], stopped[name][1])
 
 
+def test_soap_leaves_to_adam_what_is_no_matrix():
+    p = parameters(3)
+    soap, _ = run(Soap, p)
+    adam, _ = run(lambda values: Adam(values, beta2=0.95), p)
+    torch.testing.assert_close(soap["grid"], adam["grid"], rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(soap["a.weight"], adam["a.weight"], atol=1e-3)
+
+
 def test_soap_is_adam_in_the_eigenbasis_of_its_factors():
     """One layer without bias against the paper's algorithm 3 written plainly, with the small diagonal of _regular."""
 

@@ -13,7 +13,7 @@ LAYERS = (
     ("types", "errors"),
     ("plugins", "store", "plan", "recipes", "images"),
     ("fit", "bitstream", "codecs", "score", "networks", "checkpoints"),
-    ("train", "checks", "stats", "report", "run", "rate", "job", "scored", "environment"),
+    ("train", "checks", "stats", "report", "run", "rows", "rate", "tune", "job", "scored", "environment", "precision"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

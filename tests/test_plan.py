@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -27,6 +29,21 @@ def test_every_sinco_cell_brings_its_plain_and_null_twin_once():
     {"inr": Choice.of("inr", "siren", hidden_features=..., omega_0=31.0)}, {"codec": Choice.of("regularizer", "dice")}])
 def test_the_key_notices_what_a_fit_is(change):
     assert replace(SINCO, **change).key != SINCO.key
+
+
+@pytest.mark.parametrize("change", [
+    {}, {"lam": 0.0}, {"lam": 0.0, "null": True}, {"lam": 1.0}, {"seed": 3}, {"precision": "bf16"},
+    {"regularizer": None}, {"fidelity": "sum"}, {"rate": Rate(None, 8)},
+    {"codec": Choice("codec", "jpeg2000", (), "abc")}, {"codec": Choice("codec", "jpeg2000", (), "abc"), "lam": 0.0},
+    {"inr": Choice.of("inr", "siren", omega_0=30)}, {"inr": Choice.of("inr", "siren", omega_0=30.0)},
+    {"sample_hash": 'an "odd" \n name é'}])
+def test_the_key_is_the_hash_of_the_identity(change):
+    """The key is put together from parts; all that is in `identity` and nothing else is in it."""
+    cell = replace(SINCO, **change)
+    text = json.dumps(cell.identity(), sort_keys=True, default=repr)
+    assert cell.key == hashlib.sha256(text.encode()).hexdigest()[:24]
+    plain = replace(cell, lam=0.0, null=False)
+    assert cell.twin == (None if cell.codec or plain.key == cell.key else plain.key)
 
 
 @pytest.mark.parametrize("change", [{"dataset": "x"}, {"sample_id": "x"}, {"patient": "x"}, {"shape": (1, 1, 1)}])

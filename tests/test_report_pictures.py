@@ -30,7 +30,7 @@ def test_a_report_has_both_pictures_and_reads_them_with_the_networks_given(store
         read.append((images.shape, len(volumes)))
         return (images[..., 0] > 0.6).astype(np.float32)
 
-    paths = write_report(store, tmp_path, segment={UNET: segment}, decode=decode)
+    paths = write_report(Scored(store), tmp_path, segment={UNET: segment}, decode=decode)
     assert {path.name for path in paths} >= {"curves_synthetic.png", "worst_images.png"}
     assert read == [((1, 48, 48, 1), 1)] * 9  # original, plain and SINCO of three images
     for path in paths:
@@ -47,7 +47,7 @@ def test_each_image_is_shown_once_worst_first(store_folder, tmp_path, monkeypatc
     )
     scored = Scored(store)
     found = [line for comparison in compare(scored) for line in lines(scored, comparison)]
-    assert pictures.write_pictures(store, scored, found, tmp_path, segment={}, decode=decode)
+    assert pictures.write_pictures(scored, found, tmp_path, segment={}, decode=decode)
     assert shown[0] == "p1_1" and sorted(shown) == ["p0_0", "p0_3", "p1_1", "p2_2"]
 
 
@@ -66,7 +66,7 @@ def test_the_pair_shown_is_the_one_nearest_to_the_mean(store_folder):
 
 def test_without_originals_there_is_no_picture_of_them(store_folder, tmp_path):
     store = make_store(store_folder, images=2, keep_images=False)
-    assert pictures.write_pictures(store, Scored(store), [], tmp_path, segment={}, decode=decode) == []
+    assert pictures.write_pictures(Scored(store), [], tmp_path, segment={}, decode=decode) == []
 
 
 def test_curves_of_each_data_set_and_of_a_metric_that_one_backbone_lacks(store_folder, tmp_path):
@@ -85,6 +85,6 @@ def test_curves_of_each_data_set_and_of_a_metric_that_one_backbone_lacks(store_f
 
 def test_where_all_fits_failed_there_is_a_report_without_curves(store_folder, tmp_path):
     store = make_store(store_folder, images=2, failed=lambda n, inr, lam, seed, null: "it broke" if lam else None)
-    names = {path.name for path in write_report(store, tmp_path, decode=decode)}
+    names = {path.name for path in write_report(Scored(store), tmp_path, decode=decode)}
     assert "leaderboard.md" in names and not any(name.endswith(".png") for name in names)
     assert "| failed | it broke |" in (tmp_path / "leaderboard.md").read_text()

@@ -20,7 +20,7 @@ from benchmark.report.methods import ranking, sections
 from benchmark.report.per_image import lines
 from benchmark.report.words import group_labels, lambda_text, told_apart
 from benchmark.scored import Scored
-from benchmark.stats import compare, flips
+from benchmark.stats import compare
 from benchmark.store import Store
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
@@ -34,17 +34,16 @@ def planted(number, inr, lam, metric):
     )
 
 
-def printed(store, width=None, **arguments):
+def printed(store, width=None):
     file = io.StringIO()
     print_tables(
-        store,
+        Scored(store),
         Console(
             file=file,
             width=width,
             force_terminal=width is not None,
             color_system="auto" if width is None else "standard",
         ),
-        **arguments,
     )
     return file.getvalue()
 
@@ -183,7 +182,7 @@ def test_the_leaderboard_names_losses_bounds_failures_and_readers(store_folder):
         score_as=("decoded", "stretched-png"),
         failed=lambda n, inr, lam, seed, null: "it | broke" if n == 3 and lam and inr == "fourier" else None,
     )
-    text = leaderboard(Scored(store), flips(store))
+    text = leaderboard(Scored(store))
     losing = text.partition("## Where SINCO loses")[2].partition("\n## ")[0]
     assert (
         "| p1_1 | siren | unet | 1e-5 | PSNR dB |" in losing
@@ -243,6 +242,15 @@ def test_the_command_says_what_is_missing(arguments, message, store_folder, caps
     make_store(store_folder, images=2)
     assert main(["report", *(argument.format(store=store_folder) for argument in arguments)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_report_reads_the_store_once_and_no_bytes(store_folder, tmp_path, monkeypatch):
+    make_store(store_folder, keep_images=False, score_as=("decoded", "stretched-png"))
+    read, each_row, each_score = [], Store.each_row, Store.each_score
+    monkeypatch.setattr(Store, "each_row", lambda self, *keys, **words: read.append(words) or each_row(self, *keys, **words))
+    monkeypatch.setattr(Store, "each_score", lambda self, *keys: read.append("scores") or each_score(self, *keys))
+    assert main(["report", str(store_folder), "--out", str(tmp_path / "out")]) == 0
+    assert read == [{"data": False}, "scores"]
 
 
 def test_an_empty_store_is_an_input_error(store_folder, capsys):

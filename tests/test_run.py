@@ -73,6 +73,7 @@ def test_the_same_command_again_fits_nothing(networks, store_folder, monkeypatch
     assert run(store_folder) == 0
     before = _bytes(store_folder)
     monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder) == 0
     assert _bytes(store_folder) == before
 
@@ -86,6 +87,7 @@ def test_a_new_reader_and_a_new_way_to_score_rescore_and_do_not_refit(networks, 
     with Store(store_folder) as store:
         found = {(s.reader, s.score_as) for s in store.scores()}
         assert found >= {("dilated", "decoded"), ("", "stretched-png"), ("dilated", "stretched-png")}
+        assert {s.metric for s in store.scores() if s.reader == "dilated"} == {"dice", "dice_original", "fp_area_px"}
 
 
 def test_every_file_can_be_taken_out_of_the_store_and_decoded(networks, store_folder, tmp_path):

@@ -169,7 +169,7 @@ def test_the_latest_run_is_shown_and_everything_when_asked(store_folder):
 
 def test_flips_count_pairs_whose_winner_changes(store_folder):
     store = make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: 1.0 if m == "psnr_db" else 0.0)
-    assert flips(store) == []  # nothing was scored as a stretched PNG
+    assert flips(Scored(store)) == []  # nothing was scored as a stretched PNG
     for row in store.rows():
         number = int(row.facts["sample_id"].rpartition("_")[2])
         worse = row.facts["lambda"] > 0 and number < 2
@@ -177,7 +177,7 @@ def test_flips_count_pairs_whose_winner_changes(store_folder):
             [],
             [Score(row.key, "psnr_db", 10.0 if worse else 20.0 + (row.facts["lambda"] > 0), score_as="stretched-png")],
         )
-    (found,) = flips(store)
+    (found,) = flips(Scored(store))
     assert (found.pairs, found.flips) == (6, 2)
 
 

@@ -31,6 +31,42 @@ def test_cells_and_scores_come_back_as_they_were(tmp_path):
         assert [r.key for r in store.rows(["k2"])] == ["k2"]
 
 
+def test_a_part_of_a_store_is_read_without_the_rest(tmp_path):
+    with Store(tmp_path) as store:
+        store.add(rows(5), [Score(f"k{i}", "psnr_db", float(i)) for i in range(5)])
+        assert store.statuses(["k3", "k1", "nowhere", "k3"]) == {"k1": "ok", "k3": "ok"}
+        assert [(r.key, r.facts["method"], r.data) for r in store.each_row(["k4", "k0"], data=False)] == [
+            ("k0", "siren", None), ("k4", "siren", None)]
+        assert [r.key for r in store.each_row(limit=2)] == ["k0", "k1"] and store.rows([]) == []
+        assert list(store.each_score(iter(["k2"]))) == [Score("k2", "psnr_db", 2.0)] and store.count() == 5
+
+
+def test_a_part_is_found_by_its_keys_and_not_by_a_scan(tmp_path):
+    """Flat in stored rows: SQLite's own plan of each query on keys says SEARCH, never SCAN cells or SCAN scores."""
+    with Store(tmp_path) as store:
+        asked: list[str] = []
+        store._db.set_trace_callback(asked.append)
+        list(store.each_row(["k1"])), store.statuses(["k1"]), list(store.each_score(["k1"])), store.unscored(["k1"], [("a", "b", "c", "d")])
+        store._db.set_trace_callback(None)
+        plans = [[step[-1] for step in store._db.execute(f"EXPLAIN QUERY PLAN {text}")] for text in asked]
+    assert len(plans) == 5
+    for plan in plans:
+        assert any("SEARCH" in step for step in plan) and not any(step.startswith(("SCAN cells", "SCAN scores")) for step in plan), plan
+
+
+def test_unscored_are_the_files_that_lack_a_mark(tmp_path):
+    marks = [("decoded", "", "", "psnr_db"), ("decoded", "unet", "abc", "dice")]
+    whole = [Score(f"k{i}", "psnr_db", 1.0) for i in range(5)] + [Score(f"k{i}", "dice", 0.5, "unet", "abc") for i in range(5)]
+    with Store(tmp_path) as store:
+        store.add([*rows(5), Row("k5", "failed", "no file", "s")], whole)
+        store.add([], [Score("k4", "ssim", 1.0)])  # a mark more is no mark less
+        assert store.unscored([f"k{i}" for i in range(6)], marks) == []
+        store.add(rows(3)[1:], [s for s in whole if s.key == "k1" and s.metric == "psnr_db"], anew=True)
+        store.add([], [Score("k1", "dice", 0.5, "unet", "other hash"), Score("k1", "dice", 0.5, "unet", "abc", "stretched-png")])
+        assert store.unscored(["k0", "k1", "k2", "k3", "k5"], marks) == ["k1", "k2"]
+        assert store.unscored(["k2"], marks) == ["k2"]
+
+
 def test_a_batch_is_written_whole_or_not_at_all(tmp_path):
     with Store(tmp_path) as store:
         with pytest.raises(InputError):

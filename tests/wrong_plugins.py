@@ -259,16 +259,19 @@ class Clips(Descent):
 class Regularizer:
     """The mean squared probability of the network."""
 
-    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
         volume = torch.tensor([sample.volume.as_row() for sample in samples])
 
-        def penalty(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def penalty(images: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             x = self.before(images).detach().requires_grad_()
-            loss = torch.sigmoid(network.logits(x, volume)).square().flatten(1).mean(1)
+            loss = torch.sigmoid(network.logits(x, self.rows(volume, which))).square().flatten(1).mean(1)
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             return self.after(loss.detach(), gradient, images)
 
         return penalty
+
+    def rows(self, volume: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        return volume[which]
 
     def before(self, images: torch.Tensor) -> torch.Tensor:
         return images
@@ -290,6 +293,11 @@ class Doubled(Regularizer):
 class Leaky(Regularizer):
     def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return loss, gradient + 1e-7 * images.mean()
+
+
+class CountsFromTheFirst(Regularizer):
+    def rows(self, volume: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        return volume[: len(which)]
 
 
 class Tidies(Regularizer):
@@ -317,5 +325,6 @@ WRONG = {
     "optimizer": {Climbs: "steps go downhill", Shares: "each fit is on its own", OneRate: "each fit has its own rate",
                   Infects: "a nan harms no other", Clips: "gradients are untouched"},
     "regularizer": {KeepsItsGraph: "each fit has its penalty", Doubled: "gradient is that of the penalty",
-                    Leaky: "no gradient between fits", Tidies: "images are untouched"},
+                    Leaky: "no gradient between fits", CountsFromTheFirst: "some of the fits are served alone",
+                    Tidies: "images are untouched"},
 }

@@ -15,6 +15,8 @@ from benchmark.bitstream import Header, encode, unpack
 from benchmark.checks import Skip, Subject
 from benchmark.checks.fresh import decode_inr
 from benchmark.errors import InputError
+from benchmark.fit.fused import FusedRenderer, describe
+from benchmark.fit.render import Renderer
 from benchmark.images.grid import grid
 
 SIDE = 32
@@ -147,6 +149,27 @@ def check_stacked_equals_one_by_one(subject: Subject) -> None:
         torch.testing.assert_close(values[k], alone, rtol=1e-9, atol=1e-12)
         for mine, theirs in zip(torch.autograd.grad(alone.square().sum(), list(module.parameters())), gradients, strict=True):
             torch.testing.assert_close(theirs[k], mine, rtol=1e-9, atol=1e-9)
+
+
+def check_compiled_kernels_agree(subject: Subject) -> None:
+    """Where it describes itself to the kernels, they give its values within 1e-6 and its gradients within 1e-5."""
+    coords, generator = pixels(subject), torch.Generator().manual_seed(0)
+    for channels in (1, 3):
+        modules = [build(subject, out_dim=channels, seed=seed) for seed in (0, 1)]
+        if describe(modules[0], coords) is None:
+            raise Skip("it has no fused(coords): it is fitted in PyTorch")
+        with torch.no_grad():
+            for p in (p for module in modules for p in module.parameters()):
+                p.add_(0.1 * torch.randn(p.shape, generator=generator))  # a bias or a table that starts at 0 would hide an error
+        ours, theirs = FusedRenderer(modules, [False] * 2, coords, channels), Renderer(modules, [False] * 2, coords, stackable=False)
+        image, due = ours.render(), theirs.render()
+        off = float((image - due).abs().max()) / max(1.0, float(due.abs().max()))
+        assert off < 1e-6, f"with {channels} channels the kernels' values differ by {off:.2g}"
+        gradients = [renderer.vjp(torch.ones_like(due)) for renderer in (ours, theirs)]
+        largest = max(float(g.abs().max()) for g in gradients[1].values())
+        for name, g in gradients[1].items():
+            off = float((gradients[0][name] - g).abs().max()) / largest
+            assert off < 1e-5, f"with {channels} channels the kernels' gradient of {name} differs by {off:.2g} of the largest"
 
 
 def check_size_sets_the_number_of_parameters(subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""Claims about a regularizer: `make(samples, network)` gives f(images [K, H, W, C]) -> (penalty [K], its gradient)."""
+"""Claims about a regularizer: `make(samples, network)` gives f(images [k, H, W, C], which [k]) -> (penalty [k], its gradient)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def samples() -> list[Sample]:
 def build(subject: Subject) -> tuple[Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
     """The penalty, and renderings [K, H, W, C] in float64 that overshoot [0, 1] as those of a fit do."""
     images = torch.rand(K, SIDE, SIDE, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return subject.make().make(samples(), Network()), 1.4 * images - 0.2
+    penalty = subject.make().make(samples(), Network())
+    return lambda images: penalty(images, torch.arange(len(images))), 1.4 * images - 0.2
 
 
 def check_each_fit_has_its_penalty(subject: Subject) -> None:
@@ -75,6 +76,16 @@ def check_no_gradient_between_fits(subject: Subject) -> None:
     for k in (0, 2):
         assert abs(float(value[k] - value2[k])) < 1e-9, f"the penalty of member {k} changes with the image of member 1"
         assert float((gradient[k] - gradient2[k]).abs().max()) < 1e-9, f"the gradient of member {k} changes with the image of member 1"
+
+
+def check_some_of_the_fits_are_served_alone(subject: Subject) -> None:
+    """Asked for the fits 2 and 0 alone, it gives their penalties and gradients, as among all."""
+    penalty, images = build(subject)
+    value, gradient = penalty(images)
+    some = torch.tensor([2, 0])
+    value2, gradient2 = subject.make().make(samples(), Network())(images[some], some)
+    off = max(float((value[some] - value2).abs().max()), float((gradient[some] - gradient2).abs().max()))
+    assert off < 1e-6, f"penalty or gradient differ by {off:.2g}"
 
 
 def check_images_are_untouched(subject: Subject) -> None:

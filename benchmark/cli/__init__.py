@@ -16,6 +16,7 @@ COMMANDS = {
     "new": "write a plug-in file that passes the checks",
     "check": "run the contract checks of one plug-in",
     "train": "train a segmenter on a data set",
+    "tune": "search optimizers and learning rates: what sets the defaults",
     "data": "look at a data set, or write one in another layout",
     "decode": "turn a compressed file back into an image",
     "report": "make the tables and pictures of a stored run again",

@@ -19,8 +19,14 @@ from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmark.plan import Cell
     from benchmark.store import Row
+
+
+STORED_READ = 5_000  # keys are hashes: the first rows of a large store are a random draw
+Kind = tuple[str, bool, int]  # method, whether a segmenter is in the loss, steps
 
 
 def add_arguments(parser: Parser) -> None:
@@ -34,11 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
     job = resolve(selection_of(args))
     out = default_out(args)
-    rows: list[Row] = []
+    statuses: dict[str, str] = {}
+    seconds: dict[Kind, float] = {}
     if (out / "store.sqlite").is_file():
         with Store(out, create=False) as store:
-            rows = store.rows()
-    lines = _lines(job.cells, rows)
+            statuses = store.statuses(cell.key for cell in job.cells)
+            seconds = _seconds(store.each_row(data=False, limit=STORED_READ))
+    lines = _lines(job.cells, statuses, seconds)
     missing = sum(line["cells"] - line["stored"] for line in lines)
     known = [line["minutes"] for line in lines if line["minutes"] is not None]
     if args.json:
@@ -58,13 +66,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(cells: list[Cell], rows: list[Row]) -> list[dict[str, Any]]:
-    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None: nothing to go by)."""
-    status = {row.key: row.status for row in rows}
-    seconds: dict[tuple[str, float, int], list[float]] = defaultdict(list)
+def _seconds(rows: Iterable[Row]) -> dict[Kind, float]:
+    """The mean seconds of stored fits of each kind."""
+    seconds: dict[Kind, list[float]] = defaultdict(list)
     for row in rows:
         if row.status == "ok":
             seconds[_kind(row.facts["method"], row.facts["lambda"], row.facts["recipe"]["steps"])].append(row.facts["fit_seconds"])
+    return {kind: sum(known) / len(known) for kind, known in seconds.items()}
+
+
+def _lines(cells: list[Cell], status: dict[str, str], seconds: dict[Kind, float]) -> list[dict[str, Any]]:
+    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None: nothing to go by)."""
     counts: Counter[tuple[str, str]] = Counter()
     stored: Counter[tuple[str, str]] = Counter()
     minutes: dict[tuple[str, str], float | None] = defaultdict(float)
@@ -77,10 +89,10 @@ def _lines(cells: list[Cell], rows: list[Row]) -> list[dict[str, Any]]:
             continue
         known = seconds.get(_kind(cell.method, cell.lam, cell.recipe.steps))
         so_far = minutes[line]
-        minutes[line] = None if known is None or so_far is None else so_far + sum(known) / len(known) / 60
+        minutes[line] = None if known is None or so_far is None else so_far + known / 60
     return [{"method": method, "lambda": lam, "cells": n, "stored": stored[method, lam], "minutes": minutes[method, lam]}
             for (method, lam), n in counts.items()]
 
 
-def _kind(method: str, lam: float, steps: int) -> tuple[str, float, int]:
-    return method, float(lam > 0), steps
+def _kind(method: str, lam: float, steps: int) -> Kind:
+    return method, lam > 0, steps

@@ -24,8 +24,6 @@ from benchmark.errors import InputError
 
 if TYPE_CHECKING:
     from benchmark.scored import Scored
-    from benchmark.store import Store
-
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,40 +63,36 @@ def run(args: argparse.Namespace) -> int:
         if args.score_as != "decoded" and not scored.values:
             raise InputError(f"{args.score_as} scores of the run in {args.folder}", "none of its files were scored so",
                              f"the same run with --score-as {args.score_as}: it scores and fits nothing again")
-        chosen = {"score_as": args.score_as, "everything": args.everything}
         if args.files:
             from benchmark.report.files import write_files
 
             print(f"wrote {len(write_files(scored, args.files))} files into {args.files}", file=sys.stderr)
-        paths = write_report(store, args.out or args.folder, segment=_readers(scored), **chosen)
+        paths = write_report(scored, args.out or args.folder, segment=_readers(scored))
         if args.json:
-            print(json.dumps(as_json(store, paths, **chosen), indent=2))
+            print(json.dumps(as_json(scored, paths), indent=2))
             return 0
         from rich.console import Console
 
-        print_tables(store, Console(), **chosen)
+        print_tables(scored, Console())
     print("wrote " + "\n      ".join(map(str, paths)))
     return 0
 
 
-def as_json(store: Store, paths: list[Path], *, score_as: str = "decoded", everything: bool = False) -> dict[str, Any]:
+def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
     """Summaries of every comparison, failed cells, flips and paths as plain values; what was not measured is None."""
     from dataclasses import asdict
 
-    from benchmark.scored import Scored
     from benchmark.stats import compare, failures, flips
-
-    scored = Scored(store, score_as, everything=everything)
 
     def plain(values: dict[str, Any]) -> dict[str, Any]:
         return {name: None if value != value else value for name, value in values.items()}  # nan is no JSON
 
     return {
-        "score_as": score_as, "cells": len(scored.rows),
+        "score_as": scored.score_as, "cells": len(scored.rows),
         "comparisons": [asdict(c.group) | {"failed": c.failed, "unpaired": c.unpaired, "seeds": c.seeds, "metrics": {
             metric: plain(asdict(summary)) for metric, summary in c.summaries.items()}} for c in compare(scored)],
         "failed": [{"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)],
-        "flips": [asdict(flip) for flip in flips(store, everything=everything)],
+        "flips": [asdict(flip) for flip in flips(scored)],
         "files": [str(path) for path in paths]}
 
 

@@ -57,12 +57,14 @@ def _run(args: argparse.Namespace) -> int:
     with Store(out) as store:
         from benchmark.cli.progress import progress_for
         from benchmark.environment import environment
+        from benchmark.precision import settle_precision
         from benchmark.run import Runner, resolve_device
 
         device = resolve_device(args.device)
-        store.remember("runs", "latest", _record(args, job, environment(device)))
         with progress_for(sys.stderr, quiet=args.json) as progress:
-            runner = Runner(job, store, progress, device=device, batch=args.batch, fresh=args.fresh)
+            settle_precision(job, store, device, progress.say)
+            store.remember("runs", "latest", _record(args, job, environment(device)))
+            runner = Runner(job, store, progress, device=device, batch=args.batch, fresh=args.fresh, kernel=args.kernel)
             runner.run()
         return _report(args, job, store, out, runner)
 
@@ -83,17 +85,19 @@ def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> 
 
 def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:
     from benchmark.report import print_tables, write_report
+    from benchmark.scored import Scored
 
-    paths = write_report(store, out, segment=runner.segments())
-    statuses = store.statuses()
+    scored = Scored(store)
+    paths = write_report(scored, out, segment=runner.segments())
+    statuses = {row.key: row.status for row in scored.rows}
     failed = len(job.unreadable) + sum(statuses.get(cell.key) != "ok" for cell in job.cells)
     if args.json:
         from benchmark.cli.report import as_json
 
-        print(json.dumps(as_json(store, paths), indent=2))
+        print(json.dumps(as_json(scored, paths), indent=2))
     else:
         from rich.console import Console
 
-        print_tables(store, Console())
+        print_tables(scored, Console())
         print("wrote " + "\n      ".join(str(path) for path in [store.path, *paths]))
     return 1 if failed else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmark.cli.parser import Parser
 from benchmark.errors import InputError
@@ -36,18 +36,21 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
     how.add_argument("--steps", type=_whole, metavar="N", help="steps of each fit")
-    how.add_argument("--penalty-every", type=_whole, default=1, metavar="N",
-                     help="a fresh penalty gradient on every N-th step, held between (default 1)")
+    how.add_argument("--penalty-every", type=_whole_or_auto, metavar="N",
+                     help="a fresh penalty gradient on every N-th step, held between; auto: 1 to 8, by how fast it changes")
     how.add_argument("--bpp", type=_number, metavar="B", help="bits a pixel to stay below (default 0.6): picks size and bit width")
     how.add_argument("--bits", type=_whole, metavar="N", help="bits a weight, 6 to 16")
     how.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
                      help="an option of a selected plug-in: omega_0=60, or siren.omega_0=60")
-    how.add_argument("--precision", default="auto", metavar="P", help="of the network in the loss: auto (float32), float32 or bf16")
+    how.add_argument("--precision", default="auto", metavar="P",
+                     help="of the network in the loss: auto (bf16 where it is native and agrees with float32), float32 or bf16")
     how.add_argument("--score-as", action="append", metavar="KIND",
                      help="decoded (always), and stretched-png: as the student reproduction saved its pictures")
     how.add_argument("--force", action="store_true", help="use a checkpoint on a data set that it was not trained on")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results are kept (default results/runs/DATASET)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
+    parser.add_argument("--kernel", choices=("auto", "torch", "fused"), default="auto",
+                        help="of the backbone: auto (compiled where that pays and it describes itself), torch or fused")
     parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
     parser.add_argument("--fresh", action="store_true", help="fit the selected cells again")
@@ -93,8 +96,13 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _whole_or_auto(text: str) -> int | Literal["auto"]:
+    return "auto" if text == "auto" else int(text)
+
+
 def _number(text: str) -> float:
     return float(text)
 
 
-_whole.__name__, _number.__name__ = "whole number", "number"  # what argparse says it expected
+# What argparse says it expected.
+_whole.__name__, _whole_or_auto.__name__, _number.__name__ = "whole number", "whole number or auto", "number"

@@ -4,7 +4,7 @@
     g      = d fidelity / d image + lambda * d penalty / d image
     params <- optimizer(params, vjp(render, g))
 
-Backbone and segmenter never form one graph.
+Backbone and segmenter never form one graph. A step whose penalty gradient is absent or held is one pass through the backbone.
 """
 
 from __future__ import annotations
@@ -17,36 +17,49 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmark.fit.render import Renderer
+from benchmark.errors import InputError
+from benchmark.fit.fused import FusedRenderer, describe
+from benchmark.fit.graphs import GraphedRenderer
+from benchmark.fit.held import HeldPenalty, Penalty
+from benchmark.fit.render import Renderer, Rendering, build
 from benchmark.images.grid import grid
 from benchmark.plan import Choice
 from benchmark.plugins import index
 from benchmark.recipes import Recipe
 from benchmark.types import Sample
 
-Penalty = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+KERNELS = ("auto", "torch", "fused", "graphs")
 OnStep = Callable[[int, float], None]  # step, mean PSNR of the batch (unclipped, float weights)
 
 
 @dataclass(frozen=True)
 class Member:
-    """One fit of a batch: its sample, the seed of its weights, lambda, and whether it is a null twin."""
+    """One fit of a batch: its sample, the seed of its weights, lambda, whether it is a null twin, and a factor of its rate."""
 
     sample: Sample
     seed: int = 0
     lam: float = 0.0
     null: bool = False
+    rate: float = 1.0
 
 
 @dataclass
 class Fitted:
-    """What a batch of K fits ended with: states (a dict of arrays for each fit), fidelity [K], penalty [K], seconds."""
+    """What a batch of K fits ended with: states (a dict of arrays for each fit), fidelity [K], penalty [K], seconds.
+
+    best [K]: the lowest fidelity on the way. spent: seconds by part (inr, network, optimizer). evaluations [K]: of the network.
+    """
 
     states: list[dict[str, np.ndarray]]
     fidelity: np.ndarray
     penalty: np.ndarray
     finite: np.ndarray
+    best: np.ndarray
+    steps: np.ndarray
+    evaluations: np.ndarray
     seconds: float
+    kernel: str
+    spent: dict[str, float]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -59,44 +72,108 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, channels: int, kernel: str) -> tuple[Rendering, str]:
+    """The K backbones of some fits, and the kernel that serves them: `auto` is fused where the backbone describes itself.
+
+    Raises InputError where `fused` is asked for and cannot be had.
+    """
+    modules = [build(inr, channels, member.seed).to(coords.device, coords.dtype) for member in members]
+    nulls = [member.null for member in members]
+    stackable = index.get("inr", inr.name).declared["stackable"]
+    if kernel == "graphs":  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
+        if coords.device.type != "cuda" or not stackable:
+            found = f"{inr.name} cannot be stacked" if coords.device.type == "cuda" else f"the device is {coords.device.type}"
+            raise InputError("--kernel graphs", f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}", "--kernel auto")
+        return GraphedRenderer(modules, nulls, coords), "graphs"
+    if kernel != "torch" and describe(modules[0], coords) is not None:
+        return FusedRenderer(modules, nulls, coords, channels), "fused"
+    if kernel == "fused":
+        raise InputError("--kernel fused", f"{inr.name} has no fused(coords), or the device is no CPU", "--kernel auto")
+    return Renderer(modules, nulls, coords, stackable=stackable), "torch"
+
+
 def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str = "mean", penalty: Penalty | None = None,
-        device: str = "cpu", dtype: torch.dtype = torch.float32, on_step: OnStep | None = None) -> Fitted:
+        device: str = "cpu", dtype: torch.dtype = torch.float32, kernel: str = "auto", on_step: OnStep | None = None) -> Fitted:
     """Fit K images at once, each on its own; all images share one shape [H, W, C].
 
-    `penalty` maps images [K, H, W, C] to (penalty [K], its gradient [K, H, W, C]) and is needed where a lambda is above 0.
-    A fit that stops being finite is frozen and reported in `finite`; it changes no other.
+    `penalty` maps images [k, H, W, C] and the numbers of their fits to (penalty [k], its gradient [k, H, W, C]) and is needed
+    where a lambda is above 0. A fit that stops being finite is frozen and reported in `finite`; it changes no other.
     """
-    start = time.perf_counter()
-    shape = members[0].sample.image.shape
-    height, width, channels = shape
+    clock = Clock()
+    height, width, channels = members[0].sample.image.shape
     low_high = index.get("inr", inr.name).declared["coordinates"]
     coords = torch.from_numpy(grid(height, width, low_high, recipe.grid)).to(device, dtype)
     target = torch.from_numpy(np.stack([m.sample.image for m in members])).to(device, dtype).flatten(1, 2)
     lam = torch.tensor([m.lam for m in members], device=device, dtype=dtype)
     if penalty is None and bool((lam > 0).any()):
         raise ValueError("lambda > 0 needs a penalty")
-    renderer = Renderer(inr, coords, channels, [m.seed for m in members], [m.null for m in members])
+    renderer, kernel = renderer_for(inr, members, coords, channels, kernel)
     optimizer = index.get("optimizer", recipe.optimizer).load()(renderer.parameters, **dict(recipe.optimizer_args))
+    optimizer.fused = kernel == "fused"
     scale = 1.0 / target[0].numel() if fidelity == "mean" else 1.0
-    held = torch.zeros_like(target)
+    held = None if penalty is None else HeldPenalty(penalty, lam, (height, width, channels), recipe.penalty_every)
+    rates = torch.tensor([m.rate for m in members], device=device, dtype=dtype)
+    best, stop = torch.full_like(lam, math.inf), Stop(recipe, len(members), target[0].numel())
+    clock.lap("start")
     for step in range(recipe.steps):
-        image = renderer.render()
-        if image.shape != target.shape:  # else [N, 2] against [N, 1] would be fitted by broadcasting
-            raise ValueError(f"the backbone gives {tuple(image.shape[1:])} values where {tuple(target.shape[1:])} are due")
-        error = image - target
-        gradient = (2.0 * scale) * error
-        if penalty is not None:
-            if step % recipe.penalty_every == 0:
-                _, slope = penalty(image.float().unflatten(1, (height, width)))
-                held = lam.view(-1, 1, 1) * slope.flatten(1, 2).to(dtype)
-            gradient = gradient + held
-        optimizer.step(renderer.vjp(gradient), torch.full_like(lam, learning_rate(recipe, step)))
+        if held is not None and len(due := held.due(step)):
+            image = renderer.render()
+            clock.lap("inr")
+            held.refresh(image, due, (2.0 * scale) * (image - target))
+            clock.lap("network")
+        gradients, squares = renderer.step(target, 2.0 * scale, None if held is None else held.gradient)
+        clock.lap("inr")
+        best = torch.fmin(best, squares.to(best))
+        if not (running := stop.running(squares)).any():
+            break
+        optimizer.step(gradients, learning_rate(recipe, step) * rates * running.to(rates))
+        clock.lap("optimizer")
         if on_step is not None:
-            on_step(step, float(-10.0 * torch.log10(error.square().mean((1, 2))).nanmean()) if step % 10 == 9 else math.nan)
+            on_step(step, float(-10.0 * torch.log10(squares / target[0].numel()).nanmean()) if step % 10 == 9 else math.nan)
     image = renderer.render()
-    losses = torch.zeros_like(lam) if penalty is None else penalty(image.float().unflatten(1, (height, width)))[0].to(dtype)
+    losses = torch.zeros_like(lam) if held is None else held.value(image)
     squares = (image - target).square().flatten(1)
-    states = [{name: p[k].detach().cpu().numpy() for name, p in renderer.parameters.items()} for k in range(len(members))]
+    states = [{name: p[k].detach().cpu().numpy().copy() for name, p in renderer.parameters.items()} for k in range(len(members))]
     finite = optimizer.alive.cpu().numpy() & torch.isfinite(squares).all(1).cpu().numpy()
-    return Fitted(states, (squares.mean(1) if fidelity == "mean" else squares.sum(1)).cpu().numpy(), losses.cpu().numpy(),
-                  finite, time.perf_counter() - start)
+    evaluations = np.zeros(len(members), int) if held is None else held.evaluations
+    return Fitted(states, (scale * squares.sum(1)).cpu().numpy(), losses.cpu().numpy(), finite, (scale * best).cpu().numpy(),
+                  stop.steps, evaluations, clock.total(), kernel, clock.spent)
+
+
+class Stop:
+    """Which fits go on: until each reaches `stop_at_db`, or has gained less than 0.01 dB in its last `patience` steps."""
+
+    def __init__(self, recipe: Recipe, k: int, values: int) -> None:
+        self.target, self.patience, self.values = recipe.stop_at_db, recipe.patience, values
+        self.steps, self.on = np.zeros(k, int), torch.ones(k, dtype=torch.bool)
+        self.record, self.since = torch.full((k,), -math.inf, dtype=torch.float64), torch.zeros(k, dtype=torch.long)
+
+    def running(self, squares: torch.Tensor) -> torch.Tensor:
+        """[K], given the squared errors [K] of the weights before this step; a fit that has stopped stays as it is."""
+        if self.target is not None or self.patience is not None:
+            psnr = -10.0 * torch.log10(squares.double().cpu() / self.values)
+            gained = psnr > self.record + 0.01
+            self.record, self.since = torch.where(gained, psnr, self.record), torch.where(gained, 0, self.since + 1)
+            if self.target is not None:
+                self.on &= ~(psnr >= self.target)
+            if self.patience is not None:
+                self.on &= self.since < self.patience
+        self.steps += self.on.numpy()
+        return self.on
+
+
+class Clock:
+    """Seconds by what they were spent on. On CUDA work is only queued when a lap ends, so there the parts are not to be read."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.perf_counter()
+        self.spent: dict[str, float] = {}
+
+    def lap(self, what: str) -> None:
+        """All seconds since the last lap went to `what`."""
+        now = time.perf_counter()
+        self.spent[what] = self.spent.get(what, 0.0) + now - self.last
+        self.last = now
+
+    def total(self) -> float:
+        return time.perf_counter() - self.start

@@ -1,9 +1,13 @@
-"""K coordinate networks at once: parameters stacked along a leading axis, `render` and its vector-Jacobian product."""
+"""K coordinate networks at once: parameters stacked along a leading axis, `render`, its vector-Jacobian product, and `step`.
+
+Two classes of one interface: `Renderer` for any backbone in PyTorch, and benchmark/fit/fused.py's for those that describe
+themselves to the compiled kernels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -35,23 +39,37 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
                              f"other values, or python -m benchmark check inr {inr.name}") from error
 
 
+class Rendering(Protocol):
+    """K fits of one backbone at N points with C channels. `parameters`: name -> [K, ...], to be changed in place between steps."""
+
+    parameters: dict[str, torch.Tensor]
+
+    def render(self) -> torch.Tensor:
+        """Images [K, N, C] of the current parameters."""
+
+    def vjp(self, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Gradients of sum(image * gradient) with respect to the parameters of the last `render`; gradient [K, N, C]."""
+
+    def step(self, target: torch.Tensor, factor: float, extra: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors [K]; `render` may come before."""
+
+
+def stack(modules: Sequence[nn.Module], nulls: Sequence[bool]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Parameters and buffers [K, ...] of K modules; those of null twins are scaled by 1 + 1e-7."""
+    stacked, buffers = stack_module_state(list(modules))
+    first = next(iter(stacked.values()))
+    scale = torch.tensor([NULL_SCALE if null else 1.0 for null in nulls], dtype=first.dtype, device=first.device)
+    return {name: p.detach() * scale.view(-1, *[1] * (p.dim() - 1)) for name, p in stacked.items()}, buffers
+
+
 class Renderer:
-    """K fits of one backbone: `parameters` (dict of [K, ...]), `render() -> [K, N, C]`, `vjp(g [K, N, C]) -> dict of [K, ...]`.
+    """Any backbone, in PyTorch. coords [N, 2]; plug-ins that torch.func.vmap cannot stack are evaluated one after another."""
 
-    coords [N, 2]. `nulls [K]`: which members start from weights scaled by 1 + 1e-7. Plug-ins that torch.func.vmap
-    cannot stack are evaluated one after another.
-    """
-
-    def __init__(self, inr: Choice, coords: torch.Tensor, out_dim: int, seeds: Sequence[int], nulls: Sequence[bool]) -> None:
-        modules = [build(inr, out_dim, seed).to(coords.device) for seed in seeds]
-        if coords.dtype == torch.float64:
-            modules = [module.double() for module in modules]
+    def __init__(self, modules: Sequence[nn.Module], nulls: Sequence[bool], coords: torch.Tensor, *, stackable: bool = True) -> None:
         self.coords, self.template = coords, modules[0]
-        stacked, self.buffers = stack_module_state(modules)
-        scale = torch.tensor([NULL_SCALE if null else 1.0 for null in nulls], dtype=coords.dtype, device=coords.device)
-        self.parameters = {name: (p.detach() * scale.view(-1, *[1] * (p.dim() - 1))).requires_grad_() for name, p in stacked.items()}
-        self._render: Callable[..., torch.Tensor] = (
-            vmap(self._call) if index.get("inr", inr.name).declared["stackable"] else self._one_by_one)
+        parameters, self.buffers = stack(modules, nulls)
+        self.parameters = {name: p.requires_grad_() for name, p in parameters.items()}
+        self._render: Callable[..., torch.Tensor] = vmap(self._call) if stackable else self._one_by_one
         self._image: torch.Tensor | None = None
 
     def _call(self, parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -63,7 +81,7 @@ class Renderer:
                             for k in range(count)])
 
     def render(self) -> torch.Tensor:
-        """Images [K, N, C] of the current parameters; the graph is kept for one `vjp`."""
+        """Images [K, N, C] of the current parameters; the graph is kept for one `vjp` or `step`."""
         self._image = self._render(self.parameters, self.buffers)
         return self._image.detach().float() if self._image.dtype != torch.float64 else self._image.detach()
 
@@ -73,3 +91,15 @@ class Renderer:
         gradients = torch.autograd.grad(self._image, list(self.parameters.values()), gradient.to(self._image.dtype))
         self._image = None
         return dict(zip(self.parameters, gradients, strict=True))
+
+    def step(self, target: torch.Tensor, factor: float, extra: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors [K]."""
+        if self._image is None:
+            self.render()
+        assert self._image is not None
+        image = self._image.detach()
+        if image.shape != target.shape:  # else [N, 2] against [N, 1] would be fitted by broadcasting
+            raise ValueError(f"the backbone gives {tuple(image.shape[1:])} values where {tuple(target.shape[1:])} are due")
+        error = (image if image.dtype == torch.float64 else image.float()) - target
+        gradient = factor * error
+        return self.vjp(gradient if extra is None else gradient + extra), error.square().sum((1, 2))

@@ -21,7 +21,7 @@ from benchmark.plugins import files as _files  # noqa: F401  makes --plugin file
 from benchmark.plugins.register import register
 
 FOLDERS = ("inr", "segmenters", "datasets")
-_CONTRACTS = ("Codec", "Dataset", "Decoded", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
+_CONTRACTS = ("Codec", "Dataset", "Decoded", "FusedMLP", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
 _TYPES = ("Sample", "VolumeStatistics")
 _STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "percentile_window", "radiological", "split_of")
 

@@ -4,6 +4,8 @@ INR: a torch.nn.Module `(in_dim, out_dim, *, hyper-parameters)` with `forward(co
 keyword `seed` is filled with the fit's seed: for random constants that cost no bytes (make them with philox_*).
 Segmenter: a torch.nn.Module `(channels, *, hyper-parameters)` with `forward(image [B, C, H, W] in [0, 1], volume [B, 4])
 -> logits [B, 1, H, W]`; `volume` holds VolumeStatistics.as_row() for each image; it owns its normalisation.
+An INR that is a multilayer perceptron may have a method `fused(coords [N, in_dim]) -> FusedMLP`, which describes it to the
+compiled kernels; without one it runs in PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -22,6 +24,26 @@ from benchmark.types import Sample
 if TYPE_CHECKING:
     import torch
 
+
+@dataclass(frozen=True)
+class FusedMLP:
+    """A coordinate network as the compiled kernels see it: act(scale (W x + b)) in each hidden layer, W x + b in the last.
+
+    weights, biases: names of the parameters, first layer first (a bias may be None). activation: sine sin(z), relu max(z, 0),
+    gauss exp(-z^2), gabor cos(z) exp(-(ratio z)^2), of z = scale (W x + b); scales: one a hidden layer.
+    x is `inputs [N, in]`, features of the pixels that stay as they are, or is learned: the sum over corners of
+    tables[index] * weight, with index and weight [corners, N, in] and `tables` the names of parameters, joined in this order.
+    """
+
+    weights: tuple[str, ...]
+    biases: tuple[str | None, ...]
+    activation: Literal["sine", "relu", "gauss", "gabor"]
+    scales: tuple[float, ...]
+    ratio: float = 1.0
+    inputs: torch.Tensor | None = None
+    tables: tuple[str, ...] = ()
+    index: torch.Tensor | None = None
+    weight: torch.Tensor | None = None
 
 
 class Dataset:
@@ -92,6 +114,9 @@ class Optimizer(Protocol):
 
     Constructed as `(parameters: dict[str, Tensor [K, ...]], *, hyper-parameters)`. No global norm, nothing shared. A member
     whose gradient or parameters are not finite is frozen before any factorisation, and `alive [K]` says so.
+
+    The engine sets an attribute `fused`, at any time: whether the step may use compiled code. An optimizer without such code
+    ignores it; one with it must take the same steps either way, but for rounding.
     """
 
     alive: torch.Tensor
@@ -101,9 +126,13 @@ class Optimizer(Protocol):
 
 
 class Regularizer(Protocol):
-    """`make(samples, network)` returns f(images [K, H, W, C]) -> (penalty [K], d sum(penalty) / d images [K, H, W, C])."""
+    """`make(samples, network)` returns f(images [k, H, W, C], numbers of their samples [k]) -> (penalty [k], its gradient).
 
-    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]: ...
+    The gradient [k, H, W, C] is that of the sum of the penalties with respect to the images; k may be fewer than the samples.
+    """
+
+    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+        ...
 
 
 def philox_uniform(seed: int, count: int) -> np.ndarray:

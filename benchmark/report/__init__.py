@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from benchmark.plugins.contracts import Decoded
-    from benchmark.store import Store
+    from benchmark.scored import Scored
     from benchmark.types import VolumeStatistics
 
     Segment = Callable[[np.ndarray, Sequence[VolumeStatistics]], np.ndarray]
 
 
-def print_tables(store: Store, console: Console, *, score_as: str = "decoded", everything: bool = False) -> None:
-    """Print the per-image tables, the summaries, failures and flips of the latest run (or of everything stored)."""
+def print_tables(scored: Scored, console: Console) -> None:
+    """Print the per-image tables, the summaries, failures and flips of a store as it was read."""
     from benchmark.report import terminal
 
-    terminal.print_tables(store, console, score_as=score_as, everything=everything)
+    terminal.print_tables(scored, console)
 
 
-def write_report(store: Store, folder: Path, *, segment: Mapping[str, Segment] | None = None, score_as: str = "decoded",
-                 everything: bool = False, decode: Callable[[bytes], Decoded] | None = None) -> list[Path]:
+def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment] | None = None,
+                 decode: Callable[[bytes], Decoded] | None = None) -> list[Path]:
     """Write leaderboard, tables and pictures into `folder` and return their paths. Nothing is fitted again.
 
     segment: for each reader's hash what gives its probabilities (`Network.segment`), for the contours in the pictures;
@@ -36,18 +36,16 @@ def write_report(store: Store, folder: Path, *, segment: Mapping[str, Segment] |
     from benchmark.report.leaderboard import leaderboard
     from benchmark.report.per_image import lines
     from benchmark.report.pictures import write_pictures
-    from benchmark.scored import Scored
-    from benchmark.stats import compare, flips
+    from benchmark.stats import compare
 
     if decode is None:
         from benchmark import bitstream
 
         decode = bitstream.decode
     folder.mkdir(parents=True, exist_ok=True)
-    scored = Scored(store, score_as, everything=everything)
     comparisons = compare(scored)
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     page = folder / "leaderboard.md"
-    page.write_text(leaderboard(scored, flips(store, everything=everything)))
+    page.write_text(leaderboard(scored))
     paths = [page, *write_exports(scored, found, folder), *write_curves(scored, comparisons, folder)]
-    return paths + write_pictures(store, scored, found, folder, segment=segment or {}, decode=decode)
+    return paths + write_pictures(scored, found, folder, segment=segment or {}, decode=decode)

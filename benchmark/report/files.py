@@ -12,7 +12,7 @@ def write_files(scored: Scored, folder: Path) -> list[Path]:
     """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (.j2k for the peers); returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for row in scored.rows:
+    for row in scored.store.each_row([row.key for row in scored.rows]):
         if row.data is not None:
             paths.append(folder / _name(row))
             paths[-1].write_bytes(row.data)

@@ -13,20 +13,20 @@ from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.per_image import Line, lines, underperformers
 from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, measured, number, plural
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures
+from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures, flips
 
 MOST_FAILURES = 30
 AREAS = {"fp_area_px": "false area px (loss)", "fp_area_px_eval": "false area px (eval)"}  # on slices without lesion
 
 
-def leaderboard(scored: Scored, flipped: Sequence[Flips] = ()) -> str:
+def leaderboard(scored: Scored) -> str:
     """The whole page; everything in it is read from the store."""
     comparisons = compare(scored)
     labels = group_labels([comparison.group for comparison in comparisons])
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     parts = ["# Leaderboard", _reading(scored)]
     parts += [_section(scored, section) for section in sections(scored)]
-    parts += [_question(comparisons, labels), _losses(found), _flips(flipped), _failures(scored), _made(scored)]
+    parts += [_question(comparisons, labels), _losses(found), _flips(flips(scored)), _failures(scored), _made(scored)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from benchmark.scored import Scored, settings
+from benchmark.scored import Scored, once
 from benchmark.stats import METRICS, Comparison, Group, Image
 
 
@@ -30,11 +28,12 @@ def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]
     """Codec -> keys of its files of an image, at the rate of a comparison and beside its plain fits."""
     out: dict[str, list[str]] = {}
     for row in scored.files.get(sample_hash, []):
-        if row.facts["inr"] == group.inr and settings(row.facts).items() <= dict(group.settings).items():
+        if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(group.settings):
             out.setdefault(row.facts["codec"], []).append(row.key)
     return dict(sorted(out.items()))
 
 
+@once
 def lines(scored: Scored, comparison: Comparison) -> list[Line]:
     """The comparison's images in its order (worst first) with the means of every method."""
     loss, others = comparison.group.segmenter_hash, comparison.readers
@@ -56,7 +55,7 @@ def lines(scored: Scored, comparison: Comparison) -> list[Line]:
 
 def _mean(values: Iterable[float]) -> float:
     finite = [value for value in values if not math.isnan(value)]
-    return float(np.mean(finite)) if finite else math.nan
+    return sum(finite) / len(finite) if finite else math.nan  # np.mean takes ten times as long for five seeds
 
 
 def flat(line: Line) -> dict[str, Any]:

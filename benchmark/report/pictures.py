@@ -13,7 +13,6 @@ from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.scored import Scored
-from benchmark.store import Store
 from benchmark.types import DICE_THRESHOLD, Sample
 
 MOST_IMAGES = 6
@@ -21,7 +20,7 @@ GAINS = (1, 2, 5, 10, 20, 50, 100)
 Segment = Callable[..., np.ndarray]  # images [B, H, W, C], volume statistics -> probability [B, H, W]
 
 
-def write_pictures(store: Store, scored: Scored, found: Sequence[Line], folder: Path, *,
+def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
                    segment: Mapping[str, Segment], decode: Callable[[bytes], Any]) -> list[Path]:
     """Write worst_images.png, the images on which SINCO is worst (in null bands) first; [] where nothing can be shown.
 
@@ -30,16 +29,19 @@ def write_pictures(store: Store, scored: Scored, found: Sequence[Line], folder: 
     """
     shown: dict[str, tuple[Line, Sample]] = {}
     for line in sorted(found, key=lambda line: line.image.severity):
-        sample = store.sample(line.image.sample_hash) if line.image.pairs else None
-        if sample is not None and len(shown) < MOST_IMAGES:
-            shown.setdefault(sample.hash, (line, sample))
+        if len(shown) == MOST_IMAGES:
+            break
+        if line.image.pairs and line.image.sample_hash not in shown:
+            sample = scored.store.sample(line.image.sample_hash)
+            if sample is not None:
+                shown[sample.hash] = line, sample
     if not shown:
         return []
     labels = group_labels(list(dict.fromkeys(line.comparison.group for line in found)))
     drawn, axes = figure(len(shown), 4, (2.9, 3.1))
     for row, (line, sample) in zip(axes, shown.values(), strict=True):
         pair = _pair(scored, line)
-        images = [decode(_bytes(scored, key)).image for key in pair]
+        images = [decode(scored.data(key)).image for key in pair]
         row[0].set_ylabel(f"{sample.id}\n{labels[line.comparison.group]}".replace(", ", "\n"), fontsize=8)
         _row(row, scored, line, sample, pair, images, segment)
     _legend(drawn, segment)
@@ -61,12 +63,6 @@ def _pair(scored: Scored, line: Line) -> tuple[str, str]:
         return math.inf if math.isnan(away) else away
 
     return min(image.pairs, key=distance)
-
-
-def _bytes(scored: Scored, key: str) -> bytes:
-    data = scored.by_key[key].data
-    assert data is not None  # a cell that is ok has its file
-    return data
 
 
 def _row(axes: Any, scored: Scored, line: Line, sample: Sample, pair: tuple[str, str], images: list[np.ndarray],

@@ -23,8 +23,7 @@ from benchmark.report.words import (
     plural,
 )
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Flips, Summary, compare, failures, flips
-from benchmark.store import Store
+from benchmark.stats import METRICS, Comparison, Summary, compare, failures, flips
 
 MOST_LINES = 40
 _TOGETHER = "\u00a0"  # a space at which no line is folded
@@ -52,15 +51,14 @@ class Column:
         return max(len(SHORT[self.name]), *(len(text) for text, _ in self.cells))
 
 
-def print_tables(store: Store, console: Console, *, score_as: str = "decoded", everything: bool = False) -> None:
-    """Print every comparison's table and summary, the failures and the flips. `everything`: earlier runs' cells too."""
-    scored = Scored(store, score_as, everything=everything)
+def print_tables(scored: Scored, console: Console) -> None:
+    """Print every comparison's table and summary, the failures and the flips."""
     width = console.width if console.is_terminal else FULL_WIDTH
-    for text in render(scored, flips(store, everything=everything), width=width):
+    for text in render(scored, width=width):
         console.print(text, soft_wrap=True, highlight=False)
 
 
-def render(scored: Scored, flipped: list[Flips], *, width: int) -> list[Text]:
+def render(scored: Scored, *, width: int) -> list[Text]:
     """The lines that `print_tables` prints."""
     comparisons = compare(scored)
     labels = group_labels([comparison.group for comparison in comparisons])
@@ -74,6 +72,7 @@ def render(scored: Scored, flipped: list[Flips], *, width: int) -> list[Text]:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
         out += _folded(summary(comparison, labels[comparison.group]), width)
+    flipped = flips(scored)
     notes = [Text("scored as stretched PNG, another winner by PSNR in:", "bold")] if flipped else []
     notes += [Text(f"  {f.flips} of {f.pairs} pairs of {labels.get(f.group, f.group.inr)}") for f in flipped]
     if len(scored.rows) < scored.stored:

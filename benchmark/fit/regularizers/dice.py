@@ -10,7 +10,7 @@ import torch
 
 from benchmark.plugins import Sample, register
 
-Penalty = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+Penalty = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @register.regularizer("dice")
@@ -21,14 +21,15 @@ class Dice:
         self.epsilon = epsilon
 
     def make(self, samples: Sequence[Sample], network: Any) -> Penalty:
-        """f(images [K, H, W, C]) -> (penalty [K], gradient of each fit's own penalty [K, H, W, C])."""
+        """f(images [k, H, W, C], numbers of their samples [k]) -> (penalty [k], gradient of each one's own penalty [k, H, W, C])."""
         masks = torch.from_numpy(np.stack([sample.mask for sample in samples]).astype(np.float32))
         volume = torch.tensor([sample.volume.as_row() for sample in samples])
 
-        def penalty(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def penalty(images: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             with torch.enable_grad():
-                x = images.detach().requires_grad_()
-                loss = 1.0 - soft_dice(torch.sigmoid(network.logits(x, volume.to(x.device))), masks.to(x.device), self.epsilon)
+                x, which = images.detach().requires_grad_(), which.to(masks.device)
+                probability = torch.sigmoid(network.logits(x, volume[which].to(x.device)))
+                loss = 1.0 - soft_dice(probability, masks[which].to(x.device), self.epsilon)
                 (gradient,) = torch.autograd.grad(loss.sum(), x)
             return loss.detach(), gradient
 

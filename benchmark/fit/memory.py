@@ -1,0 +1,73 @@
+"""How many images a batch holds: K from the memory that is free on a GPU, from the pixels on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from benchmark.fit.render import build
+from benchmark.networks import Network
+from benchmark.plan import Choice
+from benchmark.plugins import index
+
+PIXELS_AT_ONCE = 131_072  # on a CPU, whose cores are busy with one image: 8 images of 128 x 128
+MOST = 128  # results are stored batch by batch: a longer one would be felt before it pays
+SHARE = 0.8  # of the free memory: the rest is for handles, workspaces and fragments
+BACKWARD = 2.0  # what autograd keeps, and as much again for gradients on their way back. An estimate: gpu.py prints the peak beside it
+IMAGES = 8  # targets, errors, gradients and the like, that the step loop itself holds of each image
+SIDE = 64  # of the small image that is measured
+
+
+def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None) -> int:
+    """K for images [H, W, C]; `network`: the one in the loss, None where every lambda is 0.
+
+    On CUDA as many as SHARE of the free memory holds, at least 1 and at most MOST. On a CPU neither backbone nor network is looked at.
+    """
+    if device == "cpu":
+        return max(1, PIXELS_AT_ONCE // (shape[0] * shape[1]))
+    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by PyTorch, which holds it
+    free = torch.cuda.mem_get_info()[0] + unused
+    return max(1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network))))
+
+
+def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None) -> float:
+    """The most memory that one more image takes in a fit: the graphs of its rendering and of the network, and its images.
+
+    What tiny-cuda-nn keeps inside is not seen; it is half precision, and of small networks.
+    """
+    height, width, channels = shape
+    # Plain PyTorch keeps the same wherever it runs; what cannot be stacked may run on the GPU only.
+    where = "cpu" if index.get("inr", inr.name).declared["stackable"] else device
+    backbone = build(inr, channels, 0).to(where)
+    a_pixel = _slope(lambda n: kept(lambda: backbone(torch.rand(n, 2, device=where))), SIDE * SIDE)
+    if network is not None:
+        side = -(-SIDE // network.multiple) * network.multiple
+        a_pixel += _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side) / side
+    return height * width * (BACKWARD * a_pixel + IMAGES * 4 * channels)
+
+
+def _logits(network: Network, shape: tuple[int, ...]) -> torch.Tensor:
+    """Of one noisy image, with statistics that fit it."""
+    return network.logits(torch.rand(1, *shape).requires_grad_(), torch.tensor([[0.5, 0.3, 0.1, 0.9]]))
+
+
+def _slope(measure: Callable[[int], int], n: int) -> float:
+    """Bytes per unit of n: of two sizes, so that weights and other constants, which all images share, drop out."""
+    return (measure(2 * n) - measure(n)) / n
+
+
+def kept(compute: Callable[[], torch.Tensor]) -> int:
+    """Bytes that autograd keeps of a computation for its way back, each piece of memory counted once."""
+    pieces: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        pieces[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = compute()  # alive until all is counted, so that no address stands for two pieces
+    total = sum(pieces.values())
+    del result
+    return total

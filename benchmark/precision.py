@@ -1,0 +1,74 @@
+"""`--precision auto`: the network in the loss in bfloat16 where the hardware has it and its gradient holds; else in float32.
+
+The rule: the gradient of the penalty with respect to the image, in bfloat16, must have a cosine of at least 0.98 with the one
+in float32 on each of up to four images of the job. Both shipped networks reach 0.99; what is decided is stored, and made once.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmark.job import Job
+from benchmark.networks import load_network
+from benchmark.plan import Choice
+from benchmark.plugins import index
+from benchmark.store import Store
+from benchmark.types import Sample
+
+LEAST_COSINE = 0.98
+IMAGES = 4
+CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86 with tiles, Arm
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the device multiplies bfloat16 natively; elsewhere it is emulated, and slower than float32."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False
+    return any(CPU_FLAGS & set(line.split()) for line in lines if line.startswith(("flags", "Features")))
+
+
+def settle_precision(job: Job, store: Store, device: str, say: Callable[[str], None]) -> None:
+    """Where `auto` was asked for, make the cells with a penalty bf16, or leave them in float32 and say why."""
+    fits = [cell for cell in job.cells if cell.lam > 0]
+    if job.selection.precision != "auto" or not fits:
+        return
+    cosine = None
+    if has_bf16(device):
+        regularizer = fits[0].regularizer
+        assert regularizer is not None
+        key = f"precision {job.segmenter.hash} {fits[0].segmenter_source} {device} {platform.machine()} {torch.__version__}"
+        found = store.recall("rates", key)
+        if found is None:
+            samples = list(job.samples.values())
+            found = {"cosine": gradient_cosine(job, samples[::max(1, len(samples) // IMAGES)][:IMAGES], regularizer, device)}
+            store.remember("rates", key, found)
+        cosine = found["cosine"]
+    if cosine is None:
+        say(f"the network in the loss runs in float32: this {device.upper()} does not multiply bfloat16")
+    elif cosine < LEAST_COSINE:
+        say(f"the network in the loss runs in float32: its gradient in bfloat16 has a cosine of {cosine:.3f} with that in float32")
+    else:
+        job.cells = [replace(cell, precision="bf16") if cell.lam > 0 else cell for cell in job.cells]
+
+
+def gradient_cosine(job: Job, samples: Sequence[Sample], regularizer: Choice, device: str) -> float:
+    """The least cosine over some images, with noise of 0.02 as renderings have, of the penalty's gradients in both precisions."""
+    make = index.get("regularizer", regularizer.name).load()(**dict(regularizer.args)).make
+    networks = [load_network(job.segmenter, device=device, precision=precision) for precision in ("float32", "bf16")]
+    worst = 1.0
+    for sample in samples:
+        image = torch.from_numpy(sample.image)[None]
+        image = image + 0.02 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+        a, b = (make([sample], network)(image, torch.tensor([0]))[1].flatten().double().cpu() for network in networks)
+        if float(a.norm()) > 0:  # an image whose gradient is 0 in float32 says nothing
+            worst = min(worst, float(a @ b / (a.norm() * b.norm()).clamp_min(1e-300)))
+    return worst

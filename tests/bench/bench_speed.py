@@ -1,0 +1,282 @@
+"""How much faster a fit is than the loops of naive.py: `python -m pytest tests/bench --benchmark-only` prints it.
+
+The real job, 240 x 240 pixels and a U-Net of 7.76 M parameters (32..512): tumour slices of a BraTS case where SINCO_BENCH_DATA
+has `brats18`, else mni-lesion at 240 pixels. Opponents and ours alternate within each test, and figures are medians of its
+rounds; the table's own times are of our side alone. Both sides fit the same weights, which is checked: their losses at the
+first step are equal.
+
+An image-step has a fresh penalty on every side. The time to equal quality does not: it is 10,000 steps of the naive loop, or
+1,000 of the tuned one, against a whole `standard` fit, an image of four at once, with the preset's own schedule of the penalty.
+That the quality then is equal is not shown here but by a table of decoded files. Weights are untrained unless
+BENCH_SEGMENTER=unet@FILE names some: a step costs the same, but a schedule that looks at the penalty may choose otherwise.
+BENCH_STEPS bounds the steps of each measurement (default 200; below, whole fits are cut short too, and said to be estimated),
+BENCH_THREADS the threads (all cores).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.checkpoints import Checkpoint, find_checkpoint
+from benchmark.fit import kernels
+from benchmark.fit.engine import Fitted, Member, fit, renderer_for
+from benchmark.fit.render import build
+from benchmark.images.grid import grid
+from benchmark.images.task01 import write_task01
+from benchmark.networks import PRECISIONS, Network, load_network, load_weights, save_checkpoint
+from benchmark.plan import Choice
+from benchmark.plugins import index
+from benchmark.recipes import PRESETS, Recipe, recipe_for
+from benchmark.types import Sample
+from tests.bench import naive
+
+STEPS = int(os.environ.get("BENCH_STEPS", "200"))
+ROUNDS = 3 if STEPS < 100 else 5
+THREADS = int(os.environ.get("BENCH_THREADS", len(os.sched_getaffinity(0))))
+LAMBDA = 1e-4
+AUTO = "float32"  # what --precision auto is on a CPU
+BACKBONES = {  # of 7,421, 7,361 and 7,440 parameters
+    "siren": {"hidden_features": 28, "hidden_layers": 9},
+    "fourier": {"hidden_features": 46},
+    "hashgrid-torch": {"n_levels": 7, "log2_hashmap_size": 11, "base_resolution": 8}}
+OPPONENTS = {"naive": (naive.naive, 10_000), "expert": (naive.expert, 1_000)}
+
+
+# --- the job --------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Eight slices with a lesion, 240 x 240."""
+    cases = sorted(Path(os.environ.get("SINCO_BENCH_DATA", "none")).glob("brats18/*"))
+    if cases:
+        write_task01(cases[:1], folder := tmp_path_factory.mktemp("task01"), compressed=False)
+        dataset = index.get("dataset", "decathlon").load()(folder, size=0, slices="all")
+    else:
+        dataset = index.get("dataset", "mni-lesion").load()(size=240)
+    found = [sample for sample in map(dataset.load, dataset.ids("test")[:130]) if sample.has_lesion]
+    return found[::len(found) // 8][:8]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Weights of a U-Net of 7.76 M parameters: untrained ones that call half of a flat image lesion, or those asked for."""
+    first = samples[0]
+    if spec := os.environ.get("BENCH_SEGMENTER"):
+        return find_checkpoint(spec, first.dataset, channels=first.channels, force=True)
+    torch.manual_seed(0)
+    module = index.get("segmenter", "unet").load()(1, base=32).eval()
+    with torch.no_grad():
+        module.head.bias.zero_()
+        logits = module(torch.zeros(1, 1, *first.image.shape[:2]), torch.tensor([first.volume.as_row()]))  # as fits start: flat
+        module.head.weight *= 3 / logits.std()  # so that the penalty notices which pixel is which
+        module.head.bias -= 3 * logits.median() / logits.std()
+    path = tmp_path_factory.mktemp("weights") / "unet.safetensors"
+    card = {"segmenter": "unet", "options": {"base": 32}, "channels": list(first.channels), "dataset": first.dataset}
+    save_checkpoint(path, module, card)
+    return find_checkpoint(f"unet@{path}", first.dataset, channels=first.channels)
+
+
+@dataclass
+class Job:
+    """One backbone on eight images, and one network's weights, for all sides."""
+
+    inr: Choice
+    samples: list[Sample]
+    checkpoint: Checkpoint
+    networks: dict[str, Any] = field(default_factory=dict)  # by precision ours, by name the opponents'
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipe_for(index.get("inr", self.inr.name), PRESETS["standard"])
+
+    def coords(self) -> torch.Tensor:
+        return torch.from_numpy(grid(*self.samples[0].image.shape[:2], index.get("inr", self.inr.name).declared["coordinates"]))
+
+    def backbone(self) -> torch.nn.Module:
+        """The opponents' module, with the weights that our first fit starts from."""
+        module = build(self.inr, self.samples[0].image.shape[2], 0)
+        return naive.Siren(module.layers, module.omega) if self.inr.name == "siren" else module
+
+    def oppose(self, name: str, steps: int, lam: float = LAMBDA, on_step: naive.OnStep | None = None) -> None:
+        """Some steps of an opponent on the first image."""
+        if name not in self.networks:
+            network = index.get("segmenter", "unet").load()(1, **self.checkpoint.card["options"])
+            load_weights(network, self.checkpoint)
+            self.networks[name] = network
+        OPPONENTS[name][0](self.samples[0], self.coords(), self.backbone(), self.networks[name], lam, steps=steps, on_step=on_step)
+
+    def fit(self, recipe: Recipe, k: int, precision: str, lam: float = LAMBDA, on_step: Callable[..., Any] | None = None) -> Fitted:
+        """Our side: K images at once."""
+        members = [Member(sample, seed, lam) for seed, sample in enumerate(self.samples[:k])]
+        penalty = index.get("regularizer", "dice").load()().make(self.samples[:k], self.network(precision)) if lam else None
+        return fit(self.inr, members, recipe, penalty=penalty, on_step=on_step)
+
+    def network(self, precision: str) -> Network:
+        if precision not in self.networks:
+            self.networks[precision] = load_network(self.checkpoint, precision=precision)
+        return self.networks[precision]
+
+
+@pytest.fixture(scope="module", params=BACKBONES)
+def job(request: pytest.FixtureRequest, samples: list[Sample], checkpoint: Checkpoint) -> Job:
+    job = Job(Choice.of("inr", request.param, **BACKBONES[request.param]), samples, checkpoint)
+    assert_same_job(job)
+    return job
+
+
+def assert_same_job(job: Job) -> None:
+    """Opponents and ours start from the same loss, at a lambda where the penalty weighs as much as the fidelity."""
+    nothing = replace(job.recipe, steps=3, lr=0.0, warmup=0)  # three steps, so that all is compiled before anything is measured
+    ours = job.fit(nothing, 1, "float32", lam=0.1)
+    for name in OPPONENTS:
+        losses: list[float] = []
+        job.oppose(name, 1, 0.1, lambda _, loss, losses=losses: losses.append(loss))
+        assert losses == [pytest.approx(ours.fidelity[0] + 0.1 * ours.penalty[0], rel=1e-4)], f"{name} fits something else"
+
+
+@pytest.fixture(autouse=True)
+def all_cores(isolated: None) -> Iterator[None]:
+    """Threads as a user has them, and compiled kernels as in every run but a machine's first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    kernels.remember_compiled()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(line, flush=True)
+    return say
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
+
+class Stopwatch:
+    """Seconds a step between the first call of `on_step` and the last: neither start nor end of a fit is in it."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def __call__(self, *_: Any) -> None:
+        self.at.append(time.perf_counter())
+
+    def a_step(self) -> float:
+        return (self.at[-1] - self.at[0]) / (len(self.at) - 1)
+
+
+def opponent_step(job: Job, name: str, steps: int) -> float:
+    watch = Stopwatch()
+    job.oppose(name, steps + 1, on_step=watch)
+    return watch.a_step()
+
+
+def our_step(job: Job, k: int, precision: str, steps: int) -> float:
+    """Seconds of an image-step with a fresh penalty."""
+    watch = Stopwatch()
+    job.fit(replace(job.recipe, steps=steps + 1, penalty_every=1), k, precision, on_step=watch)
+    return watch.a_step() / k
+
+
+def paired(benchmark: Any, sides: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Run all sides in alternation, the last one, ours, for the table; the median over rounds of the seconds that each returns."""
+    *others, ours = sides
+    found: dict[str, list[float]] = {name: [] for name in sides}
+
+    def run(*names: str) -> None:
+        for name in names:
+            found[name].append(sides[name]())
+
+    benchmark.pedantic(run, (ours,), setup=lambda: run(*others), rounds=ROUNDS)
+    medians = {name: float(np.median(seconds)) for name, seconds in found.items()}
+    benchmark.extra_info.update({f"{name}_ms": 1e3 * seconds for name, seconds in medians.items()})
+    return medians
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("k", [1, 4, 8])
+def test_image_step(benchmark: Any, job: Job, k: int, precision: str, say: Callable[[str], None]) -> None:
+    steps = max(1, STEPS // (ROUNDS * k))
+    s = paired(benchmark, {"naive": lambda: opponent_step(job, "naive", steps), "expert": lambda: opponent_step(job, "expert", steps),
+                           "ours": lambda: our_step(job, k, precision, steps)})
+    say(f"speed-up per image-step {job.inr.name} K={k} {precision}: {s['naive'] / s['ours']:.1f}x   "
+        f"({1e3 * s['naive']:.0f} ms naive, {1e3 * s['expert']:.0f} tuned adam, {1e3 * s['ours']:.0f} ours)")
+    assert np.isfinite(s["ours"])
+
+
+def test_time_to_equal_quality(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
+    k, recipe = 4, job.recipe
+    part = recipe if STEPS >= 200 else replace(recipe, steps=min(STEPS, recipe.steps))
+    before = {name: opponent_step(job, name, max(1, STEPS // 4)) for name in OPPONENTS}
+    fitted = benchmark.pedantic(job.fit, (part, k, AUTO), rounds=1)
+    after = {name: opponent_step(job, name, max(1, STEPS // 4)) for name in OPPONENTS}
+    ours = fitted.seconds / k * recipe.steps / part.steps
+    seconds = {name: (before[name] + after[name]) / 2 * steps for name, (_, steps) in OPPONENTS.items()}
+    benchmark.extra_info.update({"naive_seconds": seconds["naive"], "expert_seconds": seconds["expert"], "our_seconds": ours})
+    estimated = "" if part == recipe else f", estimated from {part.steps} steps"
+    say(f"time to equal quality {job.inr.name}: {seconds['naive'] / ours:.0f}x   ({seconds['naive']:.0f} s for 10,000 steps of "
+        f"{1e3 * seconds['naive'] / 10_000:.0f} ms; ours {ours:.1f} s an image for {recipe.steps} steps of {recipe.optimizer} at "
+        f"K={k}, lambda {LAMBDA:g}, {AUTO}, {fitted.evaluations.mean():.0f} penalties in {part.steps} steps{estimated})")
+    say(f"time to equal quality against tuned adam {job.inr.name}: {seconds['expert'] / ours:.1f}x   ({seconds['expert']:.0f} s for "
+        f"1,000 steps of {1e3 * seconds['expert'] / 1_000:.0f} ms)")
+    assert fitted.finite.all() and np.isfinite(fitted.fidelity).all()
+
+
+def test_inr_step(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
+    """The backbone alone, without network and optimizer, and what the optimizer adds to it."""
+    sample, coords, module, steps = job.samples[0], job.coords(), job.backbone(), max(1, STEPS // ROUNDS)
+    target = torch.from_numpy(sample.image).flatten(0, 1)
+    renderer, kernel = renderer_for(job.inr, [Member(sample)], coords, target.shape[1], "auto")
+    factor, extra = 2.0 / target.numel(), torch.full_like(target, 1e-6)[None]
+
+    def one_pass() -> None:
+        renderer.step(target[None], factor, None)
+
+    def fresh_penalty() -> None:
+        renderer.render()
+        renderer.step(target[None], factor, extra)
+
+    def naive_step() -> None:
+        naive.inr_step(target, coords, module)
+
+    def other_coords() -> None:
+        naive.inr_step(target, coords.clone(), module)
+
+    sides = {"naive": naive_step, "anew": other_coords, "fresh penalty": fresh_penalty, "one pass": one_pass}
+    s = paired(benchmark, {name: lambda step=step: a_call(step, steps) for name, step in sides.items()})
+    # Our module of the hash grid, which the opponents use as well, looks its corners up once; others do at every step.
+    anew = f", {1e3 * s['anew']:.1f} looking corners up at every step" if job.inr.name == "hashgrid-torch" else ""
+    for what in ("one pass", "fresh penalty"):
+        say(f"speed-up of the INR step {job.inr.name} K=1, {what}: {s['naive'] / s[what]:.1f}x   "
+            f"({1e3 * s['naive']:.1f} ms naive{anew}, {1e3 * s[what]:.1f} ours, kernel {kernel})")
+    assert all(np.isfinite(seconds) for seconds in s.values())
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_optimizer_share(benchmark: Any, job: Job, k: int, say: Callable[[str], None]) -> None:
+    fitted = benchmark.pedantic(job.fit, (replace(job.recipe, steps=max(20, STEPS)), k, AUTO, 0.0), rounds=1)
+    inr, optimizer = fitted.spent["inr"], fitted.spent["optimizer"]
+    benchmark.extra_info.update({"inr_ms": 1e3 * inr / max(20, STEPS), "optimizer_ms": 1e3 * optimizer / max(20, STEPS)})
+    say(f"optimizer share of a step {job.inr.name} K={k}, no network: {optimizer / (inr + optimizer):.0%}   "
+        f"({job.recipe.optimizer}: {optimizer / inr:.2f} of the INR's time, kernel {fitted.kernel})")
+    assert fitted.finite.all()
+
+
+def a_call(function: Callable[[], None], times: int) -> float:
+    """Seconds of a call, after one that is not counted."""
+    function()
+    start = time.perf_counter()
+    for _ in range(times):
+        function()
+    return (time.perf_counter() - start) / times
