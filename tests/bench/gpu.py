@@ -12,11 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,6 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script, it is run from a checkout that need not be installed
+
+# ruff: noqa: E402
 from benchmark.checkpoints import Checkpoint
 from benchmark.environment import environment
 from benchmark.errors import InputError
@@ -38,80 +37,14 @@ from benchmark.plan import Choice
 from benchmark.plugins import index
 from benchmark.recipes import PRESETS, Recipe, recipe_for
 from benchmark.types import Sample
+from tests.bench.gpu_figures import Report, Watched, milliseconds, seconds_when_done
 
 LAMBDA = 1e-4
 KERNELS = ("torch", "graphs")
 SIREN = {"hidden_features": 28, "hidden_layers": 9}  # 7,421 parameters
 TARGETS = {"standard": 0.5, "adam-10k": 10.0}  # seconds an image
-LEAST_AGREEMENT = 1e-5  # of gradients by graphs and without, relative: they are the same kernels
-HALF_AGREEMENT = 10 * 2.0**-11  # of two hash grids' outputs, rms, relative: some ten roundings to half precision in a row
-
-
-# --- what is printed ------------------------------------------------------------------------------------------------
-
-@dataclass
-class Report:
-    """Figures as lines and as JSON, written anew after each, so that a run that breaks off keeps what it measured."""
-
-    out: Path | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    figures: list[dict[str, Any]] = field(default_factory=list)
-
-    def say(self, what: str, value: float | None, unit: str, target: float | None = None, **more: Any) -> None:
-        """One figure; value None: not measured, and `unit` says why. It misses its target unless it is below."""
-        met = None if target is None else value is not None and value < target
-        aim = "" if target is None else f" (target: below {target:g}, {'met' if met else 'missed'})"
-        rest = "".join(f", {name.replace('_', ' ')} {v:.4g}" for name, v in more.items() if v is not None)
-        print(f"{what}: {unit if value is None else f'{value:.4g} {unit}'}{aim}{rest}", flush=True)
-        self.figures.append({"what": what, "value": value, "unit": unit, "target": target, "met": met, **more})
-        if self.out is not None:
-            self.out.write_text(json.dumps({"facts": self.facts, "figures": self.figures}, indent=1) + "\n", encoding="utf-8")
-
-
-class Watched:
-    """While it is open: the peak of memory, in GiB, and the median share of time, in %, that some kernel ran. None on a CPU."""
-
-    def __init__(self, device: str) -> None:
-        self.cuda, self.peak_gib, self.utilization, self._done = device == "cuda", None, None, threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._seen: list[float] = []
-
-    def __enter__(self) -> Watched:
-        if self.cuda:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            self._uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
-            self._thread.start()
-        return self
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.25):
-            if (share := utilization(self._uuid)) is None:
-                return  # no nvidia-smi: the rest is measured all the same
-            self._seen.append(share)
-
-    def __exit__(self, *_: Any) -> None:
-        if self.cuda:
-            self._done.set()
-            self._thread.join()
-            self.peak_gib = torch.cuda.max_memory_allocated() / 2**30
-            self.utilization = float(np.median(self._seen)) if self._seen else None
-
-
-def utilization(uuid: str) -> float | None:
-    """Percent of the last moments in which some kernel ran on that GPU, by nvidia-smi; None where it does not say."""
-    command = ["nvidia-smi", f"--id={uuid}", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
-    try:
-        return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-
-
-def seconds_when_done(device: str) -> float:
-    """The clock, once all queued work is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
+SAME_GRADIENTS = 1e-5  # the largest difference by graphs and without, relative: they launch the same kernels
+SAME_IN_HALF = 10 * 2.0**-11  # the same of two hash grids' outputs, rms: some ten roundings to half precision in a row
 
 
 # --- the job --------------------------------------------------------------------------------------------------------
@@ -193,8 +126,8 @@ def same_gradients(job: Job, report: Report, kernels: Sequence[str] = KERNELS, k
                 for name, p in renderer.parameters.items():
                     p -= 1e-3 * mine[name] / mine[name].norm()
     for kernel, difference in worst.items():
-        report.say(f"gradients of {job.inr.name}, {kernel} against {kernels[0]}", difference, "of their norm", LEAST_AGREEMENT)
-    return all(difference < LEAST_AGREEMENT for difference in worst.values())
+        report.say(f"gradients of {job.inr.name}, {kernel} against {kernels[0]}", difference, "of their norm", SAME_GRADIENTS)
+    return all(difference < SAME_GRADIENTS for difference in worst.values())
 
 
 def standard(job: Job, report: Report, ks: Sequence[int], kernels: Sequence[str] = KERNELS, precisions: Sequence[str] = PRECISIONS,
@@ -242,33 +175,22 @@ def adam_10k(job: Job, report: Report, ks: Sequence[int] = (1, 8, 32), kernels: 
                psnr_db=psnr_db(fitted), peak_gib=watched.peak_gib, utilization_percent=watched.utilization)
 
 
-def parts(job: Job, report: Report, ks: Sequence[int], kernels: Sequence[str] = KERNELS, precisions: Sequence[str] = PRECISIONS,
+def parts(job: Job, report: Report, k: int, kernels: Sequence[str] = KERNELS, precisions: Sequence[str] = PRECISIONS,
           times: int = 30) -> None:
     """What a step is made of, each part alone and waited for: where the next lever is."""
-    for k in ks:
-        calls: dict[str, Callable[[], Any]] = {}
-        for kernel in kernels:
-            renderer, target = job.renderer(k, kernel)
-            calls[f"INR step {job.inr.name} K={k} {kernel}"] = partial(renderer.step, target, 2.0 / target[0].numel(), None)
-        gradients = {name: 1e-3 * torch.rand_like(p) for name, p in renderer.parameters.items()}
-        images, which = torch.rand(k, *job.shape, device=job.device), torch.arange(k)
-        for precision in precisions:
-            calls[f"penalty K={k} {precision}"] = partial(job.penalty(k, precision), images, which)
-        for name in ("adam", "soap"):
-            optimizer = index.get("optimizer", name).load()({n: torch.zeros_like(g) for n, g in gradients.items()})
-            calls[f"optimizer step {name} K={k}"] = partial(optimizer.step, gradients, torch.full((k,), 1e-9, device=job.device))
-        for what, call in calls.items():
-            report.say(what, milliseconds(call, job.device, times), "ms")
-
-
-def milliseconds(call: Callable[[], Any], device: str, times: int) -> float:
-    """Of a call, after three that are not counted."""
-    for _ in range(3):
-        call()
-    start = seconds_when_done(device)
-    for _ in range(times):
-        call()
-    return 1e3 * (seconds_when_done(device) - start) / times
+    calls: dict[str, Callable[[], Any]] = {}
+    for kernel in kernels:
+        renderer, target = job.renderer(k, kernel)
+        calls[f"INR step {job.inr.name} K={k} {kernel}"] = partial(renderer.step, target, 2.0 / target[0].numel(), None)
+    gradients = {name: 1e-3 * torch.rand_like(p) for name, p in renderer.parameters.items()}
+    images, which = torch.rand(k, *job.shape, device=job.device), torch.arange(k)
+    for precision in precisions:
+        calls[f"penalty K={k} {precision}"] = partial(job.penalty(k, precision), images, which)
+    for name in ("adam", "soap"):
+        optimizer = index.get("optimizer", name).load()({n: torch.zeros_like(g) for n, g in gradients.items()})
+        calls[f"optimizer step {name} K={k}"] = partial(optimizer.step, gradients, torch.full((k,), 1e-9, device=job.device))
+    for what, call in calls.items():
+        report.say(what, milliseconds(call, job.device, times), "ms")
 
 
 def same_hashgrid(samples: Sequence[Sample], report: Report, device: str, names: tuple[str, str] = ("hashgrid", "hashgrid-torch"),
@@ -291,13 +213,13 @@ def same_hashgrid(samples: Sequence[Sample], report: Report, device: str, names:
         reference = b(coords)
         difference = (a(coords).float() - reference).abs() / reference.square().mean().sqrt()
     rms = float(difference.square().mean().sqrt())
-    report.say(f"outputs of {theirs} against {ours}", rms, "of their rms", HALF_AGREEMENT, largest=float(difference.max()))
+    report.say(f"outputs of {theirs} against {ours}", rms, "of their rms", SAME_IN_HALF, largest=float(difference.max()))
     for name in names:
         job = Job(samples, device, inr=Choice.of("inr", name))
         recipe = job.recipe("standard")
         fitted = job.fit(recipe if steps is None else replace(recipe, steps=steps), min(4, len(samples)), "torch", lam=0.0)
         report.say(f"standard {name}, lambda 0", psnr_db(fitted), "dB", seconds_an_image=fitted.seconds / len(fitted.finite))
-    return rms < HALF_AGREEMENT
+    return rms < SAME_IN_HALF
 
 
 def psnr_db(fitted: Fitted) -> float:
@@ -325,9 +247,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     agree = [same_gradients(replace(job, inr=Choice.of("inr", name, **options)), report)
              for name, options in (("siren", SIREN), ("fourier", {}), ("hashgrid-torch", {}))]
     agree.append(same_hashgrid(job.samples, report, "cuda"))
-    parts(job, report, (1, 8, 128))
     standard(job, report, (1, 8, 32, 128))
     adam_10k(job, report)
+    for k in (1, 8, 32):
+        parts(job, report, k)
     return 0 if all(agree) else 1
 
 
