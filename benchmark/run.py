@@ -18,6 +18,7 @@ from benchmark.bitstream import decode
 from benchmark.errors import BenchmarkError, CellFailed, InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.kernels import worth_compiling
+from benchmark.fit.memory import images_at_once
 from benchmark.job import Job, check_sample, unreadable_key
 from benchmark.networks import Network, load_network
 from benchmark.plan import Cell, batches
@@ -30,7 +31,6 @@ from benchmark.store import Row, Score, Store
 from benchmark.types import DICE_THRESHOLD, IMAGE_METRICS, Sample
 
 RESTARTS = 3
-PIXELS_AT_ONCE = 131_072  # K follows from it where --batch is not given: 8 images of 128 x 128
 
 
 class Progress(Protocol):
@@ -67,7 +67,7 @@ class Runner:
         todo = [cell for cell in self.job.cells if self.fresh or statuses.get(cell.key, "failed") == "failed"]
         for note in self.job.notes:
             self.progress.say(note)
-        self.progress.plan(batches(todo, self.batch or _batch_size(todo)), len(self.job.cells) - len(todo))
+        self.progress.plan(batches(todo, max(1, len(todo))), len(self.job.cells) - len(todo))
         for checkpoint in self.job.readers if todo else ():
             self._network(checkpoint)
         if self.kernel == "auto" and not worth_compiling(sum(_work(cell) for cell in todo if cell.codec is None)):
@@ -123,7 +123,7 @@ class Runner:
             self._fit_all(again)
 
     def _fit_all(self, cells: Sequence[Cell]) -> None:
-        for batch in batches(cells, self.batch or _batch_size(cells)):
+        for batch in batches(cells, self.batch or self._at_once(cells)):
             start = time.perf_counter()
             self._keep(self._fit(batch))
             self.progress.done(batch, time.perf_counter() - start)
@@ -131,6 +131,11 @@ class Runner:
     def _unreadable(self, sample_id: str, why: str) -> Row:
         return Row(unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
+
+    def _at_once(self, cells: Sequence[Cell]) -> int:
+        kinds = {(cell.shape, self._settle(cell).inr, cell.precision if cell.lam > 0 else None) for cell in cells if cell.codec is None}
+        return min((images_at_once(shape, inr, self.device, self._network(self.job.segmenter, precision) if precision else None)
+                    for shape, inr, precision in kinds), default=1)
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
@@ -261,11 +266,6 @@ def _work(cell: Cell) -> float:
     """Steps x pixels x parameters of a fit, about: its size may not be settled yet."""
     pixels = cell.shape[0] * cell.shape[1]
     return cell.recipe.steps * pixels * (cell.rate.bpp or 0.6) * pixels / 10
-
-
-def _batch_size(cells: Sequence[Cell]) -> int:
-    largest = max((cell.shape[0] * cell.shape[1] for cell in cells), default=1)
-    return max(1, PIXELS_AT_ONCE // largest)
 
 
 def _groups_of(items: Sequence[Any], count: int) -> list[Sequence[Any]]:

@@ -19,12 +19,13 @@ import numpy as np
 
 from benchmark.errors import BenchmarkError, InputError
 from benchmark.fit.engine import Fitted, Member, fit
+from benchmark.fit.memory import images_at_once
 from benchmark.job import check_sample, spread
 from benchmark.plan import Cell, Choice, Rate, batches
 from benchmark.plugins import index
 from benchmark.rate import largest
 from benchmark.recipes import Preset, Recipe, recipe_for
-from benchmark.run import PIXELS_AT_ONCE, Progress
+from benchmark.run import Progress
 from benchmark.types import Sample
 
 GRID = {"soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2), "adam": (1e-3, 2e-3, 5e-3, 1e-2)}
@@ -177,8 +178,8 @@ def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sam
     stored = read_rows(path)
     todo = [cell for cell in cells if cell.key not in stored or stored[cell.key].went_wrong.startswith(ERROR)]
     by_hash = {sample.hash: sample for sample in samples}
-    pixels = max((cell.shape[0] * cell.shape[1] for cell in todo), default=1)
-    groups = batches(todo, batch or max(1, PIXELS_AT_ONCE // pixels))
+    at_once = min((images_at_once(shape, inr, device) for shape, inr in {(cell.shape, cell.inr) for cell in todo}), default=1)
+    groups = batches(todo, batch or at_once)
     progress.plan(groups, len(cells) - len(todo))
     for group in groups:
         start = time.perf_counter()
