@@ -45,6 +45,8 @@ class Selection:
     precision: str = "auto"
     preset: str | None = None
     penalty_every: int | Literal["auto"] | None = None  # None: what the preset says
+    stop_at_db: float | None = None
+    patience: int | None = None
     score_as: tuple[str, ...] = ("decoded",)
     force: bool = False
 
@@ -117,6 +119,10 @@ def _check_numbers(s: Selection) -> None:
         raise refuse("--limit", s.limit, "at least 1", "6")
     if isinstance(s.penalty_every, int) and s.penalty_every < 1:
         raise refuse("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
+    if s.stop_at_db is not None and not 0 < s.stop_at_db <= 100:
+        raise refuse("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
+    if s.patience is not None and s.patience < 1:
+        raise refuse("--patience", s.patience, "at least 1 (steps)", "100")
     if any(not 0 <= seed < 2**31 for seed in s.seed):
         raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
     for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
@@ -290,7 +296,8 @@ def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple
 
 def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:
     own = {**base.inr_args.get(name, {}), **args.get(("inr", name), {})}
-    recipe = recipe_for(index.get("inr", name), base, own, optimizer=s.optimizer, lr=s.lr, steps=s.steps)
+    recipe = recipe_for(index.get("inr", name), base, own, optimizer=s.optimizer, lr=s.lr, steps=s.steps,
+                        stop_at_db=s.stop_at_db, patience=s.patience)
     if s.penalty_every is not None:
         recipe = replace(recipe, penalty_every=s.penalty_every)
     optimizer = Choice.of("optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {}))

@@ -119,7 +119,7 @@ class Runner:
             self.restarts |= {family: self.restarts.get(family, 0) + 1 for family in wrong}
             self.store.remember("runs", "restarts", self.restarts)
             again = [cell for cell in fits if cell.family in wrong]
-            self.progress.say(f"{len(wrong)} fits went wrong: with their twins they start again at half the learning rate")
+            self.progress.say(f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half the learning rate")
             self._fit_all(again)
 
     def _fit_all(self, cells: Sequence[Cell]) -> None:

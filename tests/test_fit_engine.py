@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmark.fit.engine import Member, fit, learning_rate
+from benchmark.fit.held import longest_hold
 from benchmark.fit.regularizers.dice import Dice, soft_dice
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
@@ -158,3 +159,50 @@ def test_held_gradient_is_refreshed_on_every_nth_step():
 
     fit(SIREN, [Member(sample(), lam=1.0)], replace(RECIPE, penalty_every=4), penalty=penalty)
     assert len(calls) == 3 + 1  # steps 0, 4, 8, and the value at the end
+
+
+def test_auto_holds_by_how_much_the_gradient_changes():
+    change = torch.tensor([0.0, 0.01, 0.04, 0.06, 0.11, 0.3, float("nan"), float("inf")])
+    assert longest_hold(change, tolerance=0.2).tolist() == [8, 8, 4, 2, 1, 1, 1, 1]
+
+
+def test_auto_refreshes_each_fit_at_its_own_pace():
+    """A gradient that never changes is soon held for 8 steps; one that turns round at each look is fresh at every step."""
+    looks = {0: 0, 1: 0}
+
+    def penalty(images, which):
+        slope = torch.ones_like(images)
+        for row, k in enumerate(which.tolist()):
+            looks[k] += 1
+            slope[row] *= (-1) ** looks[k] if k else 1
+        return torch.zeros(len(images)), slope
+
+    fitted = fit(SIREN, [Member(sample(0), lam=1e-3), Member(sample(1), lam=1e-3)],
+                 replace(RECIPE, steps=33, penalty_every="auto"), penalty=penalty, fidelity="mean")
+    # Fit 0 at 0, 1 (its first look had nothing to compare with) and then at 8, 16, 24, 32.
+    assert fitted.evaluations.tolist() == [6, 33]
+    assert looks == {0: 7, 1: 34}  # and once at the end, for the penalty that is reported
+
+
+def test_a_fit_stops_at_its_target_and_the_others_go_on():
+    recipe = Recipe("soap", 1e-2, 60, "cosine", 5)
+    members = [Member(sample(0)), Member(sample(1), rate=0.01)]
+    free = fit(SIREN, members, recipe)
+    level = -10 * np.log10(free.best[0]) - 3
+    stopped = fit(SIREN, members, replace(recipe, stop_at_db=float(level)))
+    assert stopped.steps[0] < 60 and stopped.steps[1] == 60
+    assert level <= -10 * np.log10(stopped.fidelity[0]) < level + 1
+    np.testing.assert_allclose(stopped.fidelity[1], free.fidelity[1], rtol=1e-4)
+
+
+def test_a_fit_stops_when_nothing_is_gained():
+    still = fit(SIREN, [Member(sample(), rate=0.0), Member(sample())], replace(RECIPE, steps=40, patience=10))
+    assert still.steps.tolist() == [10, 40]
+
+
+def test_a_members_rate_scales_its_steps():
+    recipe = Recipe("adam", 1e-3, 6, "constant", 0)
+    half = fit(SIREN, [Member(sample(), rate=0.5)], recipe, dtype=torch.float64)
+    lower = fit(SIREN, [Member(sample())], replace(recipe, lr=5e-4), dtype=torch.float64)
+    for name, array in half.states[0].items():
+        np.testing.assert_allclose(array, lower.states[0][name], rtol=1e-12)

@@ -22,6 +22,7 @@ def networks(tiny_dataset) -> None:
 @pytest.mark.parametrize("change, found", [
     ({"lam": (-1.0,)}, "--lambda"), ({"lam": (float("nan"),)}, "--lambda"), ({"bits": 5}, "6 to 16"), ({"bits": 17}, "6 to 16"),
     ({"bpp": 0.0}, "above 0"), ({"steps": 0}, "at least 1"), ({"lr": -1.0}, "above 0"), ({"limit": 0}, "--limit"),
+    ({"stop_at_db": -1.0}, "--stop-at"), ({"patience": 0}, "--patience"),
     ({"seed": (-1,)}, "--seed"),
     ({"fidelity": "men"}, "did you mean 'mean'"), ({"split": "tset"}, "did you mean 'test'"), ({"precision": "bf61"}, "bf16"),
     ({"preset": "standart"}, "did you mean 'standard'"), ({"inr": ("sirne",)}, "did you mean 'siren'"),

@@ -36,6 +36,8 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
     how.add_argument("--steps", type=_whole, metavar="N", help="steps of each fit")
+    how.add_argument("--stop-at", dest="stop_at_db", type=_number, metavar="DB", help="stop each fit once its PSNR is this")
+    how.add_argument("--patience", type=_whole, metavar="N", help="stop each fit once N steps have gained less than 0.01 dB")
     how.add_argument("--penalty-every", type=_whole_or_auto, metavar="N",
                      help="a fresh penalty gradient on every N-th step, held between; auto: 1 to 8, by how fast it changes")
     how.add_argument("--bpp", type=_number, metavar="B", help="bits a pixel to stay below (default 0.6): picks size and bit width")
@@ -71,7 +73,8 @@ def selection_of(args: argparse.Namespace) -> Selection:
         root=args.root, split=args.split, limit=limit, image=tuple(args.image or ()), segmenter=args.segmenter,
         reader=_split(args.reader), fidelity=args.fidelity, optimizer=args.optimizer, lr=args.lr, steps=args.steps,
         seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, sets=tuple(args.sets),
-        precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, score_as=score_as, force=args.force)
+        precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, stop_at_db=args.stop_at_db,
+        patience=args.patience, score_as=score_as, force=args.force)
 
 
 def default_out(args: argparse.Namespace) -> Path:

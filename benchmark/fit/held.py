@@ -51,7 +51,7 @@ class HeldPenalty:
         return out
 
 
-def longest_hold(change: torch.Tensor) -> torch.Tensor:
-    """The largest of 1, 2, 4, 8 whose product with `change` [k] stays below TOLERANCE; 1 where that is not finite."""
-    ratio = torch.nan_to_num(TOLERANCE / change.clamp_min(1e-12), nan=1.0).clamp(1.0, LONGEST)
+def longest_hold(change: torch.Tensor, tolerance: float = TOLERANCE) -> torch.Tensor:
+    """The largest of 1, 2, 4, 8 whose product with `change` [k] stays below `tolerance`; 1 where that is not finite."""
+    ratio = torch.nan_to_num(tolerance / change.clamp_min(1e-12), nan=1.0).clamp(1.0, LONGEST)
     return torch.exp2(ratio.log2().floor()).long().cpu()
