@@ -10,9 +10,7 @@ from torch import nn
 from benchmark.plugins import FusedMLP, register
 
 
-# A step moves each sine layer's angles, and the layers' moves add up: SOAP held at 1e-2 with 4 sine layers, at 6e-3 with 5 and at 3e-3
-# with 10; it failed at 2e-2, 1.5e-2 and 6e-3 (`python -m benchmark tune`).
-@register.inr("siren", size="hidden_features", sizes=(2, 256), coordinates=(-1.0, 1.0), lr=0.03, lr_layers="hidden_layers")
+@register.inr("siren", size="hidden_features", sizes=(2, 256), coordinates=(-1.0, 1.0), lr=0.06, lr_layers="hidden_layers")
 class Siren(nn.Module):
     """sin(omega (W x + b)) layers and a linear one: SIREN (Sitzmann et al. 2020, arXiv 2006.09661).
 

@@ -81,3 +81,12 @@ def test_presets_only_set_defaults():
     assert recipe_for(siren, PRESETS["adam-10k"], lr=1e-3, steps=5).lr == 1e-3
     assert recipe_for(siren, PRESETS["quick"], steps=50).warmup == 5
     assert recipe_for(siren, PRESETS["standard"], optimizer="adam").lr == 2e-3
+
+
+def test_the_declared_rate_falls_with_depth():
+    siren, standard = index.get("inr", "siren"), PRESETS["standard"]
+    rates = {layers: recipe_for(siren, standard, {"hidden_layers": layers - 1}).lr for layers in (4, 5, 10)}
+    assert rates == {4: 0.0099, 5: 0.0074, 10: 0.003}  # half of where fits began to fail
+    assert recipe_for(siren, standard).lr == rates[4]  # the default depth
+    assert recipe_for(siren, standard, {"hidden_layers": 9}, optimizer="adam").lr == 2e-3
+    assert recipe_for(index.get("inr", "fourier"), standard, {"hidden_layers": 9}).lr == 2e-2
