@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmark.checkpoints import Checkpoint, find_checkpoint, places
 from benchmark.errors import InputError, did_you_mean
+from benchmark.inits import Init, init_for
 from benchmark.plan import Cell, Choice, Rate, with_twins
 from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
@@ -48,6 +49,7 @@ class Selection:
     stop_at_db: float | None = None
     patience: int | None = None
     score_as: tuple[str, ...] = ("decoded",)
+    init: str | None = None  # learned, or a file that `learn` wrote
     force: bool = False
 
 
@@ -65,6 +67,7 @@ class Job:
     cells: list[Cell] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know before it runs
     preset: str = "quick"
+    inits: dict[str, Init] = field(default_factory=dict)  # learned initial states by hash
 
     @property
     def fits(self) -> list[Cell]:
@@ -272,9 +275,10 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
+        init = _init(job, inr)
         for sample in job.samples.values():
             cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
-                        shape=sample.image.shape)
+                        init=init.hash if init else None, init_bytes=init.bytes if init else 0, shape=sample.image.shape)
             fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
                              segmenter_hash=job.segmenter.hash if lam else None, segmenter_source=source if lam else None,
                              regularizer=regularizer if lam else None,
@@ -292,6 +296,16 @@ def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple
     if size is None or size in args:
         return Choice.of("inr", name, **args), Rate(s.bpp, bits if s.bpp is not None else bits or 12)
     return Choice.of("inr", name, **{**args, size: ...}), Rate(s.bpp or 0.6, bits)
+
+
+def _init(job: Job, inr: Choice) -> Init | None:
+    """The learned state that fits of a backbone start from; None where they draw their own."""
+    if job.selection.init is None:
+        return None
+    init, notes = init_for(job.selection.init, inr, job.dataset_name, list(job.samples.values()), job.selection.seed)
+    job.inits[init.hash] = init
+    job.notes += notes
+    return init
 
 
 def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:

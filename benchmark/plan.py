@@ -70,13 +70,17 @@ class Cell:
     regularizer: Choice | None = None
     precision: str = "float32"  # of the network in the loss
     codec: Choice | None = None
+    init: str | None = None  # hash of the file of a learned initial state; None: the backbone's own
+    init_bytes: int = field(default=0, compare=False)  # of that file
     shape: tuple[int, ...] = field(default=(), compare=False)
 
     def identity(self) -> dict[str, Any]:
         """All that makes this cell what it is, as plain values."""
         what = asdict(self)
-        for name in ("dataset", "sample_id", "patient", "shape"):  # the sample's content hash stands for these
+        for name in ("dataset", "sample_id", "patient", "shape", "init_bytes"):  # the hashes of sample and state stand for these
             del what[name]
+        if self.init is None:
+            del what["init"]
         if self.codec is not None:
             for name in ("lam", "null", "seed"):  # fidelity stays: the size of the fits beside it depends on it
                 del what[name]
@@ -108,6 +112,8 @@ class Cell:
         """
         is_codec, with_penalty = self.codec is not None, lam != 0 and self.codec is None
         text = f'{{"codec": {json_of(self.codec)}, "fidelity": {_json(self.fidelity)}, "fit_version": {FIT_VERSION}'
+        if self.init is not None:
+            text += f', "init": {_json(self.init)}'
         text += f', "inr": {json_of(self.inr)}'
         if not is_codec:
             text += f', "lam": {_json(lam)}, "null": {"true" if null else "false"}'
@@ -131,7 +137,7 @@ class Cell:
     def batch_key(self) -> str:
         """Cells that agree here can be fitted at once."""
         penalty = (self.precision, self.segmenter_hash, json_of(self.regularizer)) if self.lam > 0 else None
-        return repr((self.shape, self.size_key, json_of(self.recipe), penalty))
+        return repr((self.shape, self.size_key, json_of(self.recipe), penalty, self.init))
 
     @property
     def size_key(self) -> tuple[Any, ...]:

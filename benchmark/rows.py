@@ -27,7 +27,8 @@ def facts_of(cell: Cell, sized: Sized | None) -> dict[str, Any]:
             "null": cell.null, "seed": cell.seed, "fidelity": cell.fidelity, "segmenter": cell.segmenter,
             "segmenter_hash": cell.segmenter_hash, "regularizer": cell.regularizer.name if cell.regularizer else None,
             "precision": cell.precision, "recipe": asdict(cell.recipe), "bpp_requested": cell.rate.bpp,
-            "bits": sized.bits if sized else cell.rate.bits, "twin": cell.twin, "identity": cell.identity()}
+            "bits": sized.bits if sized else cell.rate.bits, "twin": cell.twin, "identity": cell.identity(),
+            **({"init": cell.init, "init_bytes": cell.init_bytes} if cell.init and not cell.codec else {})}
 
 
 def failed_row(cell: Cell, sized: Sized | None, reason: str, status: str = "failed", **facts: Any) -> Row:

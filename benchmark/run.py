@@ -16,6 +16,7 @@ import torch
 
 from benchmark.bitstream import decode
 from benchmark.errors import BenchmarkError, CellFailed, InputError
+from benchmark.fit.clock import Clock
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
@@ -49,6 +50,7 @@ class Runner:
                  fresh: bool = False, kernel: str = "auto") -> None:
         self.job, self.store, self.progress = job, store, progress
         self.device, self.batch, self.fresh, self.kernel = device, batch, fresh, kernel
+        self.clock = Clock()  # what `profile` reads
         self.restarts: dict[str, int] = store.recall("runs", "restarts") or {}  # family -> how often its fits were started again
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[tuple[Any, ...], Sized] = {}
@@ -74,12 +76,16 @@ class Runner:
             self.kernel = "torch"
         for cell in todo:
             self._settle(cell)
-        self._fit_all(todo)
+        self.fit_all(todo)
         self._restart()
         peers = [cell for cell in todo if cell.codec is not None]
         for group in _groups_of(peers, 64):
-            self._keep([self._encode_peer(cell) for cell in group])
+            self.encode_peers(group)
         self._rescore()
+
+    def batches(self, cells: Sequence[Cell]) -> list[list[Cell]]:
+        """The fits among cells, in batches of as many as are fitted at once."""
+        return batches(cells, self.batch or self._at_once(cells))
 
     def segments(self) -> dict[str, Any]:
         """Reader hash -> what gives its probabilities, for the contours in pictures."""
@@ -100,12 +106,16 @@ class Runner:
                 penalty = make(samples, self._network(self.job.segmenter, first.precision))
             members = [Member(sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0))
                        for cell, sample in zip(batch, samples, strict=True)]
-            fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device, kernel=self.kernel,
-                         on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db))
+            with self.clock.part("fit"):
+                fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device,
+                             kernel=self.kernel, on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db),
+                             init=self.job.inits[first.init].state if first.init else None)
+            self.clock.split("fit", fitted.spent)
         except Exception as error:  # a plug-in may raise anything: its cells fail, the other batches go on
             return [failed_row(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
-        return [fit_row(cell, sample, sized, fitted, k, device=self.device, restarts=self.restarts.get(cell.family, 0))
-                for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
+        with self.clock.part("encode"):
+            return [fit_row(cell, sample, sized, fitted, k, device=self.device, restarts=self.restarts.get(cell.family, 0))
+                    for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
 
     def _restart(self) -> None:
         """Fit again, at half the rate, what went wrong and all that it is compared with; each at most RESTARTS times."""
@@ -120,10 +130,11 @@ class Runner:
             self.store.remember("runs", "restarts", self.restarts)
             again = [cell for cell in fits if cell.family in wrong]
             self.progress.say(f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half the learning rate")
-            self._fit_all(again)
+            self.fit_all(again)
 
-    def _fit_all(self, cells: Sequence[Cell]) -> None:
-        for batch in batches(cells, self.batch or self._at_once(cells)):
+    def fit_all(self, cells: Sequence[Cell]) -> None:
+        """Fit, encode, decode, score and store cells, batch by batch."""
+        for batch in self.batches(cells):
             start = time.perf_counter()
             self._keep(self._fit(batch))
             self.progress.done(batch, time.perf_counter() - start)
@@ -139,8 +150,9 @@ class Runner:
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
-            self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape), self.store,
-                                      device=self.device, kernel=self.kernel, say=self.progress.say)
+            with self.clock.part("rate search"):
+                self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape), self.store,
+                                          device=self.device, kernel=self.kernel, say=self.progress.say)
         return self.sized[name]
 
     def _pilots(self, shape: tuple[int, ...]) -> list[Sample]:
@@ -167,10 +179,17 @@ class Runner:
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
         name = (checkpoint.hash, precision)
         if name not in self.networks:
-            self.networks[name] = load_network(checkpoint, device=self.device, precision=precision)
+            with self.clock.part("load networks"):
+                self.networks[name] = load_network(checkpoint, device=self.device, precision=precision)
         return self.networks[name]
 
     # --- peers ----------------------------------------------------------------------------------------------------
+
+    def encode_peers(self, cells: Sequence[Cell]) -> None:
+        """Encode, decode, score and store the files of classical codecs."""
+        with self.clock.part("encode"):
+            rows = [self._encode_peer(cell) for cell in cells]
+        self._keep(rows)
 
     def _encode_peer(self, cell: Cell) -> Row:
         """A classical codec's file of the same bytes as the backbone's plain fit of that image."""
@@ -213,11 +232,15 @@ class Runner:
         for row in rows:
             if row.data is not None:
                 try:
-                    decoded.append((row, self._decode(row)))
+                    with self.clock.part("decode"):
+                        decoded.append((row, self._decode(row)))
                 except Exception as error:  # a plug-in may raise anything
                     why = error.found if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
                     row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {why}", None
-        self.store.add(rows, self._score([row for row, _ in decoded], [image for _, image in decoded]), anew=anew)
+        with self.clock.part("score: metrics"):
+            scores = self._score([row for row, _ in decoded], [image for _, image in decoded])
+        with self.clock.part("store"):
+            self.store.add(rows, scores, anew=anew)
 
     def _score(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
         """All scores of rows, from their decoded files."""
@@ -251,14 +274,16 @@ class Runner:
         out: dict[int, np.ndarray] = {}
         for members in groups.values():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
-            seen = self._network(checkpoint).segment(np.stack([images[i] for i in members]), volumes)
+            with self.clock.part("score: readers"):
+                seen = self._network(checkpoint).segment(np.stack([images[i] for i in members]), volumes)
             out.update({i: p >= DICE_THRESHOLD for i, p in zip(members, seen, strict=True)})
         return [out[i] for i in range(len(images))]
 
     def _original(self, checkpoint: Any, sample: Sample) -> np.ndarray:
         name = (checkpoint.hash, sample.hash)
         if name not in self.originals:
-            self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
+            with self.clock.part("read originals"):
+                self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
         return self.originals[name]
 
 

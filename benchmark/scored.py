@@ -97,7 +97,7 @@ class _Shared:
     def slim(self, row: Row) -> Row:
         """The row with shared facts; of its identity what the tables look at."""
         identity = row.facts.get("identity") or {}
-        facts = row.facts | {"identity": {name: identity[name] for name in ("inr", "fit_version") if name in identity}}
+        facts = row.facts | {"identity": {name: identity[name] for name in ("inr", "fit_version", "init") if name in identity}}
         row.facts = {self(name): self._shared(value) for name, value in facts.items()}
         row.status, row.reason, row.sample_hash = self(row.status), self(row.reason), self(row.sample_hash)
         return row
@@ -139,7 +139,7 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     recipe = {key: value for key, value in (facts.get("recipe") or {}).items() if key != "penalty_every"}
     bits = facts.get("bits") if facts.get("bpp_requested") is None else None
     return _texts({"inr_args": dict(inr["args"]) if inr else facts.get("inr_args"), "inr_source": inr.get("source"),
-                   "fit_version": identity.get("fit_version"), "recipe": recipe,
+                   "fit_version": identity.get("fit_version"), "init": identity.get("init"), "recipe": recipe,
                    "bpp_requested": facts.get("bpp_requested"), "bits": bits})
 
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("types", "errors"),
     ("plugins", "store", "plan", "recipes", "images"),
-    ("fit", "bitstream", "codecs", "score", "networks", "checkpoints"),
-    ("train", "checks", "stats", "report", "run", "rows", "rate", "tune", "job", "scored", "environment", "precision"),
+    ("fit", "bitstream", "codecs", "score", "networks", "checkpoints", "inits"),
+    ("train", "checks", "stats", "report", "run", "profile", "rows", "rate", "tune", "learn", "job", "scored", "environment", "precision"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

@@ -12,10 +12,12 @@ from benchmark.errors import BenchmarkError, InputError, did_you_mean
 COMMANDS = {
     "run": "fit, encode, decode, score and compare: the main job",
     "plan": "what a run would do, what is stored already, and how long it would take",
+    "profile": "where the time of a run goes, and how long it takes on this machine",
     "list": "the plug-ins: INRs, segmenters, data sets, codecs, and whether they can run here",
     "new": "write a plug-in file that passes the checks",
     "check": "run the contract checks of one plug-in",
     "train": "train a segmenter on a data set",
+    "learn": "learn an initial state of a backbone, for run --init learned",
     "tune": "search optimizers and learning rates: what sets the defaults",
     "data": "look at a data set, or write one in another layout",
     "decode": "turn a compressed file back into an image",

@@ -79,9 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
-    """Summaries of every comparison, failed cells, flips and paths as plain values; what was not measured is None."""
+    """Summaries of every comparison, agreement of recipes, failed cells, flips and paths as plain values; what was not measured is None."""
     from dataclasses import asdict
 
+    from benchmark.report import agreement
     from benchmark.stats import compare, failures, flips
 
     def plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +92,7 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
         "score_as": scored.score_as, "cells": len(scored.rows),
         "comparisons": [asdict(c.group) | {"failed": c.failed, "unpaired": c.unpaired, "seeds": c.seeds, "metrics": {
             metric: plain(asdict(summary)) for metric, summary in c.summaries.items()}} for c in compare(scored)],
+        "agreements": [agreement.as_json(found) for found in agreement.agreements(scored)],
         "failed": [{"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)],
         "flips": [asdict(flip) for flip in flips(scored)],
         "files": [str(path) for path in paths]}

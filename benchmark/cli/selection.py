@@ -44,6 +44,9 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--bits", type=_whole, metavar="N", help="bits a weight, 6 to 16")
     how.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
                      help="an option of a selected plug-in: omega_0=60, or siren.omega_0=60")
+    how.add_argument("--init", metavar="learned|FILE",
+                     help="start every fit from the state that `learn` wrote for the backbone at this size (--set); then seeds differ only "
+                          "where they set a backbone's constants, and null twins measure the noise")
     how.add_argument("--precision", default="auto", metavar="P",
                      help="of the network in the loss: auto (bf16 where it is native and agrees with float32), float32 or bf16")
     how.add_argument("--score-as", action="append", metavar="KIND",
@@ -74,7 +77,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
         reader=_split(args.reader), fidelity=args.fidelity, optimizer=args.optimizer, lr=args.lr, steps=args.steps,
         seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, sets=tuple(args.sets),
         precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, stop_at_db=args.stop_at_db,
-        patience=args.patience, score_as=score_as, force=args.force)
+        patience=args.patience, score_as=score_as, init=args.init, force=args.force)
 
 
 def default_out(args: argparse.Namespace) -> Path:

@@ -10,18 +10,18 @@ Backbone and segmenter never form one graph. A step whose penalty gradient is ab
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from benchmark.errors import InputError
+from benchmark.fit.clock import Clock
 from benchmark.fit.fused import FusedRenderer, describe
 from benchmark.fit.graphs import GraphedRenderer
 from benchmark.fit.held import HeldPenalty, Penalty
-from benchmark.fit.render import Renderer, Rendering, build
+from benchmark.fit.render import Renderer, Rendering, build, start_from
 from benchmark.images.grid import grid
 from benchmark.plan import Choice
 from benchmark.plugins import index
@@ -72,12 +72,16 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, channels: int, kernel: str) -> tuple[Rendering, str]:
+def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, channels: int, kernel: str,
+                 init: Mapping[str, np.ndarray] | None = None) -> tuple[Rendering, str]:
     """The K backbones of some fits, and the kernel that serves them: `auto` is fused where the backbone describes itself.
 
     Raises InputError where `fused` is asked for and cannot be had.
     """
     modules = [build(inr, channels, member.seed).to(coords.device, coords.dtype) for member in members]
+    if init is not None:
+        for module in modules:
+            start_from(module, init)
     nulls = [member.null for member in members]
     stackable = index.get("inr", inr.name).declared["stackable"]
     if kernel == "graphs":  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
@@ -93,11 +97,13 @@ def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, c
 
 
 def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str = "mean", penalty: Penalty | None = None,
-        device: str = "cpu", dtype: torch.dtype = torch.float32, kernel: str = "auto", on_step: OnStep | None = None) -> Fitted:
+        device: str = "cpu", dtype: torch.dtype = torch.float32, kernel: str = "auto", on_step: OnStep | None = None,
+        init: Mapping[str, np.ndarray] | None = None) -> Fitted:
     """Fit K images at once, each on its own; all images share one shape [H, W, C].
 
     `penalty` maps images [k, H, W, C] and the numbers of their fits to (penalty [k], its gradient [k, H, W, C]) and is needed
     where a lambda is above 0. A fit that stops being finite is frozen and reported in `finite`; it changes no other.
+    `init`: parameters by name that all fits start from instead of their own draw; null twins still scale them.
     """
     clock = Clock()
     height, width, channels = members[0].sample.image.shape
@@ -107,7 +113,7 @@ def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str
     lam = torch.tensor([m.lam for m in members], device=device, dtype=dtype)
     if penalty is None and bool((lam > 0).any()):
         raise ValueError("lambda > 0 needs a penalty")
-    renderer, kernel = renderer_for(inr, members, coords, channels, kernel)
+    renderer, kernel = renderer_for(inr, members, coords, channels, kernel, init)
     optimizer = index.get("optimizer", recipe.optimizer).load()(renderer.parameters, **dict(recipe.optimizer_args))
     optimizer.fused = kernel == "fused"
     scale = 1.0 / target[0].numel() if fidelity == "mean" else 1.0
@@ -160,20 +166,3 @@ class Stop:
                 self.on &= self.since < self.patience
         self.steps += self.on.numpy()
         return self.on
-
-
-class Clock:
-    """Seconds by what they were spent on. On CUDA work is only queued when a lap ends, so there the parts are not to be read."""
-
-    def __init__(self) -> None:
-        self.start = self.last = time.perf_counter()
-        self.spent: dict[str, float] = {}
-
-    def lap(self, what: str) -> None:
-        """All seconds since the last lap went to `what`."""
-        now = time.perf_counter()
-        self.spent[what] = self.spent.get(what, 0.0) + now - self.last
-        self.last = now
-
-    def total(self) -> float:
-        return time.perf_counter() - self.start

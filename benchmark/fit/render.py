@@ -6,9 +6,10 @@ themselves to the compiled kernels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
@@ -37,6 +38,17 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
             words = ", ".join(f"{name}={value}" for name, value in args.items())
             raise InputError(f"the backbone {inr.name} with {words}", f"it cannot be made: {type(error).__name__}: {error}",
                              f"other values, or python -m benchmark check inr {inr.name}") from error
+
+
+def start_from(module: nn.Module, init: Mapping[str, np.ndarray]) -> None:
+    """Give a backbone a learned initial state; raises InputError where its parameters have other names or shapes."""
+    own = dict(module.named_parameters())
+    if {name: tuple(p.shape) for name, p in own.items()} != {name: array.shape for name, array in init.items()}:
+        raise InputError(f"a learned initial state for {type(module).__name__}", "its parameters have other names or shapes",
+                         "python -m benchmark learn, with the --set of this run")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(torch.tensor(init[name]))
 
 
 class Rendering(Protocol):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_tables(scored: Scored, console: Console) -> None:
-    """Print the per-image tables, the summaries, failures and flips of a store as it was read."""
+    """Print the per-image tables, the summaries, the agreement of recipes, failures and flips of a store as it was read."""
     from benchmark.report import terminal
 
     terminal.print_tables(scored, console)

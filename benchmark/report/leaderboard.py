@@ -9,13 +9,16 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.plugins import index
+from benchmark.report import agreement_words
+from benchmark.report.agreement import Agreement, agreements
 from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.per_image import Line, lines, underperformers
-from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, measured, number, plural
+from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, learned_inits, measured, number, plural
 from benchmark.scored import Scored
 from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures, flips
 
 MOST_FAILURES = 30
+MOST_DISAGREEMENTS = 100
 AREAS = {"fp_area_px": "false area px (loss)", "fp_area_px_eval": "false area px (eval)"}  # on slices without lesion
 
 
@@ -25,8 +28,10 @@ def leaderboard(scored: Scored) -> str:
     labels = group_labels([comparison.group for comparison in comparisons])
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     parts = ["# Leaderboard", _reading(scored)]
+    parts += [f"{said}." for said in learned_inits(scored)]
     parts += [_section(scored, section) for section in sections(scored)]
-    parts += [_question(comparisons, labels), _losses(found), _flips(flips(scored)), _failures(scored), _made(scored)]
+    parts += [_question(comparisons, labels), _losses(found), _agreements(agreements(scored)), _flips(flips(scored)), _failures(scored),
+              _made(scored)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -133,6 +138,27 @@ def _losses(found: Sequence[Line]) -> str:
                      LABELS[metric] + UNITS.get(metric, ""), *values, str(row["seeds"])])
     heads = ["image", "network", "segmenter", "lambda", "metric", "plain", "SINCO", "difference", "null band", "seeds"]
     return f"{text}\n\n{table(heads, rows)}"
+
+
+def _agreements(found: Sequence[Agreement]) -> str:
+    """Every pair of recipes that the store holds; nothing where there is one recipe."""
+    if not found:
+        return ""
+    parts = ["## Do two recipes agree?", agreement_words.READING, agreement_words.CONCLUDING]
+    for agreement in found:
+        parts += [f"### {agreement_words.title(agreement)}", f"{agreement_words.sizes(agreement)}.",
+                  table(*agreement_words.quality_table(agreement)),
+                  "\n".join(f"- lambda {lambda_text(q.lam)}: {agreement_words.verdict(q)}" for q in agreement.qualities)]
+        if agreement.conclusions:
+            parts += [f"Who wins: {agreement_words.concluded(agreement)}.", table(*agreement_words.conclusions_table(agreement))]
+        listed = [agreement_words.disagreement(*pair) for pair in agreement_words.disagreements(agreement)]
+        if listed:
+            parts.append(table(["image", "lambda", "metric", "disagreement", "A", "B"], listed[:MOST_DISAGREEMENTS]))
+        if len(listed) > MOST_DISAGREEMENTS:
+            parts.append(f"and {len(listed) - MOST_DISAGREEMENTS} more: `python -m benchmark report --json`")
+        if agreement.notes:
+            parts.append("\n".join(f"- Note: {note}." for note in agreement.notes))
+    return "\n\n".join(parts)
 
 
 def _flips(flipped: Sequence[Flips]) -> str:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from benchmark.report.words import lambda_text, told_apart
+from benchmark.report.words import backbone, lambda_text, told_apart
 from benchmark.scored import Scored, is_fit, is_plain
 from benchmark.stats import METRICS, patient_interval
 from benchmark.store import Row
@@ -98,9 +98,10 @@ def _identity(scored: Scored, row: Row) -> tuple[str, tuple[tuple[str, str], ...
     if not is_fit(row):
         return facts["codec"], ()
     if is_plain(row):
-        return facts["inr"], (*scored.settings(row, penalty=False), ("fidelity", str(facts.get("fidelity"))))
-    base = f"{facts['inr']} + {facts['segmenter']}, lambda {lambda_text(facts['lambda'])}"
-    return base, scored.settings(row, penalty=True)
+        plain = scored.settings(row, penalty=False)
+        return backbone(facts["inr"], dict(plain)), (*plain, ("fidelity", str(facts.get("fidelity"))))
+    settings = scored.settings(row, penalty=True)
+    return f"{backbone(facts['inr'], dict(settings))} + {facts['segmenter']}, lambda {lambda_text(facts['lambda'])}", settings
 
 
 def _method(scored: Scored, label: str, rows: list[Row], loss: str | None, readers: list[str]) -> Method:

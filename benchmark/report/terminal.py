@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
 
+from benchmark.report import agreement_words
+from benchmark.report.agreement import METRICS as AGREED
+from benchmark.report.agreement import NO_DELTA, Agreement, agreements
 from benchmark.report.per_image import Line, lines
 from benchmark.report.words import (
     DIGITS,
@@ -17,6 +21,8 @@ from benchmark.report.words import (
     UNITS,
     group_labels,
     interval,
+    lambda_text,
+    learned_inits,
     mark,
     measured,
     number,
@@ -26,14 +32,20 @@ from benchmark.scored import Scored
 from benchmark.stats import METRICS, Comparison, Summary, compare, failures, flips
 
 MOST_LINES = 40
+MOST_DISAGREEMENTS = 20
 _TOGETHER = "\u00a0"  # a space at which no line is folded
 STYLES = {"loss": "bold red", "win": "green", "unknown": "dim", "tie": ""}
+AGREED_STYLES = {"equal": "green", "not equal": "bold red", "undecided": "yellow"}
 FULL_WIDTH = 10_000  # nothing is left out where there is no terminal
 # What a narrow terminal shows first, by (metric, column): the rest is added from left to right as long as it fits.
 FIRST = (("psnr_db", "diff"), ("dice", "diff"), ("dice_eval", "diff"), ("psnr_db", "plain"), ("psnr_db", "SINCO"),
          ("dice", "plain"), ("dice", "SINCO"), ("psnr_db", "jpeg2000"), ("", "bpp"), ("dice_eval", "plain"),
          ("dice_eval", "SINCO"), ("dice", "jpeg2000"), ("dice_eval", "jpeg2000"), ("ssim", "diff"), ("ssim", "plain"), ("ssim", "SINCO"),
          ("ssim", "jpeg2000"), ("dice", "+mask"), ("dice_eval", "+mask"), ("psnr_db", "+mask"), ("ssim", "+mask"))
+# The same of the agreement of two recipes.
+FIRST_AGREED = (*((metric, name) for metric in AGREED for name in ("A - B", "band")), ("psnr_db", "A"), ("psnr_db", "B"),
+                *(("seconds a fit", name) for name in ("B / A", "A", "B")), *((metric, "95 %") for metric in AGREED),
+                *((name, side) for name in ("fits", "bpp", "kernel") for side in "AB"))
 METHODS = {"plain": "plain", "SINCO": "sinco", "jpeg2000": "jpeg2000", "+mask": "jpeg2000+mask"}
 SHORT = {"plain": "plain", "SINCO": "SINCO", "jpeg2000": "J2K", "+mask": "+mask", "diff": "diff", "bpp": "bpp"}
 
@@ -48,11 +60,11 @@ class Column:
 
     @property
     def width(self) -> int:
-        return max(len(SHORT[self.name]), *(len(text) for text, _ in self.cells))
+        return max(len(SHORT.get(self.name, self.name)), *(len(text) for text, _ in self.cells))
 
 
 def print_tables(scored: Scored, console: Console) -> None:
-    """Print every comparison's table and summary, the failures and the flips."""
+    """Print every comparison's table and summary, the agreement of recipes, the failures and the flips."""
     width = console.width if console.is_terminal else FULL_WIDTH
     for text in render(scored, width=width):
         console.print(text, soft_wrap=True, highlight=False)
@@ -64,7 +76,7 @@ def render(scored: Scored, *, width: int) -> list[Text]:
     labels = group_labels([comparison.group for comparison in comparisons])
     out: list[Text] = []
     for comparison in comparisons:
-        out += [Text(labels[comparison.group], "bold"), *_table(lines(scored, comparison), width), Text("")]
+        out += [*_folded([Text(labels[comparison.group], "bold")], width), *_table(lines(scored, comparison), width), Text("")]
     if comparisons:
         others = ", ".join(sorted({scored.name(reader) for c in comparisons for reader in c.readers}))
         out += [*(Text(line, "dim") for line in LEGEND.format(others=others or "no other").splitlines()), Text("")]
@@ -72,9 +84,12 @@ def render(scored: Scored, *, width: int) -> list[Text]:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
         out += _folded(summary(comparison, labels[comparison.group]), width)
+    for agreement in agreements(scored):
+        out += _agreement(agreement, width)
     flipped = flips(scored)
     notes = [Text("scored as stretched PNG, another winner by PSNR in:", "bold")] if flipped else []
     notes += [Text(f"  {f.flips} of {f.pairs} pairs of {labels.get(f.group, f.group.inr)}") for f in flipped]
+    notes += [Text(said) for said in learned_inits(scored)]
     if len(scored.rows) < scored.stored:
         notes.append(Text(f"these are the {len(scored.rows)} cells of the latest run; the store holds {scored.stored}"))
     return out + _folded(_problems(scored) + notes, width)
@@ -123,22 +138,76 @@ def _problems(scored: Scored) -> list[Text]:
     return [Text(head, "bold red")] + [Text(f"  {count} x {reason}") for reason, count in counts]
 
 
+def _agreement(agreement: Agreement, width: int) -> list[Text]:
+    """How far two recipes agree: a table with a line for each lambda, their verdicts, and on which images they disagree."""
+    lams = [lambda_text(quality.lam) for quality in agreement.qualities]
+    verdicts = [agreement_words.verdict(quality) for quality in agreement.qualities]
+    widest = max(map(len, ["lambda", *lams]))
+    columns = _choose(_agreed(agreement), width - widest, FIRST_AGREED)
+    legend = [Text(line, "dim") for line in agreement_words.LEGEND.splitlines()]
+    texts = [Text(f"{lam:>10}: {said}", AGREED_STYLES[said.split(":")[0]]) for lam, said in zip(lams, verdicts, strict=True)]
+    if agreement.conclusions:
+        texts.append(Text(f"  who wins, SINCO or plain: {agreement_words.concluded(agreement)}"))
+    texts += [Text(f"{lambda_text(c.lam):>10}, {LABELS[c.metric]}: {c.same} of {plural(c.images, 'image')} the same, {c.count('opposite')} "
+                   f"opposite; totals A {agreement_words.total(c, 0)}, B {agreement_words.total(c, 1)}") for c in agreement.conclusions]
+    disagreed = agreement_words.disagreements(agreement)
+    for image, lam, metric, kind, first, second in (agreement_words.disagreement(*pair) for pair in disagreed[:MOST_DISAGREEMENTS]):
+        texts.append(Text(f"  {kind}: {image}, lambda {lam}, {metric}: A {first}, B {second}", "red" if kind == "opposite" else ""))
+    if len(disagreed) > MOST_DISAGREEMENTS:
+        texts.append(Text(f"  and {len(disagreed) - MOST_DISAGREEMENTS} more: --json", "dim"))
+    texts += [Text(f"  note: {note}", "dim") for note in agreement.notes]
+    head = _folded([Text(agreement_words.title(agreement), "bold"), Text(f"  {agreement_words.sizes(agreement)}", "dim")], width)
+    return [*head, *_lines(lams, columns, "lambda", widest), *legend, *_folded(texts, width), Text("")]
+
+
+def _agreed(agreement: Agreement) -> list[Column]:
+    """The columns of that table, a cell for each lambda."""
+    out, found = [], agreement.qualities
+
+    def add(group: str, name: str, cells: Iterable[str]) -> None:
+        out.append(Column(group, name, [(cell, "") for cell in cells]))
+
+    for metric in AGREED:
+        deltas = [quality.deltas.get(metric, NO_DELTA) for quality in found]
+        for i, side in enumerate("AB" if metric == "psnr_db" else ""):
+            add(metric, side, [measured(metric, delta.means[i]) for delta in deltas])
+        add(metric, "A - B", [measured(metric, delta.difference, sign=True) for delta in deltas])
+        add(metric, "95 %", ["-" if math.isnan(delta.low) else interval(metric, delta.low, delta.high) for delta in deltas])
+        add(metric, "band", [measured(metric, delta.band) for delta in deltas])
+    for i, side in enumerate("AB"):
+        add("seconds a fit", side, [number(quality.costs[i].seconds, 2) for quality in found])
+    add("seconds a fit", "B / A", map(agreement_words.ratio, found))
+    for i, side in enumerate("AB"):
+        add("fits", side, [str(quality.costs[i].fits) for quality in found])
+    for i, side in enumerate("AB"):
+        add("bpp", side, [number(quality.costs[i].bpp, 3) for quality in found])
+    for i, side in enumerate("AB"):
+        add("kernel", side, [quality.costs[i].kernels for quality in found])
+    return out
+
+
 def _table(found: list[Line], width: int) -> list[Text]:
     shown = found[:MOST_LINES]
     names = [line.image.sample_id for line in shown]
     widest = max(5, min(max(map(len, names)), 24 if width < 160 else 40))
-    columns = _choose(_columns(shown), width - widest)
-    out = _heads(columns, widest)
+    # Samples are told apart by the end of their name as often as by its start.
+    names = [name if len(name) <= widest else name[:6] + ".." + name[len(name) - widest + 8:] for name in names]
+    columns = _choose(_columns(shown), width - widest, FIRST)
+    out = _lines(names, columns, "image", widest)
+    if len(found) > len(shown):
+        out.append(Text(f"and {len(found) - len(shown)} more images, less harmed: per_image.csv", "dim"))
+    return out
+
+
+def _lines(names: list[str], columns: list[Column], head: str, widest: int) -> list[Text]:
+    out = _heads(columns, widest, head)
     for i, name in enumerate(names):
-        # Samples are told apart by the end of their name as often as by its start.
-        text = Text(name if len(name) <= widest else name[:6] + ".." + name[len(name) - widest + 8:]).copy()
+        text = Text(name)
         text.pad_right(widest - len(text))
         for j, column in enumerate(columns):
             cell, style = column.cells[i]
             text.append(" " * _gap(columns, j)).append(f"{cell:>{column.width}}", style)
         out.append(text)
-    if len(found) > len(shown):
-        out.append(Text(f"and {len(found) - len(shown)} more images, less harmed: per_image.csv", "dim"))
     return out
 
 
@@ -147,10 +216,10 @@ def _gap(columns: list[Column], j: int) -> int:
     return 3 if j == 0 or columns[j].metric != columns[j - 1].metric else 1
 
 
-def _choose(columns: list[Column], width: int) -> list[Column]:
+def _choose(columns: list[Column], width: int, first: Sequence[tuple[str, str]]) -> list[Column]:
     """As many of the columns as fit, the most telling first, in their own order."""
     chosen: list[Column] = []
-    for wanted in FIRST:
+    for wanted in first:
         for column in columns:
             if (column.metric, column.name) == wanted:
                 trial = [c for c in columns if c in chosen or c is column]
@@ -180,15 +249,15 @@ def _difference(line: Line, metric: str) -> tuple[str, str]:
     return f"{number(found.difference, DIGITS[metric], sign=True)}{mark(found.difference, found.verdict):<2}", style
 
 
-def _heads(columns: list[Column], widest: int) -> list[Text]:
+def _heads(columns: list[Column], widest: int, head: str) -> list[Text]:
     """Two lines: the metrics over their columns, and the columns' names."""
-    upper, lower = " " * widest, f"{'image':<{widest}}"
+    upper, lower = " " * widest, f"{head:<{widest}}"
     for j, column in enumerate(columns):
         gap = " " * _gap(columns, j)
         if j == 0 or columns[j - 1].metric != column.metric:
             start = len(lower) + len(gap)
-            name = LABELS.get(column.metric, "") + UNITS.get(column.metric, "")
+            name = LABELS.get(column.metric, column.metric) + UNITS.get(column.metric, "")
             upper = f"{upper:<{start}}{name}" if len(upper) < start else f"{upper} {name}"
-        lower += f"{gap}{SHORT[column.name]:>{column.width}}"
+        lower += f"{gap}{SHORT.get(column.name, column.name):>{column.width}}"
     return [Text(upper.rstrip(), "dim"), Text(lower, "bold")]
 

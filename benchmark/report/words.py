@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from benchmark.scored import Scored
 from benchmark.stats import Group
 
 LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)"}
@@ -53,10 +54,22 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def backbone(inr: str, settings: Collection[str]) -> str:
+    """A backbone's name, apart where its fits start from a learned state; settings: those of its fits, by name."""
+    return f"{inr} (learned init)" if "init" in settings else inr
+
+
+def learned_inits(scored: Scored) -> list[str]:
+    """A sentence on each learned initial state: its bytes are in no file and in no bpp."""
+    found = {(row.facts["inr"], row.facts["init"], row.facts["init_bytes"]) for row in scored.rows if row.facts.get("init")}
+    return [f"{backbone(inr, ('init',))}: fits start from the initial state {hash_}, {size:,} bytes shared by all images, not in bpp; "
+            "files hold all weights, so decoding does not need it" for inr, hash_, size in sorted(found)]
+
+
 def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
     """A short name for each comparison: backbone, segmenter, lambda, and those settings that tell two of them apart."""
     several = len({group.dataset for group in groups}) > 1
-    bases = [f"{group.inr} + {group.segmenter}, lambda {lambda_text(group.lam)}" for group in groups]
+    bases = [f"{backbone(group.inr, dict(group.settings))} + {group.segmenter}, lambda {lambda_text(group.lam)}" for group in groups]
     if several:
         bases = [f"{group.dataset}: {base}" for group, base in zip(groups, bases, strict=True)]
     settings = [dict(group.settings) | {"weights": group.segmenter_hash[:6]} for group in groups]
