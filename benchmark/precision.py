@@ -6,6 +6,7 @@ in float32 on each of up to four images of the job. Both shipped networks reach 
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,14 +62,18 @@ def settle_precision(job: Job, store: Store, device: str, say: Callable[[str], N
 
 
 def gradient_cosine(job: Job, samples: Sequence[Sample], regularizer: Choice, device: str) -> float:
-    """The least cosine over some images, with noise of 0.02 as renderings have, of the penalty's gradients in both precisions."""
+    """The least cosine over some images, with noise of 0.02 as renderings have, of the penalty's gradients in both precisions.
+
+    -1 where one in bfloat16 is not finite; 0 where no image has a gradient, and so nothing is known.
+    """
     make = index.get("regularizer", regularizer.name).load()(**dict(regularizer.args)).make
     networks = [load_network(job.segmenter, device=device, precision=precision) for precision in ("float32", "bf16")]
-    worst = 1.0
+    worst: float | None = None
     for sample in samples:
         image = torch.from_numpy(sample.image)[None]
         image = image + 0.02 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
         a, b = (make([sample], network)(image, torch.tensor([0]))[1].flatten().double().cpu() for network in networks)
         if float(a.norm()) > 0:  # an image whose gradient is 0 in float32 says nothing
-            worst = min(worst, float(a @ b / (a.norm() * b.norm()).clamp_min(1e-300)))
-    return worst
+            cosine = float(a @ b / (a.norm() * b.norm()).clamp_min(1e-300))
+            worst = min(1.0 if worst is None else worst, cosine if math.isfinite(cosine) else -1.0)
+    return 0.0 if worst is None else worst

@@ -63,11 +63,13 @@ def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], s
     found = store.recall("rates", key)
     if found is None:
         say(f"{cell.inr.name}: measuring {len(candidates)} pairs of size and bit width at {cell.rate.bpp} bpp")
-        psnr = [_pilot_psnr(candidate, cell, images, device, kernel) for candidate in candidates]
+        whole = replace(recipe, stop_at_db=None, patience=None)  # a pilot that stops at a target says nothing of its size
+        psnr = [_pilot_psnr(candidate, replace(cell, recipe=whole), images, device, kernel) for candidate in candidates]
         best = int(np.argmax([-np.inf if value is None else value for value in psnr]))
         found = {"best": best, "psnr_db": psnr, "sizes": [dict(c.inr.args) for c in candidates],
                  "bits": [c.bits for c in candidates], "bytes": [c.bytes for c in candidates], "what": what}
-        store.remember("rates", key, found)
+        if any(value is not None for value in psnr):  # where every pilot failed, the next run may know better
+            store.remember("rates", key, found)
     return candidates[found["best"]]
 
 

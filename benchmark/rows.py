@@ -61,9 +61,10 @@ def fit_row(cell: Cell, sample: Sample, sized: Sized, fitted: Fitted, k: int, *,
 def went_wrong(cell: Cell, sample: Sample, fidelity: float, penalty: float, best: float) -> str:
     """What is wrong with the end of a fit whose fidelity had once been `best`; empty where nothing is.
 
-    Where the fidelity was best, the total loss was at most best + lambda, since the penalty is at most 1.
+    The penalty is at most 1, so the total loss was at most best + lambda where the fidelity was best, and flat + lambda is easily had.
     """
-    if fidelity > float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size):
+    flat = float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size)
+    if fidelity + cell.lam * penalty > flat + cell.lam:
         return "it ended worse than a flat image"
     if fidelity + cell.lam * penalty > 2.0 * best + cell.lam:
         return "it ended 3 dB below what it had reached on the way"

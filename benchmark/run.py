@@ -39,6 +39,7 @@ class Progress(Protocol):
 
     def say(self, text: str) -> None: ...
     def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None: ...
+    def more(self, batches: Sequence[Sequence[Cell]]) -> None: ...
     def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None: ...
     def done(self, batch: Sequence[Cell], seconds: float) -> None: ...
 
@@ -66,12 +67,16 @@ class Runner:
         self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
         statuses = self.store.statuses(cell.key for cell in self.job.cells)
-        todo = [cell for cell in self.job.cells if self.fresh or statuses.get(cell.key, "failed") == "failed"]
+        uneven = self._uneven()
+        todo = [cell for cell in self.job.cells
+                if self.fresh or statuses.get(cell.key, "failed") == "failed" or cell.key in uneven]
         for note in self.job.notes:
             self.progress.say(note)
         self.progress.plan(batches(todo, max(1, len(todo))), len(self.job.cells) - len(todo))
         for checkpoint in self.job.readers if todo else ():
             self._network(checkpoint)
+        if self.kernel == "fused":
+            self._check_kernel(todo)
         if self.kernel == "auto" and not worth_compiling(sum(_work(cell) for cell in todo if cell.codec is None)):
             self.kernel = "torch"
         for cell in todo:
@@ -119,18 +124,33 @@ class Runner:
 
     def _restart(self) -> None:
         """Fit again, at half the rate, what went wrong and all that it is compared with; each at most RESTARTS times."""
-        fits = self.job.fits
+        fits = {cell.key: cell for cell in self.job.fits}
         for _ in range(RESTARTS):
-            statuses = self.store.statuses(cell.key for cell in fits)
-            wrong = {cell.family for cell in fits
-                     if statuses.get(cell.key) == "diverged" and self.restarts.get(cell.family, 0) < RESTARTS}
+            diverged = [key for key, status in self.store.statuses(fits).items() if status == "diverged"]
+            # A row of an earlier attempt says nothing about this one.
+            wrong = {fits[row.key].family for row in self.store.each_row(diverged, data=False)
+                     if row.facts.get("restarts", 0) == self.restarts.get(fits[row.key].family, 0) < RESTARTS}
             if not wrong:
                 return
-            self.restarts |= {family: self.restarts.get(family, 0) + 1 for family in wrong}
+            counts = {family: self.restarts.get(family, 0) + 1 for family in wrong}
+            self.restarts = (self.store.recall("runs", "restarts") or {}) | self.restarts | counts
             self.store.remember("runs", "restarts", self.restarts)
-            again = [cell for cell in fits if cell.family in wrong]
+            again = [cell for cell in fits.values() if cell.family in wrong]
             self.progress.say(f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half the learning rate")
+            self.progress.more(batches(again, max(1, len(again))))
             self.fit_all(again)
+
+    def _check_kernel(self, cells: Sequence[Cell]) -> None:
+        for name in sorted({cell.inr.name for cell in cells}):
+            if self.device != "cpu" or not hasattr(index.get("inr", name).load(), "fused"):
+                raise InputError(f"--kernel fused for {name} on {self.device}", "the compiled kernels are for backbones with a method "
+                                 "fused(coords), on a CPU", "--kernel auto")
+
+    def _uneven(self) -> set[str]:
+        """Keys of stored fits whose family has started again without them: a restart that was interrupted, or for another lambda."""
+        suspects = {cell.key: cell.family for cell in self.job.fits if self.restarts.get(cell.family)}
+        return {row.key for row in self.store.each_row(list(suspects), data=False)
+                if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]}
 
     def fit_all(self, cells: Sequence[Cell]) -> None:
         """Fit, encode, decode, score and store cells, batch by batch."""

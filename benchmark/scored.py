@@ -56,6 +56,11 @@ class Scored:
         name = self.names[reader_hash]
         return name if list(self.names.values()).count(name) == 1 else f"{name}@{reader_hash[:6]}"
 
+    def even(self, a: str, b: str) -> bool:
+        """Whether two stored fits started again equally often, that is, at the same learning rate."""
+        first, second = (self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None for key in (a, b))
+        return first == second
+
     def others(self, loss: str | None, keys: Iterable[str]) -> list[str]:
         """Readers that were not in the loss and have read at least one of the cells."""
         seen = {reader for key in keys for _, reader in self.values.get(key, ())}

@@ -200,10 +200,10 @@ def _comparison(scored: Scored, group: Group, rows: list[Row], nulls: Mapping[st
         twin = row.facts.get("twin") or ""
         twin_is_well = twin in scored.by_key and scored.by_key[twin].status == "ok"
         if twin_is_well:  # also where the SINCO fit failed: its twins still tell the noise floor
-            image.nulls += [(null, twin) for null in nulls.get(twin, [])]
+            image.nulls += [(null, twin) for null in nulls.get(twin, []) if scored.even(null, twin)]
         if row.status != "ok":
             image.failed += 1
-        elif not twin_is_well or row.facts.get("restarts", 0) != scored.by_key[twin].facts.get("restarts", 0):
+        elif not twin_is_well or not scored.even(row.key, twin):
             image.unpaired += 1
         else:
             image.pairs.append((row.key, twin))

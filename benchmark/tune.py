@@ -87,7 +87,7 @@ def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list
     found: dict[str, Sample] = {}
     notes, taken = [], set()
     for sample_id in spread(dataset.ids("train")):
-        name = sample_id.rpartition("-")[0]
+        name = (sample_id.rpartition("-")[0] or sample_id)
         if len(found) == limit:
             break
         if name in taken:

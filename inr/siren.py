@@ -10,7 +10,7 @@ from torch import nn
 from benchmark.plugins import FusedMLP, register
 
 
-@register.inr("siren", size="hidden_features", sizes=(2, 256), coordinates=(-1.0, 1.0), lr=0.06, lr_layers="hidden_layers")
+@register.inr("siren", size="hidden_features", sizes=(2, 256), coordinates=(-1.0, 1.0), lr=0.045, lr_layers="hidden_layers")
 class Siren(nn.Module):
     """sin(omega (W x + b)) layers and a linear one: SIREN (Sitzmann et al. 2020, arXiv 2006.09661).
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 import benchmark.precision
 from benchmark.job import Selection, resolve
@@ -57,6 +60,26 @@ def test_the_cosine_is_near_one_and_sees_a_gradient_that_is_off(job, monkeypatch
 
     monkeypatch.setattr(benchmark.precision, "load_network", other)
     assert gradient_cosine(job, samples, cell.regularizer, "cpu") < 0.9
+
+
+def test_a_gradient_that_is_not_finite_or_absent_is_no_agreement(job, monkeypatch):
+    cell, samples = next(cell for cell in job.cells if cell.lam > 0), list(job.samples.values())[:2]
+
+    def slopes(float32, bf16):
+        def load(checkpoint, *, device, precision):
+            return {"float32": float32, "bf16": bf16}[precision]
+
+        class Constant:
+            def make(self, samples, network):
+                return lambda images, which: (torch.zeros(len(images)), torch.full_like(images, network))
+
+        monkeypatch.setattr(benchmark.precision, "load_network", load)
+        monkeypatch.setattr(benchmark.precision.index.Entry, "load", lambda entry: Constant)
+        return gradient_cosine(job, samples, replace(cell.regularizer, args=()), "cpu")
+
+    assert slopes(1.0, float("nan")) == -1.0
+    assert slopes(0.0, 0.0) == 0.0
+    assert slopes(1.0, 1.0) == pytest.approx(1.0)
 
 
 def test_float32_is_taken_at_its_word(tiny_dataset, store_folder, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import benchmark.rows
@@ -17,6 +19,19 @@ from benchmark.store import Store
 from tests import tiny_networks
 from tests.conftest import TINY
 
+PLAIN = """
+import torch
+from benchmark.plugins import register
+
+@register.inr("plain", size="width", sizes=(2, 64))
+class Plain(torch.nn.Module):
+    def __init__(self, in_dim: int, out_dim: int, *, width: int = 4) -> None:
+        super().__init__()
+        self.a, self.b = torch.nn.Linear(in_dim, width), torch.nn.Linear(width, out_dim)
+
+    def forward(self, coords):
+        return self.b(torch.tanh(self.a(coords)))
+"""
 FAST = ["--dataset", "tiny", "--plugin", str(TINY), "--steps", "30", "--lr", "1e-2", "--set", "hidden_features=12", "--bits", "10",
         "--device", "cpu", "--kernel", "torch", "--precision", "float32"]
 
@@ -70,6 +85,27 @@ def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_fol
     assert rates == {(chosen, 1, 1e-4, False): [0.5]}
 
 
+def test_a_restart_that_was_interrupted_is_finished(networks, store_folder, monkeypatch):
+    """The count is stored, then the twins are fitted; ctrl-C between leaves rows at unequal rates, which the next run mends."""
+    assert run(store_folder, "--lambda", "1e-3", "--limit", "1") == 0
+    with Store(store_folder) as store:
+        plain = next(row for row in store.rows() if row.facts.get("lambda") == 0 and not row.facts["null"] and not row.facts["codec"])
+        store.remember("runs", "restarts", {plain.key: 1})
+        store.add([replace(plain, facts=plain.facts | {"restarts": 1})])
+    assert run(store_folder, "--lambda", "1e-3", "--limit", "1") == 0
+    assert {row.facts["restarts"] for row in fits(store_folder)} == {1}
+
+
+def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, capsys):
+    plugin = store_folder.parent / "plain.py"
+    plugin.write_text(PLAIN)
+    assert main(["run", "--out", str(store_folder), "--dataset", "tiny", "--plugin", str(TINY), "--plugin", str(plugin), "--inr", "plain",
+                 "--steps", "3", "--device", "cpu", "--kernel", "fused"]) == 2
+    assert "fused(coords)" in capsys.readouterr().err
+    with Store(store_folder) as store:
+        assert not [row for row in store.rows() if row.status == "failed"]
+
+
 def test_what_always_goes_wrong_is_given_up_and_says_how_often(networks, store_folder):
     assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1") == 1
     rows = fits(store_folder)
@@ -92,6 +128,7 @@ def test_a_pair_of_unequal_rates_is_no_pair(networks, store_folder):
 
 @pytest.mark.parametrize(("lam", "fidelity", "penalty", "best", "wrong"), [
     (0.0, 0.01, 0.0, 0.01, ""), (0.0, 0.019, 0.0, 0.01, ""), (0.0, 0.021, 0.0, 0.01, "3 dB below"), (0.0, 0.2, 0.0, 0.01, "flat image"),
+    (1.0, 0.2, 0.0, 0.19, ""),
     (0.05, 0.03, 0.9, 0.01, "3 dB below"), (0.05, 0.03, 0.1, 0.01, "")])
 def test_what_counts_as_wrong(tiny_samples, lam, fidelity, penalty, best, wrong):
     """With a penalty an image may give up fidelity for it, as long as the total loss is not worse than where it had been."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
@@ -45,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
     if (out / "store.sqlite").is_file():
         with Store(out, create=False) as store:
             statuses = store.statuses(cell.key for cell in job.cells)
+            if job.selection.precision == "auto":  # `run` settles it: a fit is stored in either precision
+                twice = {replace(cell, precision="bf16").key: cell.key for cell in job.cells if cell.lam > 0}
+                statuses |= {twice[key]: status for key, status in store.statuses(twice).items()}
             seconds = _seconds(store.each_row(data=False, limit=STORED_READ))
     lines = _lines(job.cells, statuses, seconds)
     missing = sum(line["cells"] - line["stored"] for line in lines)

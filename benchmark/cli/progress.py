@@ -28,6 +28,9 @@ class Counter:
             self.cells_total += len(batch)
             self.left[batch[0].lam > 0] += len(batch) * batch[0].recipe.steps
 
+    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+        self.plan(batches, self.stored)
+
     def step(self, batch: Sequence[Cell], psnr_db: float) -> None:
         self.left[batch[0].lam > 0] -= len(batch)
         self.made[batch[0].lam > 0] += len(batch)
@@ -87,6 +90,10 @@ class PlainProgress:
         self.counter.plan(batches, stored)
         self.say(f"{self.counter.cells_total} fits to do, {stored} cells stored already")
 
+    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+        """Fits that were not foreseen."""
+        self.counter.more(batches)
+
     def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None:
         self.counter.step(batch, psnr_db)
 
@@ -127,6 +134,10 @@ class RichProgress(PlainProgress):
     def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None:
         super().step(batch, step, psnr_db)
         self.bar.update(self.task, advance=len(batch), description=self.counter.line())
+
+    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+        super().more(batches)
+        self.bar.update(self.task, total=sum(self.counter.left.values()) + sum(self.counter.made.values()))
 
     def done(self, batch: Sequence[Cell], seconds: float) -> None:
         self.counter.done(batch, seconds)

@@ -36,7 +36,8 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
     how.add_argument("--steps", type=_whole, metavar="N", help="steps of each fit")
-    how.add_argument("--stop-at", dest="stop_at_db", type=_number, metavar="DB", help="stop each fit once its PSNR is this")
+    how.add_argument("--stop-at", dest="stop_at_db", type=_number, metavar="DB",
+                     help="stop each fit once its PSNR, of the weights before they are written, is this")
     how.add_argument("--patience", type=_whole, metavar="N", help="stop each fit once N steps have gained less than 0.01 dB")
     how.add_argument("--penalty-every", type=_whole_or_auto, metavar="N",
                      help="a fresh penalty gradient on every N-th step, held between; auto: 1 to 8, by how fast it changes")
@@ -54,9 +55,9 @@ def add_selection(parser: Parser) -> None:
     how.add_argument("--force", action="store_true", help="use a checkpoint on a data set that it was not trained on")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where results are kept (default results/runs/DATASET)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    parser.add_argument("--kernel", choices=("auto", "torch", "fused"), default="auto",
-                        help="of the backbone: auto (compiled where that pays and it describes itself), torch or fused")
-    parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
+    parser.add_argument("--kernel", choices=("auto", "torch", "fused", "graphs"), default="auto",
+                        help="of the backbone: auto (compiled where that pays and it describes itself), torch, fused, graphs")
+    parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels; on CUDA by its memory)")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
     parser.add_argument("--fresh", action="store_true", help="fit the selected cells again")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")

@@ -28,7 +28,6 @@ from benchmark.plugins import index
 from benchmark.recipes import Recipe
 from benchmark.types import Sample
 
-KERNELS = ("auto", "torch", "fused", "graphs")
 OnStep = Callable[[int, float], None]  # step, mean PSNR of the batch (unclipped, float weights)
 
 

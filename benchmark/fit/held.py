@@ -11,7 +11,7 @@ import torch
 Penalty = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 # A held gradient errs by what the penalty's gradient has changed since, on every step that it is held for. `auto` holds it for
 # as many steps, 1, 2, 4 or 8, as keep the sum of these errors below this share of the fidelity's gradient.
-TOLERANCE = 0.2
+TOLERANCE = 0.4
 LONGEST = 8
 
 

@@ -14,8 +14,8 @@ from benchmark.types import IMAGE_METRICS
 
 FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",
          "seed", "fidelity", "segmenter", "segmenter_hash", "regularizer", "precision", "bpp_requested", "bpp", "bits",
-         "n_parameters", "penalty_share", "fit_seconds", "encode_seconds", "device", "kernel", "batch_size", "twin", "init", "init_bytes",
-         "inr_args", "recipe")
+         "n_parameters", "penalty_share", "fit_seconds", "encode_seconds", "device", "kernel", "batch_size", "steps", "evaluations",
+         "restarts", "twin", "init", "init_bytes", "inr_args", "recipe")
 READ_METRICS = ("dice", "dice_original", "fp_area_px")
 
 

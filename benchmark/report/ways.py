@@ -115,7 +115,7 @@ def _plain(scored: Scored) -> dict[tuple[Any, ...], Fits]:
         for row in well:
             image = images.setdefault(_who(scored, row.key), Image(row.facts["sample_id"], row.sample_hash, row.facts["patient"]))
             image.pairs.append((row.key, row.key))
-            image.nulls += [(null, row.key) for null in nulls[row.key]]
+            image.nulls += [(null, row.key) for null in nulls[row.key] if scored.even(null, row.key)]
         found[identity] = Fits(images, len(rows) - len(well), tuple(scored.others(None, (row.key for row in well))))
     return found
 

@@ -149,8 +149,9 @@ def work(first, last, chunks, back, kind, ratio, scales, layers, zero, s, p, x, 
                 _look_up(s, p[k], index, weight, pixel, layers[0][X])
             else:
                 for i in range(layers[0][IN]):
-                    for t in range(T):
-                        s[layers[0][X] + i * T + t] = x[k % x.shape[0], i, pixel + t]
+                    features, at = x[k % x.shape[0], i], U(layers[0][X] + i * T)
+                    for t in range(U(T)):
+                        s[at + t] = features[U(pixel) + t]
             _forward(s, layers, zero, scales, ratio, kind)
             count = min(T, n - pixel)
             for c in range(channels):
