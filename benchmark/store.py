@@ -50,7 +50,8 @@ class Row:
     facts, all plain values: dataset, sample_id, patient, method, inr, inr_args, codec, lambda, lambda_mean_equivalent, null,
     seed, fidelity, segmenter, segmenter_hash, regularizer, precision, recipe, bpp_requested, bits, twin, identity; where
     there are bytes also bpp, fit_seconds, encode_seconds, and for fits n_parameters, fidelity_end, penalty_end,
-    penalty_share, device, kernel, batch_size, for codecs bpp_allowed.
+    penalty_share, device, kernel, batch_size, steps, evaluations (of the network), restarts, spent (seconds by part), for codecs
+    bpp_allowed. Fits from a learned state have init (its hash) and init_bytes. A diverged fit keeps its file where it has one.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""The options that `run` and `plan` share: arguments -> a Selection of plain values."""
+"""The options that `run`, `plan` and `profile` share: arguments -> a Selection of plain values."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def add_selection(parser: Parser) -> None:
                         help="of the backbone: auto (compiled where that pays and it describes itself), torch, fused, graphs")
     parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels; on CUDA by its memory)")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
-    parser.add_argument("--fresh", action="store_true", help="fit the selected cells again")
+    parser.add_argument("--fresh", action="store_true", help="fit the selected cells again (at the rate that they ended with)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
