@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmark.errors import InputError
-from benchmark.fit.engine import Member, fit
+from benchmark.fit.engine import Member, fit, lost
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.render import build
@@ -64,8 +64,8 @@ def learn(inr: Choice, samples: Sequence[Sample], *, rounds: int, steps: int, de
     for turn in range(rounds):
         batch = [samples[(turn * count + i) % len(samples)] for i in range(count)]
         fitted = fit(inr, [Member(sample, SEED) for sample in batch], recipe, device=device, kernel=kernel, init=_float32(state))
-        # 3 dB below its best, as for the fits of a run; worse than a flat image is no fault after so few steps.
-        well = np.flatnonzero(fitted.finite & (fitted.fidelity <= 2.0 * fitted.best))
+        # As for the fits of a run, but worse than a flat image is no fault after so few steps.
+        well = np.flatnonzero(fitted.finite & ~lost(fitted.fidelity, fitted.best))
         if not len(well):
             raise InputError(f"learning an initial state of {inr.name}", f"every fit of round {turn + 1} went wrong",
                              f"python -m benchmark tune --inr {inr.name}: it finds a rate at which they do not")

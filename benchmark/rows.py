@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.bitstream import encode
 from benchmark.errors import CellFailed
-from benchmark.fit.engine import Fitted
+from benchmark.fit.engine import LOST_DB, Fitted, lost
 from benchmark.plan import Cell
 from benchmark.rate import Sized, header_for
 from benchmark.store import Row
@@ -64,10 +64,11 @@ def went_wrong(cell: Cell, sample: Sample, fidelity: float, penalty: float, best
     The penalty is at most 1, so the total loss was at most best + lambda where the fidelity was best, and flat + lambda is easily had.
     """
     flat = float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size)
-    if fidelity + cell.lam * penalty > flat + cell.lam:
+    end = fidelity - cell.lam * (1.0 - penalty)
+    if end > flat:
         return "it ended worse than a flat image"
-    if fidelity + cell.lam * penalty > 2.0 * best + cell.lam:
-        return "it ended 3 dB below what it had reached on the way"
+    if lost(end, best):
+        return f"it ended {LOST_DB:g} dB below what it had reached on the way"
     return ""
 
 

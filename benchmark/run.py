@@ -17,7 +17,7 @@ import torch
 from benchmark.bitstream import decode
 from benchmark.errors import BenchmarkError, CellFailed, InputError
 from benchmark.fit.clock import Clock
-from benchmark.fit.engine import Member, fit
+from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.job import Job, check_sample, unreadable_key
@@ -75,8 +75,8 @@ class Runner:
         self.progress.plan(batches(todo, max(1, len(todo))), len(self.job.cells) - len(todo))
         for checkpoint in self.job.readers if todo else ():
             self._network(checkpoint)
-        if self.kernel == "fused":
-            self._check_kernel(todo)
+        for name in sorted({cell.inr.name for cell in todo if cell.codec is None}):
+            check_kernel(self.kernel, name, self.device)
         if self.kernel == "auto" and not worth_compiling(sum(_work(cell) for cell in todo if cell.codec is None)):
             self.kernel = "torch"
         for cell in todo:
@@ -139,12 +139,6 @@ class Runner:
             self.progress.say(f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half the learning rate")
             self.progress.more(batches(again, max(1, len(again))))
             self.fit_all(again)
-
-    def _check_kernel(self, cells: Sequence[Cell]) -> None:
-        for name in sorted({cell.inr.name for cell in cells}):
-            if self.device != "cpu" or not hasattr(index.get("inr", name).load(), "fused"):
-                raise InputError(f"--kernel fused for {name} on {self.device}", "the compiled kernels are for backbones with a method "
-                                 "fused(coords), on a CPU", "--kernel auto")
 
     def _uneven(self) -> set[str]:
         """Keys of stored fits whose family has started again without them: a restart that was interrupted, or for another lambda."""

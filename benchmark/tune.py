@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import BenchmarkError, InputError
-from benchmark.fit.engine import Fitted, Member, fit
+from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.memory import images_at_once
 from benchmark.job import check_sample, spread
 from benchmark.plan import Cell, Choice, Rate, batches
@@ -31,7 +31,6 @@ from benchmark.types import Sample
 GRID = {"soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2), "adam": (1e-3, 2e-3, 5e-3, 1e-2)}
 STEPS = {"adam": 2.5}  # times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot
 BPPS, BITS = (0.3, 0.6, 1.2), 10  # the three sizes of a backbone: the largest that meet these rates at this bit width
-LOST_DB = 3.0  # a fit that ends so far below its best on the way has gone wrong
 ERROR = "error: "  # how `went_wrong` begins where the fit raised: such a row is no evidence, and is made again
 
 
@@ -215,8 +214,7 @@ def went_wrong(fitted: Fitted, k: int, sample: Sample) -> str:
         return "not finite"
     if end > float(sample.image.var()):
         return "worse than a flat image"
-    lost = _psnr_db(best) - _psnr_db(end)
-    return f"ended {lost:.1f} dB below its best" if lost > LOST_DB else ""
+    return f"ended {_psnr_db(best) - _psnr_db(end):.1f} dB below its best" if lost(end, best) else ""
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------

@@ -96,12 +96,13 @@ def test_a_restart_that_was_interrupted_is_finished(networks, store_folder, monk
     assert {row.facts["restarts"] for row in fits(store_folder)} == {1}
 
 
-def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, capsys):
+@pytest.mark.parametrize(("kernel", "why"), [("fused", "fused(coords)"), ("graphs", "NVIDIA GPU")])
+def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, capsys, kernel, why):
     plugin = store_folder.parent / "plain.py"
     plugin.write_text(PLAIN)
     assert main(["run", "--out", str(store_folder), "--dataset", "tiny", "--plugin", str(TINY), "--plugin", str(plugin), "--inr", "plain",
-                 "--steps", "3", "--device", "cpu", "--kernel", "fused"]) == 2
-    assert "fused(coords)" in capsys.readouterr().err
+                 "--steps", "3", "--device", "cpu", "--kernel", kernel]) == 2
+    assert why in capsys.readouterr().err
     with Store(store_folder) as store:
         assert not [row for row in store.rows() if row.status == "failed"]
 

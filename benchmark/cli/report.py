@@ -83,10 +83,8 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from benchmark.report import agreement
+    from benchmark.report.words import plain
     from benchmark.stats import compare, failures, flips
-
-    def plain(values: dict[str, Any]) -> dict[str, Any]:
-        return {name: None if value != value else value for name, value in values.items()}  # nan is no JSON
 
     return {
         "score_as": scored.score_as, "cells": len(scored.rows),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from benchmark.plugins import index
 from benchmark.recipes import Recipe
 from benchmark.types import Sample
 
+LOST_DB = 3.0
 OnStep = Callable[[int, float], None]  # step, mean PSNR of the batch (unclipped, float weights)
 
 
@@ -61,6 +63,11 @@ class Fitted:
     spent: dict[str, float]
 
 
+def lost(fidelity: Any, best: Any) -> Any:
+    """Whether a fit ended LOST_DB below the best that it had reached: numbers or arrays [K]."""
+    return fidelity > 10 ** (LOST_DB / 10) * best
+
+
 def learning_rate(recipe: Recipe, step: int) -> float:
     """The rate of a step (from 0): linear warm-up, then constant or cosine to 0."""
     if step < recipe.warmup:
@@ -71,28 +78,35 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.lr * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
+def check_kernel(kernel: str, inr: str, device: str, dtype: torch.dtype = torch.float32) -> None:
+    """Raise InputError where a kernel that was asked for by name cannot serve a backbone there."""
+    entry = index.get("inr", inr)
+    if kernel == "graphs" and (device != "cuda" or not entry.declared["stackable"]):
+        found = f"{inr} cannot be stacked" if device == "cuda" else f"the device is {device}"
+        raise InputError("--kernel graphs", f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}", "--kernel auto")
+    if kernel == "fused" and (device != "cpu" or dtype != torch.float32 or not hasattr(entry.load(), "fused")):
+        raise InputError("--kernel fused", f"{inr} has no method fused(coords), or the device is no CPU", "--kernel auto")
+
+
 def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, channels: int, kernel: str,
                  init: Mapping[str, np.ndarray] | None = None) -> tuple[Rendering, str]:
     """The K backbones of some fits, and the kernel that serves them: `auto` is fused where the backbone describes itself.
 
-    Raises InputError where `fused` is asked for and cannot be had.
+    Raises InputError where another one is asked for and cannot be had.
     """
+    check_kernel(kernel, inr.name, coords.device.type, coords.dtype)
     modules = [build(inr, channels, member.seed).to(coords.device, coords.dtype) for member in members]
     if init is not None:
         for module in modules:
             start_from(module, init)
     nulls = [member.null for member in members]
-    stackable = index.get("inr", inr.name).declared["stackable"]
     if kernel == "graphs":  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
-        if coords.device.type != "cuda" or not stackable:
-            found = f"{inr.name} cannot be stacked" if coords.device.type == "cuda" else f"the device is {coords.device.type}"
-            raise InputError("--kernel graphs", f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}", "--kernel auto")
         return GraphedRenderer(modules, nulls, coords), "graphs"
     if kernel != "torch" and describe(modules[0], coords) is not None:
         return FusedRenderer(modules, nulls, coords, channels), "fused"
     if kernel == "fused":
-        raise InputError("--kernel fused", f"{inr.name} has no fused(coords), or the device is no CPU", "--kernel auto")
-    return Renderer(modules, nulls, coords, stackable=stackable), "torch"
+        raise InputError("--kernel fused", f"{inr.name}'s fused(coords) says that these arguments have no compiled form", "--kernel auto")
+    return Renderer(modules, nulls, coords, stackable=index.get("inr", inr.name).declared["stackable"]), "torch"
 
 
 def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str = "mean", penalty: Penalty | None = None,

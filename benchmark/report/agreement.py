@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.report.ways import Fits, Setting, Way, ways_of
-from benchmark.report.words import lambda_text
+from benchmark.report.words import lambda_text, plain
 from benchmark.scored import Scored, once
 from benchmark.stats import FEWEST_NULLS, Image, patient_interval, t_quantile
 
@@ -222,13 +222,6 @@ def _conclusion(lam: float, metric: str, images: Sequence[tuple[Image, Image]]) 
 
 def as_json(agreement: Agreement) -> dict[str, Any]:
     """Plain values, with None where a number is not finite."""
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
     sizes = [{"inr_args": json.loads(args), "bits": bits} for args, bits in agreement.sizes]
     found: dict[str, Any] = plain({name: value for name, value in asdict(agreement).items() if name != "sizes"} | {"sizes": sizes})
     return found

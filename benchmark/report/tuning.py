@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.fit.engine import LOST_DB
 from benchmark.report.leaderboard import table
-from benchmark.report.words import lambda_text, number, plural
-from benchmark.tune import BITS, BPPS, LOST_DB, STEPS, Candidate, Row
+from benchmark.report.words import lambda_text, number, plain, plural
+from benchmark.tune import BITS, BPPS, STEPS, Candidate, Row
 
 MARGIN = 1.3  # the smallest step of the grid is 1.33; a default between two rates of the grid does not make the margin smaller
 RULE = ("Chosen (bold) is the highest mean PSNR among the candidates of which no fit went wrong, and none either at the next higher rates "
@@ -91,13 +92,6 @@ def outcomes(rows: Sequence[Row], defaults: dict[str, Candidate]) -> list[Tuned]
 
 def as_json(tuned: Tuned) -> dict[str, Any]:
     """Plain values, with None where a number is not finite."""
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items()}
-        if isinstance(value, list):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
     return plain(asdict(tuned) | ({"n_parameters": None, "bpp": None} if tuned.size == ALL_SIZES else {}))
 
 

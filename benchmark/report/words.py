@@ -21,6 +21,15 @@ J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too
 Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"""
 
 
+def plain(value: Any) -> Any:
+    """The value as JSON can write it: None where a number is not finite."""
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def number(value: float | None, digits: int, *, sign: bool = False) -> str:
     """A number for a table; "-" where there is none."""
     return "-" if value is None or math.isnan(value) else f"{value:{'+' if sign else ''}.{digits}f}"

@@ -83,6 +83,21 @@ def activate(s, kind, ratio, z, d, rows):  # type: ignore[no-untyped-def]
 
 
 @njit(**FREE)
+def four(s, at):  # type: ignore[no-untyped-def]
+    """Four neighbours."""
+    return s[at], s[at + U(1)], s[at + U(2)], s[at + U(3)]
+
+
+@njit(**FREE)
+def add_four(s, at, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Add to four neighbours."""
+    s[at] += a
+    s[at + U(1)] += b
+    s[at + U(2)] += c
+    s[at + U(3)] += d
+
+
+@njit(**FREE)
 def affine(s, w, b, n_in, n_out, x, z):  # type: ignore[no-untyped-def]
     """z[o, t] = b[o] + sum_i w[o, i] x[i, t]; n_in and n_out are multiples of 4."""
     for o in range(0, n_out, 4):
@@ -93,13 +108,10 @@ def affine(s, w, b, n_in, n_out, x, z):  # type: ignore[no-untyped-def]
                 s[z0 + j * U(T) + t] = bias
         for i in range(0, n_in, 4):
             x0, r, n = U(x + i * T), U(w + o * n_in + i), U(n_in)
-            a0, a1, a2, a3 = s[r], s[r + U(1)], s[r + U(2)], s[r + U(3)]
-            r += n
-            b0, b1, b2, b3 = s[r], s[r + U(1)], s[r + U(2)], s[r + U(3)]
-            r += n
-            c0, c1, c2, c3 = s[r], s[r + U(1)], s[r + U(2)], s[r + U(3)]
-            r += n
-            d0, d1, d2, d3 = s[r], s[r + U(1)], s[r + U(2)], s[r + U(3)]
+            a0, a1, a2, a3 = four(s, r)
+            b0, b1, b2, b3 = four(s, r + n)
+            c0, c1, c2, c3 = four(s, r + U(2) * n)
+            d0, d1, d2, d3 = four(s, r + U(3) * n)
             for t in range(U(T)):
                 p, q, u, v = s[x0 + t], s[x0 + U(T) + t], s[x0 + U(2 * T) + t], s[x0 + U(3 * T) + t]
                 s[z0 + t] += a0 * p + a1 * q + a2 * u + a3 * v
@@ -128,25 +140,10 @@ def outer(s, g, n_in, n_out, x, d):  # type: ignore[no-untyped-def]
                 y = s[d0 + U(3 * T) + t]
                 e0, e1, e2, e3 = e0 + y * p, e1 + y * q, e2 + y * u, e3 + y * v
             r, n = U(g + o * n_in + i), U(n_in)
-            s[r] += a0
-            s[r + U(1)] += a1
-            s[r + U(2)] += a2
-            s[r + U(3)] += a3
-            r += n
-            s[r] += b0
-            s[r + U(1)] += b1
-            s[r + U(2)] += b2
-            s[r + U(3)] += b3
-            r += n
-            s[r] += c0
-            s[r + U(1)] += c1
-            s[r + U(2)] += c2
-            s[r + U(3)] += c3
-            r += n
-            s[r] += e0
-            s[r + U(1)] += e1
-            s[r + U(2)] += e2
-            s[r + U(3)] += e3
+            add_four(s, r, a0, a1, a2, a3)
+            add_four(s, r + n, b0, b1, b2, b3)
+            add_four(s, r + U(2) * n, c0, c1, c2, c3)
+            add_four(s, r + U(3) * n, e0, e1, e2, e3)
 
 
 @njit(**FREE)
