@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError
+from benchmark.folders import cache_folder
 from benchmark.plugins.index import get
 
 CARD_KEYS = ("segmenter", "options", "channels", "dataset")  # what a card must have to be used; `train` writes more
@@ -31,13 +31,6 @@ class Checkpoint:
     @property
     def channels(self) -> tuple[str, ...]:
         return tuple(self.card["channels"])
-
-
-def cache_folder() -> Path:
-    """$SINCO_BENCH_CACHE, or sinco-bench in the user's cache folder."""
-    if given := os.environ.get("SINCO_BENCH_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sinco-bench"
 
 
 def default_path(name: str, dataset: str) -> Path:
@@ -91,8 +84,11 @@ def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None =
     path = next((place for place in looked_in if place.is_file()), None)
     if path is None:
         looked = ", ".join(map(str, looked_in))
+        others = [] if file else sorted(path for folder in dict.fromkeys(place.parent for place in looked_in)
+                                        for path in folder.glob(f"{name}-*.safetensors"))
+        borrowed = f"; or borrow those of another data set: --segmenter {name}@{others[0]} --force" if others else ""
         raise InputError(f"segmenter {spec} on {dataset}", f"no weights there: {looked}",
-                         f"python -m benchmark train --segmenter {name} --dataset {dataset}")
+                         f"python -m benchmark train --segmenter {name} --dataset {dataset}{borrowed}")
     card = read_card(path)
     _check(card, name, dataset, channels, path, force)
     return Checkpoint(name, path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], card)

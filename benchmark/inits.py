@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from benchmark.checkpoints import cache_folder
 from benchmark.errors import InputError
+from benchmark.folders import cache_folder
 from benchmark.plan import Choice
 from benchmark.plugins import index
 from benchmark.types import Sample

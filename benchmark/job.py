@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +16,11 @@ from benchmark.inits import Init, init_for
 from benchmark.plan import Cell, Choice, Rate, with_twins
 from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
-from benchmark.types import SCORE_AS, SPLITS, Sample
+from benchmark.types import SCORE_AS, SPLITS, Sample, extent
 
 PEERS = ("jpeg2000", "jpeg2000+mask")
 FIDELITIES = ("mean", "sum")
+LARGE = 131_072  # voxels of a 64 x 64 x 32 crop: what one batch of slices holds as well
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Selection:
     score_as: tuple[str, ...] = ("decoded",)
     init: str | None = None  # learned, or a file that `learn` wrote
     force: bool = False
+    dims: int = 2  # 3: volumes, each as one fit
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Job:
     cells: list[Cell] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know before it runs
     preset: str = "quick"
+    dataset_options: dict[str, Any] = field(default_factory=dict)  # how its images were prepared
     inits: dict[str, Init] = field(default_factory=dict)  # learned initial states by hash
 
     @property
@@ -85,17 +88,39 @@ def resolve(selection: Selection) -> Job:
             raise InputError(f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr")
     args = _arguments(selection, {name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
                                   for name in selection.inr})
-    dataset = index.get("dataset", selection.dataset).load()(selection.root, **args.get(("dataset", selection.dataset), {}))
+    entry, given = index.get("dataset", selection.dataset), args.get(("dataset", selection.dataset), {})
+    dataset = entry.load()(selection.root, **given)
     samples, unreadable = _load(dataset, selection)
-    channels = next(iter(samples.values())).channels
+    channels = _channels(samples)
     segmenter = find_checkpoint(selection.segmenter, selection.dataset, channels=channels, force=selection.force)
     named = [find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in selection.reader]
     others, notes = (named, []) if named else _other_readers(segmenter, selection.dataset, channels)
     readers = [segmenter, *(reader for reader in others if reader.hash != segmenter.hash)]
     _check_sizes(samples, readers)
-    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name, notes=notes)
+    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name, notes=notes,
+              dataset_options={**entry.defaults, **given})
+    if selection.dims == 3:
+        job.notes += _large(samples.values())
     job.cells = _cells(job, args, base)
     return job
+
+
+def _large(volumes: Iterable[Sample]) -> list[str]:
+    """What to know of the largest volume, where it is much larger than a crop."""
+    largest = max(volumes, key=lambda volume: volume.mask.size)
+    voxels = largest.mask.size
+    return [] if voxels <= LARGE else [f"volumes of {extent(largest.image.shape, largest.depth)}: each step renders all of them, "
+                                       f"{voxels / LARGE:.0f} times the time of a 32 x 64 x 64 crop"]
+
+
+def _channels(samples: dict[str, Sample]) -> tuple[str, ...]:
+    """The channels of all samples, which one network is to read; raises InputError where they differ."""
+    kinds = {sample.channels: sample.id for sample in samples.values()}
+    if len(kinds) > 1:
+        (first, one), (second, other) = list(kinds.items())[:2]
+        raise InputError("images that one network reads", f"{one} has the channels {', '.join(first)}, {other} {', '.join(second)}",
+                         "--image, or an option of the data set that brings them to one kind, such as --set color=gray")
+    return next(iter(kinds))
 
 
 def default_preset(dataset: str) -> str:
@@ -128,6 +153,11 @@ def _check_numbers(s: Selection) -> None:
         raise refuse("--patience", s.patience, "at least 1 (steps)", "100")
     if any(not 0 <= seed < 2**31 for seed in s.seed):
         raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
+    if s.dims not in (2, 3):
+        raise refuse("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
+    if s.dims == 3 and s.init is not None:
+        raise InputError(f"--dims 3 with --init {s.init}", "initial states are learned on slices, for backbones of two inputs",
+                         "leave out --init")
     for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
                                  ("--precision", s.precision, ("auto", "float32", "bf16"))):
         if value not in known:
@@ -167,7 +197,8 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
 
 
 def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
-    ids = dataset.ids(s.split)
+    list_ids, load = reader_of(dataset, s.dims)
+    ids = list_ids(s.split)
     if s.image:
         known, asked = set(ids), set(s.image)
         unknown = [i for i in s.image if i not in known]
@@ -183,8 +214,8 @@ def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]
     unreadable: dict[str, str] = {}
     for sample_id in ids:
         try:
-            sample = dataset.load(sample_id)
-            check_sample(sample)
+            sample = load(sample_id)
+            check_sample(sample, s.dims)
             if sample.hash in samples:
                 raise InputError(f"the image {sample_id}", f"it equals {samples[sample.hash].id} in every pixel: it would count twice",
                                  "leave one of them out")
@@ -197,6 +228,11 @@ def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]
         first = next(iter(unreadable.values()))
         raise InputError(f"{len(ids)} images of {s.dataset}", f"none can be used; the first: {first}", "mend or replace the files")
     return samples, unreadable
+
+
+def reader_of(dataset: Any, dims: int) -> tuple[Callable[[str], list[str]], Callable[[str], Sample]]:
+    """What lists the ids of a split and what reads one: slices, or volumes where a backbone has three inputs."""
+    return (dataset.volumes, dataset.load_volume) if dims == 3 else (dataset.ids, dataset.load)
 
 
 def spread(ids: Sequence[str]) -> list[str]:
@@ -214,14 +250,20 @@ def spread(ids: Sequence[str]) -> list[str]:
     return [sample_id for _, _, sample_id in sorted(ranked)]
 
 
-def check_sample(sample: Sample) -> None:
-    """What every data set's samples must be; raises InputError that names the sample and what is wrong with it."""
+def check_sample(sample: Sample, dims: int = 2) -> None:
+    """What every data set's samples must be; raises InputError that names the sample and what is wrong with it.
+
+    dims: 2 of a slice, 3 of a volume.
+    """
     def refuse(found: str, todo: str) -> InputError:
         return InputError(f"the image {sample.id} of {sample.dataset}", found, todo)
 
     image = sample.image
     if image.ndim != 3 or min(image.shape) < 1:
         raise refuse(f"its shape is {image.shape}, not (rows, columns, channels)", "mend the data set's plug-in")
+    if (sample.depth > 1) != (dims == 3) or sample.depth < 1 or image.shape[0] % sample.depth:
+        raise refuse(f"its {image.shape[0]} rows are {sample.depth} planes, where {'a volume' if dims == 3 else 'one slice'} is due",
+                     "mend the data set's plug-in")
     if not np.isfinite(image).all():
         raise refuse(f"{int((~np.isfinite(image)).sum())} of its values are NaN or infinite", "mend the file or leave it out")
     if not image.any():
@@ -253,7 +295,7 @@ def _check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> N
     for reader in readers:
         multiple = index.get("segmenter", reader.name).declared["multiple"]
         for sample in samples.values():
-            height, width = sample.image.shape[:2]
+            height, width = sample.image.shape[0] // sample.depth, sample.image.shape[1]
             if height % multiple or width % multiple:
                 raise InputError(f"the segmenter {reader.name} on the image {sample.id} of {height} x {width} pixels",
                                  f"it reads heights and widths that are multiples of {multiple}",
@@ -278,7 +320,8 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
         init = _init(job, inr)
         for sample in job.samples.values():
             cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
-                        init=init.hash if init else None, init_bytes=init.bytes if init else 0, shape=sample.image.shape)
+                        init=init.hash if init else None, init_bytes=init.bytes if init else 0, shape=sample.image.shape,
+                        depth=sample.depth)
             fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
                              segmenter_hash=job.segmenter.hash if lam else None, segmenter_source=source if lam else None,
                              regularizer=regularizer if lam else None,

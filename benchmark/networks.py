@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.checkpoint import checkpoint as read_again_backwards
 
 from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
@@ -20,6 +22,7 @@ from benchmark.types import VolumeStatistics
 
 PRECISIONS = ("float32", "bf16")
 _IMAGES_AT_ONCE = 32  # bounds the memory that `segment` takes
+_PIXELS_AT_ONCE = 131_072  # of a volume, the memory that `logits` keeps for the way back
 
 
 class Network:
@@ -27,7 +30,10 @@ class Network:
 
     name, hash, card: of its checkpoint; channels: names of the image's channels; multiple: what height and width
     must be a multiple of. `precision="bf16"` runs the convolutions in bfloat16; images and logits stay float32.
+    depth: planes of the volumes that it reads, each as an image of its own; 1 for images.
     """
+
+    depth = 1
 
     def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str,
                  precision: str) -> None:
@@ -39,8 +45,35 @@ class Network:
     def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
         """Logits float32 [B, H, W] of images [B, H, W, C] in [0, 1], differentiable in them; volume [B, 4] as_row().
 
-        Raises InputError for another number of channels, or a height or width that is not a multiple of `multiple`.
+        With a depth D, of volumes whose planes lie one below the other: [B, D * H, W] of [B, D * H, W, C]. Raises InputError for
+        another number of channels, or a height or width (of a plane) that is not a multiple of `multiple`.
         """
+        x, rows = self._planes(images, volume)
+        at_once = max(1, _PIXELS_AT_ONCE // (x.shape[1] * x.shape[2]))
+        if self.depth == 1 or len(x) <= at_once:
+            return self._joined(self._read(x, rows))
+        # On the way back a batch of planes is read again: a third more time, and the memory of one batch.
+        return self._joined(torch.cat([read_again_backwards(self._read, *part, use_reentrant=False, preserve_rng_state=False)
+                                       for part in zip(x.split(at_once), rows.split(at_once), strict=True)]))
+
+    def planes(self, depth: int) -> Network:
+        """This network as it reads volumes of `depth` planes; its weights are shared."""
+        view = copy.copy(self)
+        view.depth = depth
+        return view
+
+    def _planes(self, images: torch.Tensor, volume: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, D * H, W, C] and [B, 4] -> [B * D, H, W, C] and [B * D, 4]."""
+        if self.depth == 1:
+            return images, volume
+        return images.unflatten(1, (self.depth, -1)).flatten(0, 1), volume.repeat_interleave(self.depth, 0)
+
+    def _joined(self, planes: torch.Tensor) -> torch.Tensor:
+        """[B * D, H, W] -> [B, D * H, W]."""
+        return planes if self.depth == 1 else planes.unflatten(0, (-1, self.depth)).flatten(1, 2)
+
+    def _read(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        """Logits [B, H, W] of images [B, H, W, C]."""
         self._check(tuple(images.shape))
         # A permuted [B, H, W, C] already is channels_last: no copy.
         x = images.to(self.device, torch.float32).permute(0, 3, 1, 2)
@@ -49,13 +82,13 @@ class Network:
         return y[:, 0].float()
 
     def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
-        """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]."""
+        """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as `logits` takes them."""
         rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
         with torch.no_grad():
-            parts = [torch.sigmoid(self.logits(*part)).cpu()
-                     for part in zip(x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True)]
-        return torch.cat(parts).numpy()
+            parts = [torch.sigmoid(self._read(*part)).cpu()
+                     for part in zip(*(all_.split(_IMAGES_AT_ONCE) for all_ in self._planes(x, rows)), strict=True)]
+        return self._joined(torch.cat(parts)).numpy()
 
     def _check(self, shape: tuple[int, ...]) -> None:
         height, width, channels = shape[1:]

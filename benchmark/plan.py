@@ -73,11 +73,12 @@ class Cell:
     init: str | None = None  # hash of the file of a learned initial state; None: the backbone's own
     init_bytes: int = field(default=0, compare=False)  # of that file
     shape: tuple[int, ...] = field(default=(), compare=False)
+    depth: int = field(default=1, compare=False)  # planes of a volume; shape is that of all of them, one below the other
 
     def identity(self) -> dict[str, Any]:
         """All that makes this cell what it is, as plain values."""
         what = asdict(self)
-        for name in ("dataset", "sample_id", "patient", "shape", "init_bytes"):  # the hashes of sample and state stand for these
+        for name in ("dataset", "sample_id", "patient", "shape", "depth", "init_bytes"):  # the hashes of sample and state stand for these
             del what[name]
         if self.init is None:
             del what["init"]
@@ -142,7 +143,7 @@ class Cell:
     @property
     def size_key(self) -> tuple[Any, ...]:
         """Cells that agree here have files of one size: twins too, whatever the penalty."""
-        return json_of(self.inr), json_of(self.rate), json_of(self.recipe, "penalty_every"), self.fidelity, self.shape
+        return json_of(self.inr), json_of(self.rate), json_of(self.recipe, "penalty_every"), self.fidelity, self.shape, self.depth
 
 
 def json_of(part: Any, without: str = "") -> str:

@@ -72,7 +72,8 @@ def gradient_cosine(job: Job, samples: Sequence[Sample], regularizer: Choice, de
     for sample in samples:
         image = torch.from_numpy(sample.image)[None]
         image = image + 0.02 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-        a, b = (make([sample], network)(image, torch.tensor([0]))[1].flatten().double().cpu() for network in networks)
+        readers = networks if sample.depth == 1 else [network.planes(sample.depth) for network in networks]
+        a, b = (make([sample], network)(image, torch.tensor([0]))[1].flatten().double().cpu() for network in readers)
         if float(a.norm()) > 0:  # an image whose gradient is 0 in float32 says nothing
             cosine = float(a @ b / (a.norm() * b.norm()).clamp_min(1e-300))
             worst = min(1.0 if worst is None else worst, cosine if math.isfinite(cosine) else -1.0)

@@ -58,6 +58,7 @@ class Backbone:
     args: dict[str, Any]
     bits: int
     shape: tuple[int, ...]
+    depth: int
     recipe: dict[str, Any]
     columns: dict[str, Column]
 
@@ -177,5 +178,5 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
 
 def _backbone(runner: Runner, cell: Cell, columns: dict[str, Column]) -> Backbone:
     facts = next(runner.store.each_row([cell.key], data=False)).facts
-    return Backbone(cell.inr.name, facts["inr_args"], facts["bits"], cell.shape, facts["recipe"],
+    return Backbone(cell.inr.name, facts["inr_args"], facts["bits"], cell.shape, cell.depth, facts["recipe"],
                     {kind: columns[kind] for kind in KINDS if kind in columns})

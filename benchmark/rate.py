@@ -19,12 +19,12 @@ from benchmark.bitstream import Header, decode, encode, file_bytes
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.render import build
-from benchmark.images.grid import GridKind
+from benchmark.images.grid import GridKind, dims
 from benchmark.plan import FIT_VERSION, Cell, Choice
 from benchmark.plugins import index
 from benchmark.score import image_scores
 from benchmark.store import Store
-from benchmark.types import Sample
+from benchmark.types import Sample, extent
 
 BIT_WIDTHS = range(6, 17)
 CANDIDATES = 4  # how many (size, bits) are measured
@@ -42,8 +42,8 @@ class Sized:
 
 def header_for(inr: Choice, bits: int, sample: Sample, seed: int, grid: GridKind) -> Header:
     height, width, channels = sample.image.shape
-    return Header(name=inr.name, args=dict(inr.args), height=height, width=width, channels=channels, bits=bits, seed=seed,
-                  window=sample.window, grid=grid)
+    return Header(name=inr.name, args=dict(inr.args), height=height // sample.depth, width=width, channels=channels, bits=bits, seed=seed,
+                  window=sample.window, grid=grid, depth=sample.depth)
 
 
 def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], store: Store, *, device: str,
@@ -59,6 +59,8 @@ def settle(cell: Cell, sample: Sample, pilots: Callable[[], Sequence[Sample]], s
     recipe = replace(cell.recipe, penalty_every=1)  # pilots have no penalty, and twins of one fit must agree on its size
     what = {"inr": asdict(cell.inr), "rate": asdict(cell.rate), "recipe": asdict(recipe), "fidelity": cell.fidelity,
             "shape": cell.shape, "pilots": [sample.hash for sample in images], "fit_version": FIT_VERSION}
+    if cell.depth > 1:
+        what["depth"] = cell.depth
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
     found = store.recall("rates", key)
     if found is None:
@@ -121,7 +123,7 @@ def _with_size(inr: Choice, value: int) -> Choice:
 
 
 def _tensors(inr: Choice, sample: Sample) -> list[int]:
-    return [p.numel() for p in build(inr, sample.image.shape[2], 0).parameters()]
+    return [p.numel() for p in build(inr, sample.image.shape[2], 0, dims(sample.depth)).parameters()]
 
 
 def _budget(bpp: float, sample: Sample) -> int:
@@ -130,7 +132,7 @@ def _budget(bpp: float, sample: Sample) -> int:
 
 def _too_small(cell: Cell, sample: Sample, smallest: Sized) -> InputError:
     pixels = sample.image.shape[0] * sample.image.shape[1]
-    return InputError(f"{cell.inr.name} at {cell.rate.bpp} bpp on {sample.image.shape[0]} x {sample.image.shape[1]} pixels",
+    return InputError(f"{cell.inr.name} at {cell.rate.bpp} bpp on {extent(sample.image.shape, sample.depth)}",
                       f"its smallest file has {smallest.bytes} bytes, {8 * smallest.bytes / pixels:.2f} bpp",
                       f"--bpp {8 * smallest.bytes / pixels + 0.01:.2f} or more")
 
@@ -143,7 +145,7 @@ def _pilot_psnr(candidate: Sized, cell: Cell, pilots: Sequence[Sample], device: 
         scores = []
         for sample, state in zip(pilots, fitted.states, strict=True):
             data = encode(header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid), state)
-            scores.append(image_scores(sample.image, decode(data).image, sample.brain)["psnr_db"])
+            scores.append(image_scores(sample.image, decode(data).image, sample.brain, sample.depth)["psnr_db"])
     except Exception:  # a plug-in may raise anything
         return None
     return float(np.mean(scores)) if np.isfinite(scores).all() else None

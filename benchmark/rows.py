@@ -28,6 +28,7 @@ def facts_of(cell: Cell, sized: Sized | None) -> dict[str, Any]:
             "segmenter_hash": cell.segmenter_hash, "regularizer": cell.regularizer.name if cell.regularizer else None,
             "precision": cell.precision, "recipe": asdict(cell.recipe), "bpp_requested": cell.rate.bpp,
             "bits": sized.bits if sized else cell.rate.bits, "twin": cell.twin, "identity": cell.identity(),
+            **({"depth": cell.depth} if cell.depth > 1 else {}),
             **({"init": cell.init, "init_bytes": cell.init_bytes} if cell.init and not cell.codec else {})}
 
 

@@ -20,14 +20,14 @@ from benchmark.fit.clock import Clock
 from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
-from benchmark.job import Job, check_sample, unreadable_key
+from benchmark.job import Job, check_sample, reader_of, unreadable_key
 from benchmark.networks import Network, load_network
 from benchmark.plan import Cell, batches
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
 from benchmark.rate import PILOTS, Sized, settle
 from benchmark.rows import facts_of, failed_row, fit_row
-from benchmark.score import image_scores, reader_scores, stretched_png
+from benchmark.score import image_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
 from benchmark.store import Row, Score, Store
 from benchmark.types import DICE_THRESHOLD, IMAGE_METRICS, Sample
 
@@ -56,7 +56,7 @@ class Runner:
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[tuple[Any, ...], Sized] = {}
         self.originals: dict[tuple[str, str], np.ndarray] = {}
-        self._pilot_samples: dict[tuple[int, ...], list[Sample]] = {}
+        self._pilot_samples: dict[tuple[tuple[int, ...], int], list[Sample]] = {}
 
     def run(self) -> None:
         """Do all that is missing; what is finished is stored as soon as its batch ends.
@@ -84,7 +84,7 @@ class Runner:
         self.fit_all(todo)
         self._restart()
         peers = [cell for cell in todo if cell.codec is not None]
-        for group in _groups_of(peers, 64):
+        for group in _groups_of(peers, self._files_at_once()):
             self.encode_peers(group)
         self._rescore()
 
@@ -95,6 +95,10 @@ class Runner:
     def segments(self) -> dict[str, Any]:
         """Reader hash -> what gives its probabilities, for the contours in pictures."""
         return {reader.hash: self._network(reader).segment for reader in self.job.readers}
+
+    def _files_at_once(self) -> int:
+        """Decoded and scored together: 64 slices, or volumes of about as many planes."""
+        return max(1, 64 // max((sample.depth for sample in self.job.samples.values()), default=1))
 
     # --- fits -----------------------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ class Runner:
             if first.lam > 0:
                 assert first.regularizer is not None
                 make = index.get("regularizer", first.regularizer.name).load()(**dict(first.regularizer.args)).make
-                penalty = make(samples, self._network(self.job.segmenter, first.precision))
+                penalty = make(samples, self._network(self.job.segmenter, first.precision).planes(first.depth))
             members = [Member(sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0))
                        for cell, sample in zip(batch, samples, strict=True)]
             with self.clock.part("fit"):
@@ -158,36 +162,40 @@ class Runner:
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
     def _at_once(self, cells: Sequence[Cell]) -> int:
-        kinds = {(cell.shape, self._settle(cell).inr, cell.precision if cell.lam > 0 else None) for cell in cells if cell.codec is None}
-        return min((images_at_once(shape, inr, self.device, self._network(self.job.segmenter, precision) if precision else None)
-                    for shape, inr, precision in kinds), default=1)
+        kinds = {(cell.shape, self._settle(cell).inr, cell.precision if cell.lam > 0 else None, cell.depth)
+                 for cell in cells if cell.codec is None}
+        return min((images_at_once(shape, inr, self.device, self._network(self.job.segmenter, precision) if precision else None,
+                                    depth) for shape, inr, precision, depth in kinds), default=1)
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
             with self.clock.part("rate search"):
-                self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape), self.store,
-                                          device=self.device, kernel=self.kernel, say=self.progress.say)
+                self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape, cell.depth),
+                                          self.store, device=self.device, kernel=self.kernel, say=self.progress.say)
         return self.sized[name]
 
-    def _pilots(self, shape: tuple[int, ...]) -> list[Sample]:
-        """Images of the train split with a lesion, so that no scored image helps to choose its own rate."""
-        if shape not in self._pilot_samples:
-            found = list(islice((sample for sample in self._train() if sample.image.shape == shape), PILOTS))
+    def _pilots(self, shape: tuple[int, ...], depth: int) -> list[Sample]:
+        """Images of the train split, so that no scored image helps to choose its own rate; with a lesion where scored ones have one."""
+        alike = (shape, depth)
+        if alike not in self._pilot_samples:
+            found = list(islice((sample for sample in self._train() if (sample.image.shape, sample.depth) == alike), PILOTS))
             if not found:
                 self.progress.say("the train split has no such image: size and bit width are chosen on the images that are scored")
-                found = [sample for sample in self.job.samples.values() if sample.image.shape == shape][:PILOTS]
-            self._pilot_samples[shape] = found
-        return self._pilot_samples[shape]
+                found = [sample for sample in self.job.samples.values() if (sample.image.shape, sample.depth) == alike][:PILOTS]
+            self._pilot_samples[alike] = found
+        return self._pilot_samples[alike]
 
     def _train(self) -> Iterator[Sample]:
-        """Usable training images with a lesion that are not scored in this run."""
-        for sample_id in self.job.dataset.ids("train"):
+        """Usable training images that are not scored in this run; with a lesion, unless those that are have none."""
+        dims, lesions = self.job.selection.dims, any(sample.has_lesion for sample in self.job.samples.values())
+        ids, load = reader_of(self.job.dataset, dims)
+        for sample_id in ids("train"):
             try:
-                sample = self.job.dataset.load(sample_id)
-                check_sample(sample)
+                sample = load(sample_id)
+                check_sample(sample, dims)
             except InputError:  # not selected by anyone: the next one will do
                 continue
-            if sample.has_lesion and sample.hash not in self.job.samples:
+            if (sample.has_lesion or not lesions) and sample.hash not in self.job.samples:
                 yield sample
 
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
@@ -234,7 +242,7 @@ class Runner:
             wanted += self.store.unscored((cell.key for cell in self.job.cells if cell.sample_hash in lesion), marks)
         if wanted:
             self.progress.say(f"scoring {len(wanted)} stored files")
-        for group in _groups_of(wanted, 64):
+        for group in _groups_of(wanted, self._files_at_once()):
             self._keep(self.store.rows(group), anew=False)
 
     def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
@@ -264,12 +272,14 @@ class Runner:
             for row, image in zip(rows, images, strict=True):
                 sample = self.job.samples[row.sample_hash]
                 scores += [Score(row.key, metric, value, score_as=score_as)
-                           for metric, value in image_scores(sample.image, image, sample.brain).items()]
+                           for metric, value in (image_scores(sample.image, image, sample.brain, sample.depth)
+                                                 | plane_scores(sample.image, image, sample.depth)).items()]
             for checkpoint in self.job.readers:
                 found = self._read(checkpoint, rows, images)
                 for row, seen, d in zip(rows, found, decoded, strict=True):
                     sample = self.job.samples[row.sample_hash]
-                    values = reader_scores(seen if d.mask is None else d.mask, self._original(checkpoint, sample), sample)
+                    read = (seen if d.mask is None else d.mask, self._original(checkpoint, sample), sample)
+                    values = reader_scores(*read) | plane_reader_scores(*read)
                     scores += [Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
                                for metric, value in values.items()]
         return scores
@@ -282,14 +292,14 @@ class Runner:
 
     def _read(self, checkpoint: Any, rows: Sequence[Row], images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The reader's masks of decoded images, images of one shape at once."""
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for i, image in enumerate(images):
-            groups[image.shape].append(i)
+        groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
+        for i, (row, image) in enumerate(zip(rows, images, strict=True)):
+            groups[image.shape, self.job.samples[row.sample_hash].depth].append(i)
         out: dict[int, np.ndarray] = {}
-        for members in groups.values():
+        for (_, depth), members in groups.items():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
             with self.clock.part("score: readers"):
-                seen = self._network(checkpoint).segment(np.stack([images[i] for i in members]), volumes)
+                seen = self._network(checkpoint).planes(depth).segment(np.stack([images[i] for i in members]), volumes)
             out.update({i: p >= DICE_THRESHOLD for i, p in zip(members, seen, strict=True)})
         return [out[i] for i in range(len(images))]
 
@@ -297,7 +307,8 @@ class Runner:
         name = (checkpoint.hash, sample.hash)
         if name not in self.originals:
             with self.clock.part("read originals"):
-                self.originals[name] = self._network(checkpoint).segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
+                network = self._network(checkpoint).planes(sample.depth)
+                self.originals[name] = network.segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
         return self.originals[name]
 
 

@@ -8,16 +8,19 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from benchmark.types import Sample
+from benchmark.types import Sample, at_plane, planes
 
 
-def image_scores(original: np.ndarray, decoded: np.ndarray, brain: np.ndarray) -> dict[str, float]:
+def image_scores(original: np.ndarray, decoded: np.ndarray, brain: np.ndarray, depth: int = 1) -> dict[str, float]:
     """PSNR (dB) and SSIM by scikit-image with data_range 1, over the whole image and over the brain.
 
-    original, decoded: [H, W, C] in [0, 1]; brain: bool [H, W]. PSNR of equal images is inf.
+    original, decoded: [H, W, C] in [0, 1]; brain: bool [H, W]. PSNR of equal images is inf. Of a volume of `depth` planes, one
+    below the other, SSIM is that of each plane, averaged: no window reaches from one plane into the next.
     """
     a, b = original.astype(np.float64), decoded.astype(np.float64)
-    ssim, local = structural_similarity(a, b, data_range=1.0, channel_axis=-1, full=True)
+    each = [structural_similarity(*pair, data_range=1.0, channel_axis=-1, full=True)
+            for pair in zip(planes(a, depth), planes(b, depth), strict=True)]
+    ssim, local = np.mean([value for value, _ in each]), np.concatenate([where for _, where in each])
     inside = brain if brain.any() else np.ones_like(brain)
     with np.errstate(divide="ignore"):
         return {"psnr_db": float(peak_signal_noise_ratio(a, b, data_range=1.0)), "ssim": float(ssim),
@@ -39,6 +42,24 @@ def reader_scores(found: np.ndarray, on_original: np.ndarray, sample: Sample) ->
     if sample.has_lesion:
         return {"dice": dice(found, sample.mask), "dice_original": dice(on_original, sample.mask)}
     return {"fp_area_px": float(found.sum())}
+
+
+def plane_scores(original: np.ndarray, decoded: np.ndarray, depth: int) -> dict[str, float]:
+    """psnr_db of each plane of a volume, as "psnr_db@012"; {} of an image."""
+    if depth == 1:
+        return {}
+    squares = np.square(planes(original, depth).astype(np.float64) - planes(decoded, depth)).reshape(depth, -1).mean(1)
+    with np.errstate(divide="ignore"):
+        return {at_plane("psnr_db", z): float(psnr) for z, psnr in enumerate(-10 * np.log10(squares))}
+
+
+def plane_reader_scores(found: np.ndarray, on_original: np.ndarray, sample: Sample) -> dict[str, float]:
+    """`reader_scores` of each plane of a volume, as "dice@012"; {} of an image."""
+    if sample.depth == 1:
+        return {}
+    masks = zip(planes(found, sample.depth), planes(on_original, sample.depth), strict=True)
+    return {at_plane(metric, z): value for z, pair in enumerate(masks)
+            for metric, value in reader_scores(*pair, sample.plane(z)).items()}
 
 
 def stretched_png(image: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ class Scored:
         """`settings` or `penalty_settings` of a cell, sorted; worked out once for all cells that share them."""
         facts = row.facts
         shared = [id(facts.get(name)) for name in ("identity", "recipe", "inr_args")]  # see _Shared: the same object, not an equal one
-        name = (penalty, *shared, *(facts.get(name) for name in ("bits", "bpp_requested", "fidelity", "regularizer", "precision")))
+        name = (penalty, *shared, *(facts.get(name) for name in ("bits", "bpp_requested", "depth", "fidelity", "regularizer", "precision")))
         if name not in self._settings:
             self._settings[name] = tuple(sorted((penalty_settings if penalty else settings)(facts).items()))
         return self._settings[name]
@@ -145,7 +145,7 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     bits = facts.get("bits") if facts.get("bpp_requested") is None else None
     return _texts({"inr_args": dict(inr["args"]) if inr else facts.get("inr_args"), "inr_source": inr.get("source"),
                    "fit_version": identity.get("fit_version"), "init": identity.get("init"), "recipe": recipe,
-                   "bpp_requested": facts.get("bpp_requested"), "bits": bits})
+                   "bpp_requested": facts.get("bpp_requested"), "bits": bits, "depth": facts.get("depth")})
 
 
 def penalty_settings(facts: Mapping[str, Any]) -> dict[str, str]:

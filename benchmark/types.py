@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,11 @@ SCORE_AS = ("decoded", "stretched-png")
 IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
 READER_METRICS = ("dice", "fp_area_px", "dice_original")
 DICE_THRESHOLD = 0.5
+
+
+def at_plane(metric: str, z: int) -> str:
+    """The name of a metric of one plane (from 0) of a volume: psnr_db@012. What is read by its plain name passes these by."""
+    return f"{metric}@{z:03d}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Sample:
 
     image:  float32 [H, W, C]; mask: bool [H, W]; brain: bool [H, W] (where PSNR and SSIM over the brain are taken).
     window: the source intensities that 0 and 1 stand for. spacing_mm: (row, column).
+    label: the class of a picture in data sets of classes, else "".
+    depth: planes of a volume, which lie one below the other: image [depth * H, W, C], mask and brain [depth * H, W].
     """
 
     id: str
@@ -60,6 +67,8 @@ class Sample:
     slice_index: int = 0
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     window: tuple[float, float] = (0.0, 1.0)
+    depth: int = 1
+    label: str = ""
 
     @property
     def has_lesion(self) -> bool:
@@ -69,7 +78,24 @@ class Sample:
     def hash(self) -> str:
         """Hash of all content that a fit or a score can see."""
         digest = hashlib.sha256()
-        digest.update(repr((self.image.shape, self.channels, self.volume, self.window)).encode())
+        what = (self.image.shape, self.channels, self.volume, self.window)
+        digest.update(repr(what if self.depth == 1 else (*what, self.depth)).encode())
         for array in (self.image.astype(np.float32), self.mask.astype(bool), self.brain.astype(bool)):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
+
+    def plane(self, z: int) -> Sample:
+        """Plane z (from 0) of a volume as an image of its own."""
+        image, mask, brain = (planes(array, self.depth)[z] for array in (self.image, self.mask, self.brain))
+        return replace(self, image=image, mask=mask, brain=brain, slice_index=self.slice_index + z, depth=1)
+
+
+def planes(stacked: np.ndarray, depth: int) -> np.ndarray:
+    """[depth * H, W, ...] -> [depth, H, W, ...], a view: the planes of a volume that lie one below the other."""
+    return stacked.reshape(depth, stacked.shape[0] // depth, *stacked.shape[1:])
+
+
+def extent(shape: tuple[int, ...], depth: int) -> str:
+    """An image's or a volume's shape [depth * H, W, C] in words: 240 x 240 pixels, 32 x 64 x 64 voxels."""
+    height, width = shape[0] // depth, shape[1]
+    return f"{height} x {width} pixels" if depth == 1 else f"{depth} x {height} x {width} voxels"

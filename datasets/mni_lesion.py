@@ -19,6 +19,7 @@ from benchmark.plugins.datasets._signal import signal_and_mask
 PATIENTS = {"train": range(1, 401), "val": range(401, 441), "test": range(441, 501)}
 SLICES = 3
 FIELD_OF_VIEW = 208.0  # mm
+REACH = 160.0  # mm that the planes of a volume may span, about the middle of the brain
 LEVELS = 4095  # images are stored as 12-bit integers, as a scanner's are
 
 
@@ -31,7 +32,8 @@ class MniLesion(Dataset):
     surroundings away. The mask is core and edema; about one slice in six has none. Everything follows from the id
     alone, and the same id at another size or contrast is the same patient. Skull-stripped, as BraTS is. Row 0 is
     anterior, column 0 the patient's right. `size`: pixels a side of a field of view of 208 mm; `noise`: standard
-    deviation in each of the two receiver channels, as a share of the window.
+    deviation in each of the two receiver channels, as a share of the window. Volumes have `planes` planes, as far apart as
+    pixels are, lowest first, about the lesion's middle as far as the head allows, or about the brain's where there is none.
     """
 
     licence = ("simulated by this project (MIT) on the MNI152 maps, Copyright (C) 1993-2009 Louis Collins, McConnell "
@@ -39,14 +41,14 @@ class MniLesion(Dataset):
     citation = "Fonov et al., Unbiased average age-appropriate atlases for pediatric studies, NeuroImage 54 (2011) 313"
 
     def __init__(self, root: Path | None = None, *, size: int = 128, contrast: Literal["flair", "t1"] = "flair",
-                 noise: float = 0.02) -> None:
+                 noise: float = 0.02, planes: int = 32) -> None:
         if size < 16:
             raise InputError(f"mni-lesion with size={size}", "a size below 16 pixels", "--set mni-lesion.size=128")
         if contrast not in ("flair", "t1"):
             raise InputError(f"mni-lesion with contrast={contrast}", "no such contrast", "contrast=flair or t1")
         if not 0 <= noise < 1:
             raise InputError(f"mni-lesion with noise={noise}", "noise outside [0, 1)", "--set mni-lesion.noise=0.02")
-        self.size, self.contrast, self.noise = size, contrast, noise
+        self.size, self.contrast, self.noise, self.planes = size, contrast, noise, planes
 
     def fetch(self) -> None:
         return None
@@ -68,6 +70,25 @@ class MniLesion(Dataset):
                       volume=slices.volume, slice_index=slices.z[k], spacing_mm=(spacing, spacing),
                       window=(0.0, float(LEVELS)))
 
+    def volumes(self, split: str) -> list[str]:
+        return list(dict.fromkeys(sample_id.partition("-")[0] for sample_id in self.ids(split)))
+
+    def load_volume(self, volume_id: str) -> Sample:
+        found = re.fullmatch(r"p(\d{4})", volume_id)
+        if not found or not 1 <= int(found[1]) <= 500:
+            raise InputError(f"mni-lesion {volume_id}", "no such volume", "p0001 to p0500 (test: from p0441)")
+        spacing = FIELD_OF_VIEW / self.size
+        most = int(REACH / FIELD_OF_VIEW * self.size)
+        if not 2 <= self.planes <= most:
+            raise InputError(f"mni-lesion with planes={self.planes}", f"{self.size} pixels a side make them {spacing:g} mm apart, and the "
+                             f"head is {REACH:g} mm high", f"planes from 2 to {most}, or a larger size")
+        planes = _slices(int(found[1]), self.size, self.contrast, self.noise, self.planes)
+        rows = (self.planes * self.size, self.size)
+        return Sample(id=volume_id, dataset="mni-lesion", patient=volume_id, image=planes.image.reshape(*rows, 1).copy(),
+                      mask=planes.mask.reshape(rows).copy(), brain=planes.brain.reshape(rows).copy(), channels=(self.contrast,),
+                      volume=planes.volume, spacing_mm=(spacing, spacing), window=(0.0, float(LEVELS)),
+                      depth=self.planes)
+
 
 @dataclass(frozen=True)
 class _Slices:
@@ -79,12 +100,14 @@ class _Slices:
 
 
 @lru_cache(maxsize=8)
-def _slices(patient: int, size: int, contrast: str, noise: float) -> _Slices:
-    """The slices of one patient: image float32 [3, H, W], mask and brain."""
+def _slices(patient: int, size: int, contrast: str, noise: float, planes: int | None = None) -> _Slices:
+    """The slices of one patient, or the planes of a volume: image float32 [3 or planes, H, W], mask and brain."""
     draws = Draws(patient)
     anatomy = Anatomy(draws)
     lesion = Lesion(draws, anatomy) if draws.uniform(0, 1) > 0.06 else None
     z = _heights(draws, lesion)
+    if planes is not None:
+        z = _contiguous(lesion, planes, FIELD_OF_VIEW / size)
     offsets = (np.arange(size) + 0.5) / size * FIELD_OF_VIEW - FIELD_OF_VIEW / 2
     grid = (CENTER[0] - offsets, CENTER[1] - offsets, z)  # radiological: right is left, anterior is up
     tissue = anatomy.tissue(grid, lesion)
@@ -93,6 +116,13 @@ def _slices(patient: int, size: int, contrast: str, noise: float) -> _Slices:
     image = np.hypot(signal + real, imaginary)
     image = (np.round(np.clip(image, 0, 1) * LEVELS) / LEVELS).astype(np.float32)
     return _Slices(image, mask, tissue["brain"] > 0.5, [round(float(h)) for h in z], VolumeStatistics.of(image))
+
+
+def _contiguous(lesion: Lesion | None, planes: int, spacing: float) -> np.ndarray:
+    """Heights in mm of planes about the lesion, moved to where they all lie within REACH."""
+    room = (REACH - planes * spacing) / 2
+    middle = CENTER[2] if lesion is None else np.clip(lesion.center[2], CENTER[2] - room, CENTER[2] + room)
+    return middle + (np.arange(planes) - (planes - 1) / 2) * spacing
 
 
 def _heights(draws: Draws, lesion: Lesion | None) -> np.ndarray:

@@ -159,7 +159,7 @@ def test_bytes_after_the_end(small):
 
 @pytest.mark.parametrize(("old", "new", "found"), [
     (b"INR", b"PNG", "does not start with INR"),
-    (b"INR\x01", b"INR\x02", "version 2"),
+    (b"INR\x01", b"INR\x03", "version 3"),
     (b"\xa5siren", b"\xa5sired", "--plugin FILE.py"),
     (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x11", "bits is 17"),
     (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x05", "bits is 5"),

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from benchmark.checks import Subject, claims, run_checks
+from benchmark.errors import InputError
 from benchmark.plugins import FusedMLP, index
 
 
@@ -134,7 +135,20 @@ class Misdescribed(Sine):
     said = 3.001
 
 
+class Planar(Right):
+    def forward(self, coords: torch.Tensor) -> torch.Tensor:
+        return super().forward(coords * (torch.arange(coords.shape[1]) < 2))
+
+
+class ImagesAlone(Right):
+    def __init__(self, in_dim: int, out_dim: int, *, width: int = 8) -> None:
+        if in_dim != 2:
+            raise InputError("three inputs", "it is made for images", "--dims 2")
+        super().__init__(in_dim, out_dim, width=width)
+
+
 WRONG = [(Flat, "output has a row for each point", "(1024,)"), (Huge, "output is finite", "it reaches"),
+         (Planar, "three inputs serve a volume", "the column (input 2 of 3)"),
          (Gossip, "rows are independent", "57 points alone"), (Moody, "forward is deterministic", "eval()"),
          (Remembers, "forward is deterministic", "called with before"), (Vandal, "input is untouched", "other values"),
          (Idle, "every parameter gets a gradient", "2% of the entries of ballast"),
@@ -169,6 +183,12 @@ def test_a_wrong_network_fails_just_that_claim(wrong: type[Right], claim: str, w
     found = failures(subject(wrong))
     assert list(found) == [claim]
     assert why in found[claim]
+
+
+def test_a_network_for_images_alone_says_so_and_passes() -> None:
+    results = {r.claim: r for r in run_checks("inr", subject(ImagesAlone))}
+    assert all(r.status != "failed" for r in results.values())
+    assert results["three inputs serve a volume"].why == "it takes no three inputs: it is made for images"
 
 
 def test_every_claim_is_shown_to_bite() -> None:

@@ -64,7 +64,7 @@ def test_all_leaves_out_slices_that_are_empty_everywhere(root) -> None:
     name = PATIENTS[0]
     tifffile.imwrite(root / "kaggle_3m" / name / f"{name}_1.tif", np.zeros((64, 64, 3), np.uint8))
     assert f"{name}-001" not in all_ids(lgg(root, slices="all")) and f"{name}-002" in all_ids(lgg(root, slices="all"))
-    with pytest.raises(InputError, match=rf"{name}_1.tif[^~]*zero everywhere"):
+    with pytest.raises(InputError, match=rf"slice 1 of {name}[^~]*empty"):
         lgg(root).load(f"{name}-001")
 
 
@@ -141,7 +141,7 @@ def test_folders_and_options_that_are_not_there(root, tmp_path, monkeypatch) -> 
         with pytest.raises(InputError, match=next(iter(options))):
             lgg(root, **options)
     for name in ("TCGA_CS_4941_19960909-099", "TCGA_CS_4941_19960909", "TCGA_NO_0000_1-001", "../x-001"):
-        with pytest.raises(InputError, match="no such slice"):
+        with pytest.raises(InputError, match="no such slice|has slices 1 to 11"):
             lgg(root).load(name)
 
 

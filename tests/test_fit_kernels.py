@@ -45,9 +45,9 @@ class Perceptron(nn.Module):
         return FusedMLP(tuple(f"{n}.weight" for n in names), biases, self.activation, self.scales, 0.7, inputs=coords)
 
 
-def compare(modules, size=(37, 21), channels=1):
+def compare(modules, size=(37, 21), channels=1, depth=1):
     """Both renderers' image, gradients and squares at the same parameters: (largest error of an output, of a gradient)."""
-    coords = torch.from_numpy(grid(*size, (-1.0, 1.0)))
+    coords = torch.from_numpy(grid(*size, (-1.0, 1.0), depth=depth))
     nulls = [False] * len(modules)
     torch_, fused = Renderer(modules, nulls, coords), FusedRenderer(modules, nulls, coords, channels)
     shape = (len(modules), len(coords), channels)
@@ -91,6 +91,17 @@ def test_our_backbones(name, args, channels):
             for table in module.tables:
                 table.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(5))
     output, gradient = compare(modules, channels=channels)
+    assert output < 1e-6 and gradient < 1e-5
+
+
+@pytest.mark.parametrize("name", ["siren", "fourier", "hashgrid-torch"])
+def test_our_backbones_with_three_inputs(name):
+    modules = [build(Choice.of("inr", name), 1, seed, 3) for seed in (0, 1)]
+    if name == "hashgrid-torch":
+        for module in modules:
+            for table in module.tables:
+                table.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(5))
+    output, gradient = compare(modules, size=(19, 13), depth=5)
     assert output < 1e-6 and gradient < 1e-5
 
 

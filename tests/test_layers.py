@@ -10,10 +10,11 @@ from benchmark.plugins.index import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("types", "errors"),
-    ("plugins", "store", "plan", "recipes", "images"),
+    ("types", "errors", "folders"),
+    ("plugins", "store", "plan", "recipes", "images", "fetch", "unpack"),
     ("fit", "bitstream", "codecs", "score", "networks", "checkpoints", "inits"),
-    ("train", "checks", "stats", "report", "run", "profile", "rows", "rate", "tune", "learn", "job", "scored", "environment", "precision"),
+    ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job",
+     "scored", "environment", "precision"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

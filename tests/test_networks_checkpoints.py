@@ -34,7 +34,9 @@ def test_a_bare_name_is_found_in_the_cache_with_its_hash():
 def test_absent_weights_say_the_command_that_makes_them():
     with pytest.raises(InputError) as caught:
         find_checkpoint("unet", "tiny")
-    assert caught.value.todo == "python -m benchmark train --segmenter unet --dataset tiny"
+    command, _, borrowed = caught.value.todo.partition("; or ")
+    assert command == "python -m benchmark train --segmenter unet --dataset tiny"
+    assert borrowed.endswith("unet-mni-lesion.safetensors --force") and "--segmenter unet@" in borrowed
     with pytest.raises(InputError, match="no weights there: nowhere.safetensors"):
         find_checkpoint("unet@nowhere.safetensors", "tiny")
     with pytest.raises(InputError, match="did you mean 'unet'"):

@@ -192,10 +192,10 @@ def hashed(tmp_path):
         texts[file] = texts[file].replace(old, new, 1)
         for name, text in texts.items():
             (tmp_path / name).write_text(text)
-        index._source_hash.cache_clear()
-        return index._source_hash(tmp_path / "mine.py")
+        index.source_hash.cache_clear()
+        return index.source_hash(tmp_path / "mine.py")
     yield of
-    index._source_hash.cache_clear()
+    index.source_hash.cache_clear()
 
 
 @pytest.mark.parametrize(("file", "old", "new"), [

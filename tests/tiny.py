@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,17 @@ class Tiny(Dataset):
 
     def ids(self, split: str) -> list[str]:
         return [f"{patient}-0" for patient in PATIENTS[split]]
+
+    def volumes(self, split: str) -> list[str]:
+        return list(PATIENTS[split])
+
+    def load_volume(self, volume_id: str) -> Sample:
+        """Four planes, darker from one to the next; the last is empty, and the first two have the lesion."""
+        flat = self.load(f"{volume_id}-0")
+        image = np.concatenate([flat.image * shade for shade in (1.0, 0.8, 0.6, 0.0)]).astype(np.float32)
+        mask = np.concatenate([flat.mask, flat.mask, np.zeros((2 * self.size, self.size), bool)])
+        return replace(flat, id=volume_id, image=image, mask=mask, brain=np.concatenate([flat.brain] * 4),
+                       volume=VolumeStatistics.of(image), depth=4)
 
     def load(self, sample_id: str) -> Sample:
         patient, number = sample_id.partition("-")[0], int(sample_id[1])

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.bitstream.header import MAGIC, Header, refuse
 from benchmark.bitstream.quantiser import SCALE_BYTES, dequantise, pack_bits, quantise, scale_of, unpack_bits
 from benchmark.errors import InputError
-from benchmark.images.grid import grid
+from benchmark.images.grid import dims, grid
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
 
@@ -64,7 +64,8 @@ def unpack(data: bytes) -> tuple[Header, dict[str, np.ndarray]]:
 def decode(data: bytes) -> Decoded:
     """The picture of a file, from its bytes and the backbone's code alone: float32 [H, W, C] clipped to [0, 1].
 
-    Raises InputError where the file is foreign, damaged or cut short, or its backbone is not here.
+    A volume's planes lie one below the other: [D * H, W, C]. Raises InputError where the file is foreign, damaged or cut short,
+    or its backbone is not here.
     """
     import torch
 
@@ -74,10 +75,10 @@ def decode(data: bytes) -> Decoded:
     device = entry.declared["device"] or "cpu"
     module.to(device)
     kind: Literal["centers", "corners"] = "corners" if header.grid == "corners" else "centers"
-    coords = torch.from_numpy(grid(header.height, header.width, entry.declared["coordinates"], kind)).to(device)
+    coords = torch.from_numpy(grid(header.height, header.width, entry.declared["coordinates"], kind, header.depth)).to(device)
     with torch.no_grad():
         pixels = torch.cat([module(part).float().cpu() for part in coords.split(PIXELS_AT_ONCE)])
-    image = pixels.reshape(header.height, header.width, header.channels).clamp(0.0, 1.0)
+    image = pixels.reshape(header.depth * header.height, header.width, header.channels).clamp(0.0, 1.0)
     if not torch.isfinite(image).all():
         raise refuse("its weights give values that are not finite")
     return Decoded(image.numpy())
@@ -91,7 +92,7 @@ def _start(data: bytes) -> tuple[Header, int]:
     """Header and its length. Where it is unusable and the checksum is wrong too, the error says both: it is damage."""
     try:
         header, start = Header.unpack(data)
-        values = header.height * header.width * header.channels
+        values = header.depth * header.height * header.width * header.channels
         if values > VALUES_PER_BYTE * len(data):
             raise refuse(f"its {len(data)} bytes ask for a picture of {values} values")
     except InputError as error:
@@ -157,7 +158,7 @@ def _module(header: Header, length: int, device: str | None = None) -> nn.Module
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device) if device else nullcontext():
             torch.manual_seed(header.seed)
-            return plugin(2, header.channels, **args)
+            return plugin(dims(header.depth), header.channels, **args)
     except InputError:
         raise
     except Exception as error:  # a plug-in may raise anything at values that it was not made for

@@ -13,8 +13,9 @@ from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
 
 MAGIC = b"INR"
-VERSION = 1
+VERSION, VOLUME = 1, 2  # of an image; of a volume, which has its depth as a further field
 MAX_SIDE = 1 << 14
+MAX_DEPTH, MAX_ROWS = 1 << 12, 1 << 18  # rows: of all planes together
 _GRIDS = ("centers", "corners")
 _TODO = "a file that `python -m benchmark run` wrote, copied whole"
 
@@ -29,8 +30,8 @@ class Header:
 
     name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels: of the picture;
     bits: of each weight; seed: of random constants that are made again, not sent; window: the source intensities that 0
-    and 1 stand for, rounded to float32; grid: where pixels lie (images/grid.py). Raises InputError where a field is out
-    of range.
+    and 1 stand for, rounded to float32; grid: where pixels lie (images/grid.py); depth: planes of a volume, 1 of an image.
+    Raises InputError where a field is out of range.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Header:
     seed: int = 0
     window: tuple[float, float] = (0.0, 1.0)
     grid: str = "centers"
+    depth: int = 1
 
     def __post_init__(self) -> None:
         checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
@@ -53,6 +55,8 @@ class Header:
             "seed": (self.seed, lambda v: _whole(v) and 0 <= v < 2**32, "0 to 4294967295"),
             "window": (self.window, lambda v: len(v) == 2 and all(map(_finite, v)), "two numbers that float32 holds"),
             "grid": (self.grid, lambda v: v in _GRIDS, " or ".join(_GRIDS)),
+            "depth": (self.depth, lambda v: _whole(v) and 1 <= v <= MAX_DEPTH and v * self.height <= MAX_ROWS,
+                      f"1 to {MAX_DEPTH}, with at most {MAX_ROWS} rows in all planes"),
         }
         for field, (value, valid, expected) in checks.items():
             if not valid(value):
@@ -68,22 +72,24 @@ class Header:
         values = [_short(_sent(option, self.args[option.name])) for option in _options(self.name)]
         fields = [self.name, values, self.height, self.width, self.channels, self.bits, self.seed,
                   *(_short(float(x)) for x in self.window), _GRIDS.index(self.grid)]
-        return MAGIC + bytes([VERSION]) + b"".join(_pack(field) for field in fields)
+        version, fields = (VERSION, fields) if self.depth == 1 else (VOLUME, [*fields, self.depth])
+        return MAGIC + bytes([version]) + b"".join(_pack(field) for field in fields)
 
     @classmethod
     def unpack(cls, data: bytes) -> tuple[Header, int]:
         """The header at the start of `data`, and its length in bytes; raises InputError where it is none."""
         if data[:3] != MAGIC:
             raise refuse(f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one")
-        if len(data) < 4 or data[3] != VERSION:
+        if len(data) < 4 or data[3] not in (VERSION, VOLUME):
             found = f"it is of version {data[3]}" if len(data) > 3 else "it is cut short before its version"
-            raise refuse(f"{found}, this program reads {VERSION}", "a newer version of this program")
+            raise refuse(f"{found}, this program reads {VERSION} and {VOLUME}", "a newer version of this program")
         unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(data)), raw=False, strict_map_key=False)
         unpacker.feed(data[4:])
         try:
             name, values, height, width, channels, bits, seed, low, high, grid = (unpacker.unpack() for _ in range(10))
             known = _GRIDS[grid] if _whole(grid) and 0 <= grid < len(_GRIDS) else repr(grid)
-            header = cls(name, _named(name, values), height, width, channels, bits, seed, (low, high), known)
+            depth = unpacker.unpack() if data[3] == VOLUME else 1
+            header = cls(name, _named(name, values), height, width, channels, bits, seed, (low, high), known, depth)
         except InputError:
             raise
         except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
@@ -94,9 +100,10 @@ class Header:
         """The header in words, one field a line."""
         args = ", ".join(f"{name}={value}" for name, value in self.args.items())
         low, high = self.window
+        planes = "" if self.depth == 1 else f"{self.depth} planes x "
         return "\n".join([
             f"backbone  {self.name} ({args})",
-            f"picture   {self.height} rows x {self.width} columns, {self.channels} channel{'s' * (self.channels > 1)}",
+            f"picture   {planes}{self.height} rows x {self.width} columns, {self.channels} channel{'s' * (self.channels > 1)}",
             f"weights   {self.bits} bits each",
             f"seed      {self.seed}",
             f"window    0 stands for {low:g}, 1 for {high:g}",

@@ -43,6 +43,15 @@ def pixels(subject: Subject, in_dim: int = 2, dtype: torch.dtype = torch.float32
     return torch.cat([coords, more], 1).to(device(subject), dtype)
 
 
+def refuses_volumes(subject: Subject) -> str:
+    """Why it takes no three inputs, in its own words (InputError); empty where it takes them."""
+    try:
+        build(subject, 3)
+    except InputError as error:
+        return error.found
+    return ""
+
+
 def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
@@ -54,10 +63,22 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 def check_output_has_a_row_for_each_point(subject: Subject) -> None:
     """forward gives [N, out_dim], for pictures and volumes, one channel and three."""
-    for in_dim, out_dim in itertools.product((2, 3), (1, 3)):
+    for in_dim, out_dim in itertools.product((2,) if refuses_volumes(subject) else (2, 3), (1, 3)):
         coords = pixels(subject, in_dim)
         shape = tuple(build(subject, in_dim, out_dim)(coords).shape)
         assert shape == (len(coords), out_dim), f"in_dim={in_dim}, out_dim={out_dim}: {shape}, not {(len(coords), out_dim)}"
+
+
+def check_three_inputs_serve_a_volume(subject: Subject) -> None:
+    """With in_dim=3 each coordinate moves the output: `--dims 3`. A backbone for images alone raises InputError, in words."""
+    if why := refuses_volumes(subject):
+        raise Skip(f"it takes no three inputs: {why}")
+    module, coords = build(subject, 3), pixels(subject, 3)
+    with torch.no_grad():
+        for i, name in enumerate(("plane", "row", "column")):
+            moved = coords.clone()
+            moved[:, i] = coords[:, i].flip(0) + 0.01
+            assert not torch.equal(module(coords), module(moved)), f"the {name} (input {i} of 3) does not change the output"
 
 
 def check_output_is_finite(subject: Subject) -> None:
@@ -153,9 +174,10 @@ def check_stacked_equals_one_by_one(subject: Subject) -> None:
 
 def check_compiled_kernels_agree(subject: Subject) -> None:
     """Where it describes itself to the kernels, they give its values within 1e-6 and its gradients within 1e-5."""
-    coords, generator = pixels(subject), torch.Generator().manual_seed(0)
-    for channels in (1, 3):
-        modules = [build(subject, out_dim=channels, seed=seed) for seed in (0, 1)]
+    generator = torch.Generator().manual_seed(0)
+    for in_dim, channels in ((2, 1), (2, 3)) if refuses_volumes(subject) else ((2, 1), (2, 3), (3, 1)):
+        coords, what = pixels(subject, in_dim), f"with {in_dim} inputs and {channels} channel{'s' * (channels > 1)}"
+        modules = [build(subject, in_dim, channels, seed=seed) for seed in (0, 1)]
         if describe(modules[0], coords) is None:
             raise Skip("it has no fused(coords): it is fitted in PyTorch")
         with torch.no_grad():
@@ -164,12 +186,12 @@ def check_compiled_kernels_agree(subject: Subject) -> None:
         ours, theirs = FusedRenderer(modules, [False] * 2, coords, channels), Renderer(modules, [False] * 2, coords, stackable=False)
         image, due = ours.render(), theirs.render()
         off = float((image - due).abs().max()) / max(1.0, float(due.abs().max()))
-        assert off < 1e-6, f"with {channels} channels the kernels' values differ by {off:.2g}"
+        assert off < 1e-6, f"{what} the kernels' values differ by {off:.2g}"
         gradients = [renderer.vjp(torch.ones_like(due)) for renderer in (ours, theirs)]
         largest = max(float(g.abs().max()) for g in gradients[1].values())
         for name, g in gradients[1].items():
             off = float((gradients[0][name] - g).abs().max()) / largest
-            assert off < 1e-5, f"with {channels} channels the kernels' gradient of {name} differs by {off:.2g} of the largest"
+            assert off < 1e-5, f"{what} the kernels' gradient of {name} differs by {off:.2g} of the largest"
 
 
 def check_size_sets_the_number_of_parameters(subject: Subject) -> None:

@@ -6,7 +6,9 @@ import importlib
 import os
 import sqlite3
 import sys
+import warnings
 
+from benchmark.cli.notes import Notes
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
 
 COMMANDS = {
@@ -19,7 +21,7 @@ COMMANDS = {
     "train": "train a segmenter on a data set",
     "learn": "learn an initial state of a backbone, for run --init learned",
     "tune": "search optimizers and learning rates: what sets the defaults",
-    "data": "look at a data set, or write one in another layout",
+    "data": "get a data set, check it, look at it, split it, or write one in another layout",
     "decode": "turn a compressed file back into an image",
     "report": "make the tables and pictures of a stored run again",
     "doctor": "what this machine has, what is missing, and what to type",
@@ -40,6 +42,15 @@ def main(argv: list[str] | None = None) -> int:
     # Threads that spin while they wait make a fit 5 times slower as soon as anything else runs (2 cores, U-Net: 431 against 84 ms).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in argv
+    with warnings.catch_warnings():
+        warnings.showwarning = notes = Notes(everything=debug)
+        try:
+            return _command(argv, debug)
+        finally:
+            notes.close()
+
+
+def _command(argv: list[str], debug: bool) -> int:
     try:
         if not argv or argv[0] in ("-h", "--help"):
             print(_usage())

@@ -4,6 +4,7 @@ examples:
   python -m benchmark check inr siren
   python -m benchmark check inr mine --plugin mine.py
   python -m benchmark check dataset lgg --root ../data/lgg/kaggle_3m
+  python -m benchmark check dataset folder --root FOLDER --set "masks=labels/{stem}*"
   python -m benchmark check inr siren --json
 """
 
@@ -14,6 +15,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="a plug-in of that kind; `list KIND` shows them")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="of a data set (default: looked for in $SINCO_BENCH_DATA)")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE", help="an option of the plug-in")
     parser.add_argument("--json", action="store_true", help="print JSON: each claim with its status and why")
 
 
@@ -39,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     if (why := entry.unavailable()) is not None:
         raise InputError(f"to check {args.kind} {args.name}", why, entry.declared["install"] or "another plug-in")
     from benchmark.checks import Subject, run_checks
+    from benchmark.job import parse_sets
 
+    given: dict[str, Any] = parse_sets(args.sets, [(args.kind, args.name)]).get((args.kind, args.name), {})
     results = []
-    for result in run_checks(args.kind, Subject.registered(entry, **({"root": args.root} if args.root else {}))):
+    for result in run_checks(args.kind, Subject.registered(entry, **given, **({"root": args.root} if args.root else {}))):
         results.append(result)
         if not args.json:
             print(result, flush=True)

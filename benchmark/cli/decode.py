@@ -8,6 +8,8 @@ examples:
   python -m benchmark decode fit.inr -o image.png          an 8-bit picture; three channels as RGB
   python -m benchmark decode fit.inr -o image.png --depth 16
   python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels] in [0, 1]; .tif too
+  python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes; .npy [planes, rows, columns, channels];
+                                                           in a .png its planes lie one below the other
   python -m benchmark decode fit.inr -o image.npy --source-units
   python -m benchmark decode peer.j2k -o image.png --mask mask.png
   python -m benchmark decode fit.inr -o image.png --plugin mine.py
@@ -27,16 +29,16 @@ if TYPE_CHECKING:
     from benchmark.bitstream import Header
     from benchmark.plugins import Decoded
 
-FORMATS = (".png", ".npy", ".tif", ".tiff")
+FORMATS = (".png", ".npy", ".tif", ".tiff", ".nii", ".nii.gz")
 CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of a run")
-    parser.add_argument("-o", "--output", type=Path, metavar="IMAGE", help="where the image goes: a .png, .npy or .tif")
+    parser.add_argument("-o", "--output", type=Path, metavar="IMAGE", help="where the image goes: a .png, .npy, .tif or .nii.gz")
     parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits a channel in a .png (default: 8)")
     parser.add_argument("--source-units", action="store_true",
-                        help="intensities as in the source instead of [0, 1], for .npy and .tif")
+                        help="intensities as in the source instead of [0, 1], in all but a .png")
     parser.add_argument("--mask", type=Path, metavar="IMAGE", help="where the mask goes, of a file that sends one")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py",
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if args.source_units and header is not None:
             low, high = header.window
             image = low + image * (high - low)
-        _write(args.output, image, args.depth)
+        _write(args.output, image, args.depth, header.depth if header is not None else 1)
     return 0
 
 
@@ -77,15 +79,19 @@ def _check(args: argparse.Namespace) -> None:
     for option, path in (("-o", args.output), ("--mask", args.mask)):
         if path is None:
             continue
-        if path.suffix.lower() not in FORMATS:
+        if _format(path) not in FORMATS:
             raise InputError(f"{option} {path}", f"{path.suffix or 'a name without a suffix'} is none of the formats",
-                             did_you_mean(path.suffix.lower(), FORMATS))
+                             did_you_mean(_format(path), FORMATS))
         if not path.parent.is_dir():
             raise InputError(f"{option} {path}", f"there is no folder {path.parent}", "a folder that is there")
         if path.exists() and not args.force:
             raise InputError(f"{option} {path}", "there is a file of that name", "another name, or --force")
     if args.source_units and (args.output is None or args.output.suffix.lower() == ".png"):
         raise InputError("--source-units", "a PNG holds whole numbers from 0 to white", "-o image.npy or -o image.tif")
+
+
+def _format(path: Path) -> str:
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
 def _look(data: bytes) -> tuple[Header | None, str | None]:
@@ -101,8 +107,9 @@ def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
     if header is None:
         print(f"codec     {codec}\nfile      {len(data):,} bytes")
     else:
-        bpp = 8 * len(data) / (header.height * header.width)
-        print(f"{header.describe()}\nfile      {len(data):,} bytes, {bpp:.3f} bits a pixel, checksum right")
+        bpp = 8 * len(data) / (header.depth * header.height * header.width)
+        print(f"{header.describe()}\nfile      {len(data):,} bytes, {bpp:.3f} bits a {'pixel' if header.depth == 1 else 'voxel'}, "
+              "checksum right")
 
 
 def _decode(data: bytes, codec: str | None) -> Decoded:
@@ -115,24 +122,33 @@ def _decode(data: bytes, codec: str | None) -> Decoded:
     return decode(data)
 
 
-def _write(path: Path, image: np.ndarray, depth: int) -> None:
-    """image: float32 [H, W, C]."""
+def _write(path: Path, image: np.ndarray, bits: int, depth: int = 1) -> None:
+    """image: float32 [depth * H, W, C]."""
     import numpy as np
 
+    from benchmark.types import extent, planes
+
     channels = image.shape[2]
-    match path.suffix.lower():
+    shaped = image if depth == 1 else planes(image, depth)
+    match _format(path):
         case ".npy":
-            np.save(path, image)
+            np.save(path, shaped)
         case ".png":
             if channels not in (1, 3):
                 raise InputError(f"-o {path}", f"a PNG has 1 or 3 channels, this image {channels}", "-o image.npy")
             import imagecodecs
 
-            values = np.rint(image * (2**depth - 1)).astype(np.uint8 if depth == 8 else np.uint16)
+            values = np.rint(image * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
             path.write_bytes(imagecodecs.png_encode(values if channels == 3 else values[..., 0]))
+        case ".nii" | ".nii.gz":
+            import nibabel
+
+            # Row 0 is anterior and column 0 the patient's right; the file knows no spacing, so a voxel is 1 mm.
+            voxels = planes(image, depth).transpose(2, 1, 0, 3)
+            nibabel.save(nibabel.Nifti1Image(voxels if channels > 1 else voxels[..., 0], np.diag([-1.0, -1.0, 1.0, 1.0])), path)
         case _:
             import tifffile
 
-            tifffile.imwrite(path, image if channels == 3 else np.moveaxis(image, 2, 0),
+            tifffile.imwrite(path, shaped if channels == 3 else np.moveaxis(shaped, -1, -3),
                              photometric="rgb" if channels == 3 else "minisblack")
-    print(f"wrote     {path}: {image.shape[0]} x {image.shape[1]}, {channels} channel{'s' * (channels > 1)}")
+    print(f"wrote     {path}: {extent(image.shape, depth)}, {channels} channel{'s' * (channels > 1)}")

@@ -93,15 +93,16 @@ def _table(plugins: dict[str, dict[str, Any]]) -> list[str]:
     width = max(len(name) for name in plugins) + 2
     lines = []
     for name, facts in plugins.items():
-        lines += _wrapped(f"  {name:<{width}}", facts["doc"])
+        lines += wrapped(f"  {name:<{width}}", facts["doc"])
         if facts["why"]:
-            lines += _wrapped(" " * (width + 2), f"not available: {facts['why']}")
+            lines += wrapped(" " * (width + 2), f"not available: {facts['why']}")
         if facts["todo"]:  # what to type is never wrapped: it is there to be copied
             lines.append(" " * (width + 2) + facts["todo"])
     return lines
 
 
-def _wrapped(head: str, text: str) -> list[str]:
+def wrapped(head: str, text: str) -> list[str]:
+    """Lines of the terminal's width: the text behind its head."""
     width = max(shutil.get_terminal_size((110, 24)).columns, 60)
     indent = " " * len(head)
     return textwrap.wrap(text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False) or [head]

@@ -97,9 +97,11 @@ def _duration(seconds: float) -> str:
 
 
 def _print_backbone(backbone: Backbone) -> None:
+    from benchmark.types import extent
+
     recipe, fits = backbone.recipe, {kind: column for kind, column in backbone.columns.items() if column.kernel}
     args = ", ".join(f"{name}={value}" for name, value in backbone.args.items())
-    print(f"\n{backbone.name}: {backbone.shape[0]} x {backbone.shape[1]} pixels, {recipe['steps']} steps of {recipe['optimizer']}, "
+    print(f"\n{backbone.name}: {extent(backbone.shape, backbone.depth)}, {recipe['steps']} steps of {recipe['optimizer']}, "
           f"{backbone.bits} bits\n{args}")
     for kind, column in fits.items():
         each = "" if column.evaluation_ms is None else f", {column.evaluation_ms:.1f} ms an evaluation"

@@ -27,6 +27,9 @@ def add_selection(parser: Parser) -> None:
     data.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
     data.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
     data.add_argument("--split", default="test", metavar="NAME", help="train, val or test (default test), by patient")
+    data.add_argument("--dims", type=int, choices=(2, 3), default=2,
+                      help="2: slices (default); 3: volumes, each fitted as one by a backbone with three inputs, read plane by plane; "
+                           "bpp then counts bits a voxel")
     data.add_argument("--limit", type=_whole, metavar="N",
                       help="only N images, of as many patients as can be (6 of mni-lesion where nothing is said)")
     data.add_argument("--image", action="append", metavar="ID", help="only this image")
@@ -76,14 +79,14 @@ def selection_of(args: argparse.Namespace) -> Selection:
         inr=_split(args.inr) or ("siren",), lam=_numbers("--lambda", args.lam, float) or (1e-5,), dataset=args.dataset,
         root=args.root, split=args.split, limit=limit, image=tuple(args.image or ()), segmenter=args.segmenter,
         reader=_split(args.reader), fidelity=args.fidelity, optimizer=args.optimizer, lr=args.lr, steps=args.steps,
-        seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, sets=tuple(args.sets),
+        seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, dims=args.dims, sets=tuple(args.sets),
         precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, stop_at_db=args.stop_at_db,
         patience=args.patience, score_as=score_as, init=args.init, force=args.force)
 
 
 def default_out(args: argparse.Namespace) -> Path:
-    """--out, or results/runs/DATASET below the current folder."""
-    return args.out or Path("results") / "runs" / args.dataset
+    """--out, or results/runs/DATASET below the current folder, DATASET-volumes with --dims 3."""
+    return args.out or Path("results") / "runs" / (args.dataset + ("-volumes" if args.dims == 3 else ""))
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, c
     Raises InputError where another one is asked for and cannot be had.
     """
     check_kernel(kernel, inr.name, coords.device.type, coords.dtype)
-    modules = [build(inr, channels, member.seed).to(coords.device, coords.dtype) for member in members]
+    modules = [build(inr, channels, member.seed, coords.shape[1]).to(coords.device, coords.dtype) for member in members]
     if init is not None:
         for module in modules:
             start_from(module, init)
@@ -112,16 +112,16 @@ def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, c
 def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str = "mean", penalty: Penalty | None = None,
         device: str = "cpu", dtype: torch.dtype = torch.float32, kernel: str = "auto", on_step: OnStep | None = None,
         init: Mapping[str, np.ndarray] | None = None) -> Fitted:
-    """Fit K images at once, each on its own; all images share one shape [H, W, C].
+    """Fit K images at once, each on its own; all images share one shape [H, W, C] and depth.
 
     `penalty` maps images [k, H, W, C] and the numbers of their fits to (penalty [k], its gradient [k, H, W, C]) and is needed
     where a lambda is above 0. A fit that stops being finite is frozen and reported in `finite`; it changes no other.
     `init`: parameters by name that all fits start from instead of their own draw; null twins still scale them.
     """
     clock = Clock()
-    height, width, channels = members[0].sample.image.shape
+    (height, width, channels), depth = members[0].sample.image.shape, members[0].sample.depth
     low_high = index.get("inr", inr.name).declared["coordinates"]
-    coords = torch.from_numpy(grid(height, width, low_high, recipe.grid)).to(device, dtype)
+    coords = torch.from_numpy(grid(height // depth, width, low_high, recipe.grid, depth)).to(device, dtype)
     target = torch.from_numpy(np.stack([m.sample.image for m in members])).to(device, dtype).flatten(1, 2)
     lam = torch.tensor([m.lam for m in members], device=device, dtype=dtype)
     if penalty is None and bool((lam > 0).any()):

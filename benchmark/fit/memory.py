@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from benchmark.fit.render import build
+from benchmark.images.grid import dims
 from benchmark.networks import Network
 from benchmark.plan import Choice
 from benchmark.plugins import index
@@ -19,8 +20,8 @@ IMAGES = 8  # targets, errors, gradients and the like, that the step loop itself
 SIDE = 64  # of the small image that is measured
 
 
-def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None) -> int:
-    """K for images [H, W, C]; `network`: the one in the loss, None where every lambda is 0.
+def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1) -> int:
+    """K for images [H, W, C], or volumes of `depth` planes; `network`: the one in the loss, None where every lambda is 0.
 
     On CUDA as many as SHARE of the free memory holds, at least 1 and at most MOST. On a CPU neither backbone nor network is looked at.
     """
@@ -28,10 +29,10 @@ def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Ne
         return max(1, PIXELS_AT_ONCE // (shape[0] * shape[1]))
     unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by PyTorch, which holds it
     free = torch.cuda.mem_get_info()[0] + unused
-    return max(1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network))))
+    return max(1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network, depth))))
 
 
-def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None) -> float:
+def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1) -> float:
     """The most memory that one more image takes in a fit: the graphs of its rendering and of the network, and its images.
 
     What tiny-cuda-nn keeps inside is not seen; it is half precision, and of small networks.
@@ -39,8 +40,8 @@ def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network:
     height, width, channels = shape
     # Plain PyTorch keeps the same wherever it runs; what cannot be stacked may run on the GPU only.
     where = "cpu" if index.get("inr", inr.name).declared["stackable"] else device
-    backbone = build(inr, channels, 0).to(where)
-    a_pixel = _slope(lambda n: kept(lambda: backbone(torch.rand(n, 2, device=where))), SIDE * SIDE)
+    backbone = build(inr, channels, 0, dims(depth)).to(where)
+    a_pixel = _slope(lambda n: kept(lambda: backbone(torch.rand(n, dims(depth), device=where))), SIDE * SIDE)
     if network is not None:
         side = -(-SIDE // network.multiple) * network.multiple
         a_pixel += _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side) / side

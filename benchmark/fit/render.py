@@ -75,7 +75,7 @@ def stack(modules: Sequence[nn.Module], nulls: Sequence[bool]) -> tuple[dict[str
 
 
 class Renderer:
-    """Any backbone, in PyTorch. coords [N, 2]; plug-ins that torch.func.vmap cannot stack are evaluated one after another."""
+    """Any backbone, in PyTorch. coords [N, 2 or 3]; plug-ins that torch.func.vmap cannot stack are evaluated one after another."""
 
     def __init__(self, modules: Sequence[nn.Module], nulls: Sequence[bool], coords: torch.Tensor, *, stackable: bool = True) -> None:
         self.coords, self.template = coords, modules[0]

@@ -15,22 +15,36 @@ OUTLINE = np.array([255, 64, 64], np.uint8)
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
-    """RGB uint8 picture of `samples` in rows: each plain and, where it has a lesion, with the mask's outline over it.
+    """RGB uint8 picture of `samples` in rows: each plain and with the outline of its lesion; plain only where no sample has one.
 
-    Images of one channel are gray, of three RGB; other numbers show the first.
+    Images of one channel are gray, of three RGB; other numbers show the first. Sizes may differ: each is scaled to its tile.
     """
     from PIL import Image, ImageDraw
 
-    rows = -(-len(samples) // columns)
-    sheet = Image.new("RGB", (columns * 2 * TILE, rows * (TILE + CAPTION)))
+    tiles = 2 if any(sample.has_lesion for sample in samples) else 1
+    columns = columns * 2 // tiles
+    width, rows = tiles * TILE, -(-len(samples) // columns)
+    sheet = Image.new("RGB", (columns * width, rows * (TILE + CAPTION)))
     draw = ImageDraw.Draw(sheet)
     for i, sample in enumerate(samples):
-        x, y = i % columns * 2 * TILE, i // columns * (TILE + CAPTION)
-        plain, marked = _pictures(sample)
-        for k, picture in enumerate((plain, marked)):
+        x, y = i % columns * width, i // columns * (TILE + CAPTION)
+        for k, picture in enumerate(_pictures(sample)[:tiles]):
             sheet.paste(Image.fromarray(picture), (x + k * TILE, y + CAPTION))
-        draw.text((x + 4, y + 1), f"{sample.id}  {int(sample.mask.sum())} px", fill=(200, 200, 200))
+        name, facts = caption(sample)
+        kept = len(name)
+        while kept > 4 and draw.textlength(name + facts) > width - 8:  # ids are told apart by their ends as often as by their starts
+            kept -= 1
+            name = f"{sample.id[:kept // 2]}..{sample.id[-(kept - kept // 2):]}"
+        draw.text((x + 4, y + 1), name + facts, fill=(200, 200, 200))
     return np.asarray(sheet)
+
+
+def caption(sample: Sample) -> tuple[str, str]:
+    """Id, and: class of a picture that has one, else slice number and lesion; size in pixels."""
+    height, width = sample.mask.shape
+    lesion = f"lesion {int(sample.mask.sum()):,} px" if sample.has_lesion else "no lesion"
+    what = f"class {sample.label}" if sample.label else f"slice {sample.slice_index}   {lesion}"
+    return sample.id, f"   {what}   {height} x {width}"
 
 
 def save_sheet(samples: Sequence[Sample], path: Path, columns: int = 4) -> Path:

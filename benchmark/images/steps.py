@@ -14,10 +14,15 @@ def percentile_window(voxels: np.ndarray, low: float = 0.5, high: float = 99.5) 
     return bottom, max(top, float(np.nextafter(np.float32(bottom), np.float32(np.inf))))
 
 
+def rescaled(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Map the window's (low, high) to 0 and 1 and clip: float64 of the same shape."""
+    low, high = window
+    return np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
+
+
 def apply_window(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """Map the window's (low, high) to 0 and 1 and clip: float32 of the same shape."""
-    low, high = window
-    return np.clip((image.astype(np.float64) - low) / (high - low), 0, 1).astype(np.float32)
+    return rescaled(image, window).astype(np.float32)
 
 
 def area_average(image: np.ndarray, size: int) -> np.ndarray:
@@ -39,7 +44,19 @@ def area_average(image: np.ndarray, size: int) -> np.ndarray:
 
 def area_mask(mask: np.ndarray, size: int) -> np.ndarray:
     """Resize a mask [H, W] like `area_average`: bool, true where at least half of the new pixel's area is inside."""
+    if not mask.any():  # most slices have no lesion
+        return np.zeros((size, size) if size else mask.shape, bool)
     return area_average(mask.astype(bool), size) >= 0.5
+
+
+def padded(image: np.ndarray, size: int) -> np.ndarray:
+    """Center [H, W] or [H, W, C] in a square of `size`: zeros around what is smaller, what is larger is cut. Size 0: as it is."""
+    if size == 0:
+        return image
+    out = np.zeros((size, size, *image.shape[2:]), image.dtype)
+    (top, row, rows), (left, column, columns) = ((max(0, (size - n) // 2), max(0, (n - size) // 2), min(n, size)) for n in image.shape[:2])
+    out[top:top + rows, left:left + columns] = image[row:row + rows, column:column + columns]
+    return out
 
 
 def _overlap(before: int, after: int) -> np.ndarray:
@@ -49,6 +66,12 @@ def _overlap(before: int, after: int) -> np.ndarray:
     old = np.arange(before)[None]
     shared = np.minimum(start + scale, old + 1) - np.maximum(start, old)
     return np.clip(shared, 0, None) / scale
+
+
+def corner_value(volume: np.ndarray) -> float:
+    """The intensity of the background [Z, H, W]: what most of the eight corners have, the lowest of equals."""
+    values, counts = np.unique(volume[np.ix_(*((0, -1),) * 3)], return_counts=True)
+    return float(values[np.argmax(counts)])
 
 
 def choose_slices(areas: Sequence[int], which: str) -> list[int]:

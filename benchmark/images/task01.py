@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import InputError
+from benchmark.plugins.datasets._brats import Layout, part_of
 
-CHANNELS = ("FLAIR", "T1w", "T1gd", "T2w")  # Task01's order; its own dataset.json writes the third one t1gd
-# How BraTS releases of several years end the names of their files.
-ENDINGS = {"FLAIR": ("flair", "t2f"), "T1w": ("t1", "t1n"), "T1gd": ("t1ce", "t1c", "t1gd"), "T2w": ("t2", "t2w"),
-           "labels": ("seg",)}
-# BraTS: 1 necrosis and non-enhancing tumor (3 is non-enhancing in 2013 to 2016), 2 edema, 4 enhancing tumor.
-LABELS = {0: 0, 1: 2, 2: 1, 3: 2, 4: 3}
+# Task01's channels in its order (its own dataset.json writes the third one t1gd), and how BraTS calls them.
+CHANNELS = {"FLAIR": "flair", "T1w": "t1", "T1gd": "t1ce", "T2w": "t2"}
 LABEL_NAMES = {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}
 
 
@@ -44,7 +40,8 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
         made[name] = case
     description = {"name": "BRATS", "description": "BraTS cases in the layout of Task01_BrainTumour",
                    "tensorImageSize": "4D", "modality": {str(i): name for i, name in enumerate(CHANNELS)},
-                   "labels": LABEL_NAMES, "numTraining": len(training), "numTest": 0, "training": training, "test": []}
+                   "labels": LABEL_NAMES, "numTraining": len(training), "numTest": 0, "training": training, "test": [],
+                   "persons": {name: case.name for name, case in made.items()}}
     (out / "dataset.json").write_text(json.dumps(description, indent=1) + "\n")
     return made
 
@@ -53,27 +50,29 @@ def _cases(folder: Path) -> Iterator[Path]:
     """`folder` itself where it holds a case, else the folders in it that do; raises InputError where there is none."""
     if not folder.is_dir():
         raise InputError(f"the BraTS case {folder}", "no such folder", "--from-brats FOLDER with *_flair.nii.gz in it")
-    found = [case for case in (folder, *sorted(folder.iterdir())) if case.is_dir() and _file(case, "FLAIR")]
+    found = [case for case in (folder, *sorted(folder.iterdir())) if case.is_dir() and "flair" in _files(case)]
     if not found:
         raise InputError(f"the BraTS case {folder}", "no file that ends in _flair.nii.gz, here or one folder down",
                          "--from-brats FOLDER with *_flair, *_t1, *_t1ce, *_t2 and *_seg in it")
     yield from found
 
 
-def _file(case: Path, what: str) -> Path | None:
-    ending = re.compile(rf"[-_]({'|'.join(ENDINGS[what])})\.nii(\.gz)?$", re.IGNORECASE)
-    return next((path for path in sorted(case.iterdir()) if ending.search(path.name)), None)
+def _files(case: Path) -> dict[str, tuple[Path, Layout]]:
+    """Files of a case by what they are, and the layout of the years that call them so."""
+    found = {path: known for path in sorted(case.iterdir(), reverse=True) if (known := part_of(path.name))}
+    return {part: (path, layout) for path, (layout, part) in found.items()}
 
 
 def _read_case(case: Path) -> tuple[Any, Any]:
     """The 4-D image and the label image of a case, canonical and renumbered."""
     import nibabel
 
-    read = {}
-    for what in (*CHANNELS, "labels"):
-        if (path := _file(case, what)) is None:
-            raise InputError(f"the {what} of the BraTS case {case}", f"no file that ends in _{ENDINGS[what][0]}.nii.gz",
+    files, read = _files(case), {}
+    for what, part in (*CHANNELS.items(), ("labels", "seg")):
+        if part not in files:
+            raise InputError(f"the {what} of the BraTS case {case}", f"no file that ends in _{part}.nii.gz, or as another year calls it",
                              "a case with all four channels and the segmentation")
+        path, layout = files[part]
         try:
             image = nibabel.as_closest_canonical(nibabel.load(path))
             voxels = np.asanyarray(image.dataobj)
@@ -87,11 +86,12 @@ def _read_case(case: Path) -> tuple[Any, Any]:
             raise InputError(f"the BraTS case {case}",
                              f"{other.name} has shape {voxels.shape}, {path.name} {labels.shape}",
                              "files of one case in one space")
-    unknown = sorted(set(np.unique(labels).tolist()) - set(LABELS))
+    unknown = sorted(set(np.unique(labels).tolist()) - set(layout.known))
     if unknown:
-        raise InputError(f"the labels {path}", f"values {unknown}; BraTS has 0 to 4", "the segmentation of the release")
+        raise InputError(f"the labels {path}", f"values {unknown}; {layout.years} has {', '.join(map(str, layout.known))}",
+                         "the segmentation of the release")
     renumbered = np.zeros(labels.shape, np.uint8)
-    for brats, task in LABELS.items():
-        renumbered[labels == brats] = task
+    for task, numbers in enumerate(((layout.edema,), layout.core, (layout.enhancing,)), 1):  # the core's enhancing part comes last
+        renumbered[np.isin(labels, numbers)] = task
     stack = np.stack([read[channel][2] for channel in CHANNELS], axis=-1)
     return nibabel.Nifti1Image(stack, affine), nibabel.Nifti1Image(renumbered, affine)

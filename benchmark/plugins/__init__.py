@@ -23,9 +23,11 @@ from benchmark.plugins.register import register
 FOLDERS = ("inr", "segmenters", "datasets")
 _CONTRACTS = ("Codec", "Dataset", "Decoded", "FusedMLP", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
 _TYPES = ("Sample", "VolumeStatistics")
-_STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "percentile_window", "radiological", "split_of")
+_SCANS = {"Scan": "scan", "VolumeDataset": "volumes", "Preparation": "prepare", "file_hashes": "cache"}
+_FETCH = ("Source",)
+_STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "corner_value", "percentile_window", "radiological", "split_of")
 
-__all__ = ["CellFailed", "InputError", "register", *_CONTRACTS, *_STEPS, *_TYPES]
+__all__ = ["CellFailed", "InputError", "register", *_CONTRACTS, *_FETCH, *_SCANS, *_STEPS, *_TYPES]
 
 
 def checkout_root() -> Path | None:
@@ -53,6 +55,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("benchmark.plugins.contracts"), name)
     if name in _TYPES:
         return getattr(importlib.import_module("benchmark.types"), name)
+    if name in _FETCH:
+        return getattr(importlib.import_module("benchmark.fetch"), name)
+    if name in _SCANS:
+        return getattr(importlib.import_module(f"benchmark.images.{_SCANS[name]}"), name)
     if name in _STEPS:
         return getattr(importlib.import_module("benchmark.images.steps"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

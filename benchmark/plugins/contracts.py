@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from benchmark.errors import InputError
+from benchmark.folders import data_folder
 from benchmark.types import Sample
 
 if TYPE_CHECKING:
     import torch
+
+    from benchmark.fetch import Source
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Dataset:
 
     licence: ClassVar[str]
     citation: ClassVar[str]
+    # How it is had, for `data fetch`: a file that anyone may download, or OWNER/NAME on Kaggle; get: what a person has to do, where no
+    # program can (a registration, a signature) or may.
+    source: ClassVar[Source | None] = None
+    kaggle: ClassVar[str] = ""
+    get: ClassVar[str] = ""
 
     def fetch(self) -> Path | None:
         """Return the folder with the data (None where none is needed); raises InputError with what to do if absent."""
@@ -72,15 +80,24 @@ class Dataset:
     def samples(self, split: str) -> Iterator[Sample]:
         return (self.load(sample_id) for sample_id in self.ids(split))
 
+    def volumes(self, split: str) -> list[str]:
+        """Sorted ids of a split's volumes, for `--dims 3`: PATIENT, or PATIENT-TEXT where a patient has several."""
+        raise InputError(f"volumes of the data set {type(self).__name__}", "it has no volumes", "--dims 2, or another data set")
+
+    def load_volume(self, volume_id: str) -> Sample:
+        """Read one volume: a Sample of `depth` planes, one below the other; raises InputError as `load` does."""
+        raise InputError(f"the volume {volume_id} of {type(self).__name__}", "it has no volumes", "--dims 2, or another data set")
+
 
 def data_root(root: Path | str | None, name: str, inside: Sequence[str], marker: str) -> Path:
     """Find a data set's folder: `root` itself or a folder `inside` it that holds a match of the glob `marker`.
 
-    Without `root`, $SINCO_BENCH_DATA takes its place. Raises InputError with what to type where nothing matches.
+    Without `root`, $SINCO_BENCH_DATA takes its place, or where `data fetch` puts what it downloads.
+    Raises InputError with what to type where nothing matches.
     """
     given = Path(root) if root is not None else None
-    base = given or (Path(os.environ["SINCO_BENCH_DATA"]) if os.environ.get("SINCO_BENCH_DATA") else None)
-    if base is None:
+    base = given or data_folder()
+    if given is None and not os.environ.get("SINCO_BENCH_DATA") and not base.is_dir():
         raise InputError(f"the data set {name}", "neither --root nor SINCO_BENCH_DATA says where it is",
                          f"--root FOLDER, the folder that holds {marker}")
     if not base.is_dir():

@@ -11,7 +11,8 @@ import hashlib
 import importlib
 import importlib.util
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -100,12 +101,13 @@ class Entry:
         return {option.name: option.default for option in self.options}
 
     def source_hash(self) -> str:
-        """Hash of the plug-in's code and of the `_helper.py` files that it imports, without docstrings and comments."""
-        return _source_hash(self.path)
+        """Hash of the plug-in's code: see source_hash."""
+        return source_hash(self.path)
 
 
 @cache
-def _source_hash(path: Path) -> str:
+def source_hash(path: Path) -> str:
+    """Hash of a plug-in file's code and of the `_helper.py` files that it imports, without docstrings and comments."""
     helpers = sorted(path.parent.glob("_*.py"))
     files = [path]
     for file in files:  # it grows: helpers of helpers count too
@@ -221,15 +223,40 @@ def _entry(kind: str, module: str, path: Path, node: ast.ClassDef | ast.Function
     if isinstance(node, ast.ClassDef):
         inits = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
         function = inits[0] if inits else None  # type: ignore[assignment]
-    options = []
-    if isinstance(function, ast.FunctionDef):
-        for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-            if default is None:
-                raise InputError(f"the plug-in {node.name} in {path}", f"the option {argument.arg} has no default", "give it one")
-            value = literal(default, f"the default of {argument.arg}")
-            options.append(Option(argument.arg, *_type(argument.annotation, value), choices=_choices(argument.annotation)))
+    options = _options(function, f"{node.name} in {path}", literal)
+    if (shared := _preparation(node)) is not None:
+        given = literal(shared, "preparation")
+        options += [replace(option, default=given.get(option.name, option.default)) for option in shared_options()]
     doc = (ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0]
     return Entry(kind, literal(call.args[0], "its name"), module, node.name, path, doc, tuple(options), declared)
+
+
+def _options(function: ast.AST | None, owner: str, literal: Callable[[ast.expr, str], Any]) -> list[Option]:
+    """The keyword-only arguments of a function."""
+    if not isinstance(function, ast.FunctionDef):
+        return []
+    options = []
+    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
+        if default is None:
+            raise InputError(f"the plug-in {owner}", f"the option {argument.arg} has no default", "give it one")
+        value = literal(default, f"the default of {argument.arg}")
+        options.append(Option(argument.arg, *_type(argument.annotation, value), choices=_choices(argument.annotation)))
+    return options
+
+
+def _preparation(node: ast.ClassDef | ast.FunctionDef) -> ast.expr | None:
+    """The literal `preparation = {...}` of a data set of volumes: its defaults of the options that all of them share."""
+    found = [item.value for item in node.body if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "preparation"]
+    return found[0] if found else None
+
+
+@cache
+def shared_options() -> tuple[Option, ...]:
+    """The options of benchmark/images/prepare.py, read as text like those of plug-ins."""
+    tree = ast.parse((Path(__file__).parents[1] / "images" / "prepare.py").read_bytes())
+    init = next(item for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Preparation"
+                for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
+    return tuple(_options(init, "Preparation", lambda value, _: ast.literal_eval(value)))
 
 
 def _type(annotation: ast.expr | None, default: Any) -> tuple[str, Any]:

@@ -222,10 +222,11 @@ def _environment(environment: dict[str, Any]) -> list[str]:
 
 
 def _licence(name: str, run: dict[str, Any]) -> str:
-    """What the run recorded, else what the data set's plug-in says."""
+    """Licence, citation and preparation: what the run recorded, else what the data set's plug-in says."""
     recorded = run.get("dataset") or {}
     if recorded.get("name") == name:
-        return f"{recorded.get('licence')}; {recorded.get('citation')}"
+        options = ", ".join(f"{key} {value}" for key, value in (recorded.get("options") or {}).items() if value != "")
+        return f"{recorded.get('licence')}; {recorded.get('citation')}{f'; prepared with {options}' if options else ''}"
     try:
         plugin = index.get("dataset", name).load()
     except InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.scored import Scored
-from benchmark.types import DICE_THRESHOLD, Sample
+from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 MOST_IMAGES = 6
 GAINS = (1, 2, 5, 10, 20, 50, 100)
@@ -24,6 +25,7 @@ def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
                    segment: Mapping[str, Segment], decode: Callable[[bytes], Any]) -> list[Path]:
     """Write worst_images.png, the images on which SINCO is worst (in null bands) first; [] where nothing can be shown.
 
+    Of a volume one plane is shown: the one with the largest lesion.
     Each image is shown once, by the comparison that is worst for it. Pixels come from the stored files and originals,
     so a published store without originals has no such picture.
     """
@@ -42,12 +44,21 @@ def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
     for row, (line, sample) in zip(axes, shown.values(), strict=True):
         pair = _pair(scored, line)
         images = [decode(scored.data(key)).image for key in pair]
+        if sample.depth > 1:
+            z = shown_plane(sample)
+            images, sample = [planes(image, sample.depth)[z] for image in images], replace(sample.plane(z), id=f"{sample.id}, plane {z}")
         row[0].set_ylabel(f"{sample.id}\n{labels[line.comparison.group]}".replace(", ", "\n"), fontsize=8)
         _row(row, scored, line, sample, pair, images, segment)
     _legend(drawn, segment)
     path = folder / "worst_images.png"
     drawn.savefig(path)
     return [path]
+
+
+def shown_plane(volume: Sample) -> int:
+    """The plane with the largest lesion, the middle one where there is none."""
+    areas = planes(volume.mask, volume.depth).sum((1, 2))
+    return int(areas.argmax()) if areas.any() else volume.depth // 2
 
 
 def _pair(scored: Scored, line: Line) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmark.checkpoints import cache_folder
+from benchmark.folders import cache_folder
 
 # Measured on a busy 2-core AMD EPYC: 9 s to compile the coordinate network, SOAP and what they call; 0.6 s to load them again.
 COMPILE_SECONDS = 9.0

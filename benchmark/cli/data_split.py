@@ -1,0 +1,52 @@
+"""Write who is in which split as a file that can be cited, with its hash.
+
+Splits go by person, not by slice: a hash of the name alone decides, so a person has the same split in every copy, and those
+who are in several data sets (TCGA, BRATS 2013) have one in all of them. The file is used with --set splits=FILE.
+
+examples:
+  python -m benchmark data split lgg --out lgg.tsv
+  python -m benchmark run --dataset lgg --set splits=lgg.tsv
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from benchmark.cli.parser import Parser
+from benchmark.errors import InputError
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="data set of volumes; `data list` shows them")
+    parser.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE", help="an option of the data set")
+    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: it is printed)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from benchmark.images.volumes import VolumeDataset
+    from benchmark.job import parse_sets
+    from benchmark.plugins.index import add_plugin_file, get
+
+    for path in args.plugin:
+        add_plugin_file(path)
+    options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})
+    dataset = get("dataset", args.name).load()(args.root, **options)
+    if not isinstance(dataset, VolumeDataset):
+        raise InputError(f"the split of {args.name} as a file", "its splits are part of its plug-in, the same everywhere",
+                         f"python -m benchmark list dataset {args.name}")
+    dataset.fetch()
+    split = dataset.split_file()
+    if args.out is None:
+        print(split.text(args.name), end="")
+        return 0
+    if args.out.exists():
+        raise InputError(f"--out {args.out}", "it is there already", "another file, so that nothing that was cited is lost")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(split.text(args.name), encoding="utf-8")
+    counts = Counter(split.persons.values())
+    print(f"{args.name}: {counts['train']} train, {counts['val']} val, {counts['test']} test, written to {args.out}\nsha256 {split.hash}")
+    return 0

@@ -1,0 +1,215 @@
+"""The base of data sets of volumes: a subclass says where files lie and how one patient is read; all else is shared."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from benchmark.errors import InputError
+from benchmark.images.cache import Prepared, content_hash, prepared
+from benchmark.images.persons import person_of, split_of_person
+from benchmark.images.prepare import Preparation, View, picture, view_of
+from benchmark.images.scan import Scan
+from benchmark.images.splits import Split, read_split
+from benchmark.plugins.contracts import Dataset
+from benchmark.plugins.index import source_hash
+from benchmark.types import SPLITS, Sample, VolumeStatistics
+
+VERSION = 1  # of prepared pictures: raised by hand when what prepare.py makes of a scan changes
+
+
+class VolumeDataset(Dataset):
+    """Data sets of volumes: subclasses offer `cases()` and `read(case)`, and take the options of Preparation beside their own.
+
+    A subclass has `name`, `salt` (of its splits), `licence`, `citation` and `preparation`, its defaults of the shared options, a
+    literal. `__init__(self, root=None, *, own options, **preparation)` calls `super().__init__(root, preparation, own=value, ...)`.
+    Ids are CASE-NUMBER, the number that of the plane with three digits.
+    """
+
+    name: ClassVar[str]
+    salt: ClassVar[str]
+    preparation: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, root: Path | None, preparation: Mapping[str, Any], **own: Any) -> None:
+        try:
+            self.how = Preparation(**{**self.preparation, **preparation})
+        except InputError as error:
+            raise InputError(f"{self.name} with {error.asked}", error.found, error.todo) from None
+        self.root, self.own = root, own
+        self._last: Scan | None = None
+        self._views: dict[int | None, View] = {}
+
+    # --- what a subclass offers ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def cases(self) -> Mapping[str, Sequence[Path]]:
+        """The files of each case by its name, all that `read` reads; raises InputError where the data are not there."""
+
+    @abstractmethod
+    def read(self, case: str) -> Scan:
+        """The scan of a case; raises InputError that names the file where it cannot be used."""
+
+    def numbers(self, case: str) -> Sequence[int]:
+        """Numbers of a case's planes; a subclass that knows them without reading everything says so here."""
+        return self.scan(case).numbers
+
+    def areas(self, case: str) -> Sequence[int]:
+        """Pixels of lesion in each plane; a subclass that can read labels alone does."""
+        return self.scan(case).areas()
+
+    def person(self, case: str) -> str:
+        """Who a case is, the same in every data set where that is known."""
+        return person_of(case)
+
+    def patient(self, case: str) -> str:
+        """The patient in tables: how the case's name begins."""
+        return case
+
+    # --- what it gets -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> dict[str, Sequence[Path]]:
+        """`cases()`, sorted by name and asked for once."""
+        return dict(sorted(self.cases().items()))
+
+    def split(self, case: str) -> str | None:
+        """The split of a case: by who it is, whoever else is there, and the same in every data set where that is known.
+
+        None where a file says who is in which split (--set splits=FILE), and this person is in none.
+        """
+        if self.how.splits:
+            return read_split(Path(self.how.splits)).of(self.person(case))
+        return split_of_person(self.person(case), self.salt)
+
+    def split_file(self) -> Split:
+        """The split of all that is there, to be written and cited."""
+        persons = {self.person(case): self.split(case) for case in self.files}
+        return Split({person: split for person, split in persons.items() if split is not None})
+
+    def ids(self, split: str) -> list[str]:
+        # Sorted as ids: of the cases scan and scan-0, scan-0-000 comes before scan-000.
+        return sorted(f"{case}-{number:03d}" for case in self._of(split) for number in self._chosen(case))
+
+    def load(self, sample_id: str) -> Sample:
+        case, _, number = sample_id.rpartition("-")
+        if case not in self.files or not re.fullmatch(r"\d{3,}", number):
+            raise self._unknown(sample_id)
+        key = self._key(case) | {"plane": int(number), "how": self.how.of_sample()}
+        return self._sample(sample_id, case, prepared(key, lambda: _stored(self._picture(case, int(number)), self.scan(case).notes)))
+
+    def volumes(self, split: str) -> list[str]:
+        return self._of(split)
+
+    def load_volume(self, sample_id: str) -> Sample:
+        if sample_id not in self.files:
+            raise self._unknown(sample_id)
+        key = self._key(sample_id) | {"planes": self.how.planes, "how": self.how.of_sample()}
+        return self._sample(sample_id, sample_id, prepared(key, lambda: _stored(self._volume(sample_id), self.scan(sample_id).notes)))
+
+    def scan(self, case: str) -> Scan:
+        """The scan of a case; the last one read is kept, so that memory does not grow."""
+        if self._last is None or self._last.case != case:
+            self._last, self._views = None, {}
+            self._last = self.read(case)
+        return self._last
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    def _of(self, split: str) -> list[str]:
+        if split not in SPLITS:
+            raise InputError(f"the split {split!r}", "no such split", "train, val or test")
+        return [case for case in self.files if self.split(case) == split]
+
+    def _unknown(self, sample_id: str) -> InputError:
+        example = next(iter(self.files), "CASE")
+        where = self.root or "$SINCO_BENCH_DATA"
+        return InputError(f"{self.name} {sample_id}", f"no such slice in {where}", f"ids look like {example}-077")
+
+    def _chosen(self, case: str) -> list[int]:
+        try:
+            if self.how.slices == "middle":  # no content is asked for: of 484 cases, hashing it would take a minute
+                numbers = list(self.numbers(case))
+                return [numbers[i] for i in self.how.choose([0] * len(numbers))]
+            numbers = self._fact(case, "numbers")
+            if self.how.slices == "all":
+                return [number for number, shows in zip(numbers, self._fact(case, "held"), strict=True) if shows][::self.how.every]
+            return [numbers[i] for i in self.how.choose(self._fact(case, "areas"))]
+        except InputError:  # one damaged case must not hide the others: `load` says what is wrong with it
+            return [0]
+
+    def _fact(self, case: str, name: Literal["numbers", "areas", "held"]) -> list[int]:
+        """Number, lesion area in pixels, or whether it shows anything (0 or 1), of each plane."""
+        def make() -> Prepared:
+            found = {"numbers": self.numbers, "areas": self.areas, "held": lambda case: self.scan(case).held()}[name](case)
+            return {}, {"values": list(map(int, found))}
+
+        values: list[int] = prepared(self._key(case) | {"fact": name}, make)[1]["values"]
+        return values
+
+    def _key(self, case: str) -> dict[str, Any]:
+        """All that a scan is made from: content of its files, the data set's own options and code."""
+        if case not in self._contents:
+            self._contents[case] = content_hash(self.files[case])
+        return {"content": self._contents[case], "case": case, "own": self.own, "source": self._source, "version": VERSION}
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
+    def _source(self) -> str:
+        import inspect
+
+        return source_hash(Path(inspect.getfile(type(self))))
+
+    def _view(self, scan: Scan, k: int) -> View:
+        which = k if self.how.per == "slice" else None
+        if which not in self._views:
+            self._views = {which: view_of(scan, self.how, which)}
+        return self._views[which]
+
+    def _picture(self, case: str, number: int) -> Sample:
+        scan = self.scan(case)
+        if number not in scan.numbers:
+            found = f"it has slices {scan.numbers[0]} to {scan.numbers[-1]}"
+            raise InputError(f"slice {number} of {self.name} {case}", found, "another slice")
+        k = scan.numbers.index(number)
+        return picture(scan, k, self.how, self._view(scan, k), id=f"{case}-{number:03d}", dataset=self.name, patient=self.patient(case))
+
+    def _volume(self, case: str) -> Sample:
+        """Planes around the largest lesion, or around the middle, one below the other."""
+        scan = self.scan(case)
+        areas, count = scan.areas(), self.how.planes or scan.shape[0]
+        center = int(np.argmax(areas)) if any(areas) else len(areas) // 2
+        start = min(max(0, center - count // 2), max(0, len(areas) - count))
+        return stacked(case, [self._picture(case, number) for number in scan.numbers[start:start + count]])
+
+    def _sample(self, sample_id: str, case: str, found: Prepared) -> Sample:
+        arrays, facts = found
+        for note in facts["notes"]:
+            warnings.warn(f"{self.name} {case}: {note}", stacklevel=3)
+        plain: dict[str, Any] = facts["sample"] | arrays  # JSON knows no tuples
+        for name in ("channels", "spacing_mm", "window"):
+            plain[name] = tuple(plain[name])
+        return Sample(**plain | {"volume": VolumeStatistics(**plain["volume"])})
+
+
+def stacked(volume_id: str, planes: Sequence[Sample]) -> Sample:
+    """A volume: its planes one below the other, [D * H, W, C]."""
+    first = planes[0]
+    image, mask, brain = (np.concatenate([getattr(plane, part) for plane in planes]) for part in ("image", "mask", "brain"))
+    return replace(first, id=volume_id, image=image, mask=mask, brain=brain, depth=len(planes))
+
+
+def _stored(sample: Sample, notes: Sequence[str]) -> Prepared:
+    arrays = {"image": sample.image, "mask": sample.mask, "brain": sample.brain}
+    facts = {name: value for name, value in vars(sample).items() if name not in (*arrays, "volume", "hash")}
+    return arrays, {"sample": facts | {"volume": asdict(sample.volume)}, "notes": list(notes)}

@@ -1,0 +1,117 @@
+"""Images and their masks by patterns of file names, and the name that each gets."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import re
+import unicodedata
+import warnings
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from benchmark.plugins import InputError
+from benchmark.plugins.datasets._pictures import SUFFIXES
+
+VOLUMES = (".nii", ".nii.gz", ".mha", ".dcm")
+LONGEST = 100  # characters of a name: results use it in file names, with a few of their own
+
+
+def find_images(root: Path, pattern: str) -> list[Path]:
+    """Files below `root` that match and are pictures or volumes, and folders that hold a DICOM series."""
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern:
+        raise InputError(f"images={pattern}", "it does not stay inside the folder", "a pattern from --root on, such as images=images/*")
+    found = sorted(path for path in root.glob(pattern) if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    images = [path for path in found if (is_series(path) if path.is_dir() else suffix_of(path) != "")]
+    if not images:
+        there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
+        raise InputError(f"images={pattern} in {root}", f"no picture and no volume matches; there are {', '.join(there[:8]) or 'no files'}",
+                         f"images=PATTERN from that folder on, quoted; read are {', '.join((*SUFFIXES, *VOLUMES))}, DICOM folders")
+    if others := [path.name for path in found if path.is_file() and suffix_of(path) == ""]:
+        warnings.warn(f"{len(others)} files that match {pattern} are left out, no pictures: {', '.join(others[:3])}", stacklevel=2)
+    return images
+
+
+def suffix_of(path: Path) -> str:
+    """.nii.gz of scan.nii.gz: the suffix by which a file is read, or "" of another format."""
+    return next((suffix for suffix in sorted((*SUFFIXES, *VOLUMES), key=len, reverse=True) if path.name.lower().endswith(suffix)), "")
+
+
+def is_series(folder: Path) -> bool:
+    """Whether a folder holds files that may be slices of a DICOM series: .dcm, or no suffix at all."""
+    return folder.is_dir() and any(file.suffix.lower() in (".dcm", "") and file.is_file() for file in folder.glob("[!.]*"))
+
+
+def stem_of(path: Path) -> str:
+    return path.name[:len(path.name) - len(suffix_of(path))] if not path.is_dir() else path.name
+
+
+def find_masks(root: Path, pattern: str, images: Iterable[Path]) -> dict[Path, list[Path]]:
+    """The masks of each image. A mask whose name goes on with the longer stem of another image (scan_1b for scan_1) is that image's."""
+    listings: dict[Path, list[str]] = {}
+    found = {image: _matches(root, pattern, image, listings) for image in images}
+    stems: dict[Path, list[str]] = {}
+    for image, masks in found.items():
+        for mask in masks:
+            stems.setdefault(mask, []).append(stem_of(image))
+
+    def goes_on(mask: Path, stem: str) -> bool:
+        return any(other != stem and other.startswith(stem) for other in stems[mask])
+
+    return {image: [mask for mask in masks if not goes_on(mask, stem_of(image))] for image, masks in found.items()}
+
+
+def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[str]]) -> list[Path]:
+    stem, parent = stem_of(image), image.parent.relative_to(root).as_posix()
+    fields = {"stem": stem, "name": image.name, "parent": parent, "folder": image.parent.name}
+
+    def fill(text: str, change: Callable[[str], str] = str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: change(fields[found[1]]), text)
+
+    if unknown := [name for name in re.findall(r"\{(\w*)\}", pattern) if name not in fields]:
+        raise InputError(f"masks={pattern}", f"{{{unknown[0]}}} stands for nothing", "{stem}, {name}, {parent} or {folder}")
+    folder, _, last = pattern.rpartition("/")
+    if glob.has_magic(folder):
+        found = sorted(root.glob(fill(pattern, glob.escape)))
+    else:  # thousands of images: one listing of the folder, and a look only at names that begin alike
+        place = root / fill(folder)
+        if place not in listings:
+            listings[place] = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+        names, head, whole = listings[place], fill(re.split(r"[*?[]", last)[0]), fill(last, glob.escape)
+        start, found = bisect_left(names, head), []
+        while start < len(names) and names[start].startswith(head):
+            found += [place / names[start]] * fnmatch.fnmatchcase(names[start], whole)
+            start += 1
+    # scan_1* matches scan_12: what follows the stem may not go on with its number.
+    longer = re.compile(rf"{re.escape(stem)}\d") if stem[-1:].isdigit() and "{stem}" in last else None
+    return [path for path in found if path != image and path.name[0] != "." and not (longer and longer.match(path.name))
+            and (suffix_of(path) != "" or is_series(path))]
+
+
+def named(root: Path, pattern: str, images: Iterable[Path], patient: Callable[[str, Path], str]) -> dict[str, tuple[Path, str]]:
+    """Case -> (image, patient). A case is called by the part of its path that the pattern leaves open, without the suffix.
+
+    What is no letter, digit, dot or hyphen becomes `_`. A name starts with its patient; names that are equal then, upper and lower
+    case aside, each get six digits of a hash of their path.
+    """
+    parts = Path(pattern).parts
+    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    cases: dict[str, list[tuple[Path, str, str]]] = {}
+    for image in images:
+        name = safe("_".join((*image.relative_to(root).parts[fixed:-1], stem_of(image))))
+        who = safe(patient(name, image))
+        case = name if name.startswith(who) else f"{who}_{name}"
+        cases.setdefault(case.casefold(), []).append((image, who, case))
+    named: dict[str, tuple[Path, str]] = {}
+    for group in cases.values():
+        for image, who, case in group:
+            digest = hashlib.sha256(image.relative_to(root).as_posix().encode()).hexdigest()[:6]
+            named[f"{case}_{digest}" if len(group) > 1 else case] = (image, who)
+    return named
+
+
+def safe(name: str) -> str:
+    """A name that any file system takes: image_12 of "image (12)"."""
+    return re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("_.-")[:LONGEST] or "image"

@@ -1,0 +1,180 @@
+"""Volumes as the field stores them (.nii, .nii.gz, .mha, a folder of DICOM slices), turned to right-anterior-superior."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from benchmark.plugins import InputError
+from benchmark.plugins.datasets._itk import read_itk
+from benchmark.plugins.datasets._nifti import Nifti
+
+WHOLE = 1e-3  # how far a label may lie from a whole number: float32 scaling leaves 0.99999997
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """How a volume lies. `shape` and `spacing_mm` in canonical order (x to the right, y to the front, z up); `channels` is 0 for a
+    file of 3 axes; `orientation` of the file's own axes, such as LPS, or "unknown" where the file does not say.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    channels: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One channel: `voxels` [x to the right, y to the front, z up], a read-only view in the file's number type.
+
+    Voxels of an uncompressed .nii are mapped from the file, which must not shrink meanwhile.
+    """
+
+    voxels: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    orientation: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Turn:
+    """From a file's axes to canonical ones: canonical axis n is the file's `axes[n]`, backwards where `flips[n]`."""
+
+    axes: tuple[int, ...] = (0, 1, 2)
+    flips: tuple[bool, ...] = (False, False, False)
+    orientation: str = "unknown"
+
+    def __call__(self, voxels: np.ndarray) -> np.ndarray:
+        return voxels.transpose(self.axes)[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    def plane(self, plane: np.ndarray) -> np.ndarray:
+        """The file's plane across its axial axis, turned."""
+        plane = plane.T if self.axes[0] > self.axes[1] else plane
+        return plane[::-1 if self.flips[0] else 1, ::-1 if self.flips[1] else 1]
+
+    def sorted(self, values: tuple) -> tuple:
+        return tuple(values[axis] for axis in self.axes)
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Shape, spacing and orientation; of a NIfTI file without its voxels. Raises InputError as `read_volume` does."""
+    if not _is_nifti(path):
+        volume = read_volume(path)
+        return Geometry(volume.voxels.shape, volume.spacing_mm, volume.orientation)
+    nifti, turn = _open(path)
+    return Geometry(turn.sorted(nifti.shape), turn.sorted(nifti.spacing_mm), turn.orientation, sum(nifti.shape[3:]))
+
+
+def read_volume(path: Path, channel: int | None = None) -> Volume:
+    """A whole volume, or one channel of a 4-D one; numbers as stored, scaled only where the file has a slope.
+
+    Raises InputError naming the file for: no such file, another format, cut short or damaged data, a wrong number of axes,
+    voxels that are NaN or infinite, a header that does not fit the file's size (decompression bombs), a slope or spacing that
+    cannot be. A file that does not say how it lies is warned of and taken as nibabel takes it.
+    """
+    if _is_nifti(path):
+        nifti, turn = _open(path)
+        voxels, spacing = nifti.channel(channel), nifti.spacing_mm
+    else:
+        if channel is not None:
+            raise InputError(f"channel {channel} of {path}", "a file of one channel", "the volume without a channel")
+        voxels, affine, spacing = read_itk(path)
+        turn = _turn(affine.tobytes())
+    canonical = turn(voxels)
+    canonical.flags.writeable = False
+    _finite(path, canonical, "x, y, z")
+    return Volume(canonical, turn.sorted(spacing), turn.orientation, path)
+
+
+def read_plane(path: Path, z: int, channel: int | None = None) -> np.ndarray:
+    """Axial plane z (0 is the lowest) [x to the right, y to the front] as `read_volume` has it, without the others where it can.
+
+    Of a .nii only the plane is read, of a .nii.gz what comes before it is unpacked, too; .mha and DICOM are read whole.
+    Raises InputError as `read_volume` does, but sees no damage behind the plane.
+    """
+    if not _is_nifti(path):
+        volume = read_volume(path, channel)
+        _within(path, z, volume.voxels.shape[2])
+        return volume.voxels[:, :, z]
+    nifti, turn = _open(path)
+    axis = turn.axes[2]
+    depth = nifti.shape[axis]
+    _within(path, z, depth)
+    plane = turn.plane(nifti.plane(axis, depth - 1 - z if turn.flips[2] else z, channel))
+    _finite(path, plane, f"x, y of slice {z}")
+    return plane
+
+
+def planes(volume: Volume) -> np.ndarray:
+    """All axial slices as pictures [Z, H, W], a view: row 0 is anterior, column 0 the patient's right."""
+    return volume.voxels.transpose(2, 1, 0)[:, ::-1, ::-1]
+
+
+def as_labels(voxels: np.ndarray, what: str = "the labels") -> np.ndarray:
+    """Whole numbers from labels that a file stores scaled or as floats (0.99999997 is 1): int32; integers stay as they are.
+
+    Raises InputError naming `what` where a value is further than 0.001 from a whole number, as after linear resampling.
+    """
+    if voxels.dtype.kind in "iu":
+        return voxels
+    rounded = np.rint(voxels)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        good = (np.abs(voxels - rounded) <= WHOLE) & (np.abs(rounded) < 2**31)
+    if not good.all():
+        raise InputError(f"label numbers in {what}", f"{(~good).sum()} values that are none, such as {voxels[~good][0]:g}",
+                         "a segmentation in whole numbers (where it was resampled: by nearest neighbour)")
+    return rounded.astype(np.int32)
+
+
+def _is_nifti(path: Path) -> bool:
+    if not path.exists():
+        raise InputError(f"the volume {path}", "no such file", "restore it, or mend what names it")
+    if path.is_dir() or path.suffix.lower() in (".mha", ".dcm"):
+        return False
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"the volume {path}", "a file of another format", "a .nii, .nii.gz, .mha or .dcm file, or a folder of slices")
+    return True
+
+
+def _open(path: Path) -> tuple[Nifti, Turn]:
+    nifti = Nifti.open(path)
+    turn = _turn(nifti.affine.tobytes())
+    if not nifti.placed:
+        turn = Turn(turn.axes, turn.flips)
+    if turn.orientation == "unknown":
+        warnings.warn(f"{path} does not say how it lies (no sform, no qform, or one of zeros): orientation unknown, sides may be swapped",
+                      stacklevel=3)
+    return nifti, turn
+
+
+@lru_cache(maxsize=64)  # files of one release lie alike, and this takes longer than a header
+def _turn(affine: bytes) -> Turn:
+    matrix = np.frombuffer(affine).reshape(4, 4)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
+        return Turn()
+    orientation = nibabel.io_orientation(matrix)
+    axes = tuple(int(np.flatnonzero(orientation[:, 0] == axis)[0]) for axis in range(3))
+    return Turn(axes, tuple(bool(orientation[axis, 1] < 0) for axis in axes), "".join(nibabel.orientations.ornt2axcodes(orientation)))
+
+
+def _within(path: Path, z: int, depth: int) -> None:
+    if not 0 <= z < depth:
+        raise InputError(f"slice {z} of {path}", f"it has slices 0 to {depth - 1}", "another slice")
+
+
+def _finite(path: Path, voxels: np.ndarray, axes: str) -> None:
+    if voxels.dtype.kind != "f":
+        return
+    # The extremes are NaN or infinite if any voxel is, and need no array of truths beside the volume; forwards they take half the time.
+    forwards = voxels[tuple(slice(None, None, -1 if stride < 0 else 1) for stride in voxels.strides)]
+    if np.isfinite(forwards.min()) and np.isfinite(forwards.max()):
+        return
+    bad = np.argwhere(~np.isfinite(voxels))
+    raise InputError(f"the volume {path}", f"{len(bad)} voxels are NaN or infinite, the first at {axes} = {tuple(map(int, bad[0]))}"
+                     " (counted from the left, back and bottom)", "mend the file, or take the case out of the data set")

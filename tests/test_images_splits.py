@@ -1,0 +1,52 @@
+"""Split files: what is written is read, a change is noticed, and a data set obeys one."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.errors import InputError
+from benchmark.images.splits import Split, read_split
+from tests.test_images_volumes import Toy, all_ids, root  # noqa: F401  a fixture
+
+PERSONS = {"b": "test", "a": "train", "c": "val"}
+
+
+def test_what_is_written_is_read(tmp_path) -> None:
+    (tmp_path / "toy.tsv").write_text(Split(PERSONS).text("toy"))
+    found = read_split(tmp_path / "toy.tsv")
+    assert dict(found.persons) == PERSONS and found.hash == Split(dict(reversed(PERSONS.items()))).hash
+    assert found.of("a") == "train" and found.of("nobody") is None
+    assert Split({**PERSONS, "a": "test"}).hash != found.hash
+
+
+@pytest.mark.parametrize(("old", "new", "found"), [
+    ("a\ttrain", "a\ttest", "changed since"),
+    ("a\ttrain\n", "", "changed since"),
+    ("# sha256", "# md5", "no sha256"),
+    ("a\ttrain", "a train", "line 3"),
+    ("a\ttrain", "b\ttrain", "twice"),
+])
+def test_a_file_that_is_none_is_refused(tmp_path, old, new, found) -> None:
+    text = Split(PERSONS).text("toy")
+    assert old in text
+    (tmp_path / "toy.tsv").write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=found):
+        read_split(tmp_path / "toy.tsv")
+
+
+def test_no_file_and_no_text(tmp_path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("nowhere", "binary"):
+        with pytest.raises(InputError, match=name):
+            read_split(tmp_path / name)
+
+
+def test_a_data_set_obeys_the_file(root) -> None:  # noqa: F811
+    own = Toy(root).split_file()
+    assert sorted(own.persons) == ["TCGA_FG_6692", "a", "b", "c", "d", "e"]
+    path = root / "split.tsv"
+    path.write_text(Split({"a": "test", "b": "val", "TCGA_FG_6692": "train"}).text("toy"))
+    dataset = Toy(root, splits=str(path))
+    assert {split: dataset.ids(split) for split in ("train", "val", "test")} == {
+        "train": ["TCGA-FG-6692-005"], "val": ["b-005"], "test": ["a-005"]}
+    assert all_ids(Toy(root)) != all_ids(dataset)  # c, d and e are in no split
