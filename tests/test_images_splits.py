@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.images.persons import split_of_person
 from benchmark.images.splits import Split, read_split
+from benchmark.plugins.index import get
 from tests.test_images_volumes import Toy, all_ids, root  # noqa: F401  a fixture
 
 PERSONS = {"b": "test", "a": "train", "c": "val"}
@@ -50,3 +54,11 @@ def test_a_data_set_obeys_the_file(root) -> None:  # noqa: F811
     assert {split: dataset.ids(split) for split in ("train", "val", "test")} == {
         "train": ["TCGA-FG-6692-005"], "val": ["b-005"], "test": ["a-005"]}
     assert all_ids(Toy(root)) != all_ids(dataset)  # c, d and e are in no split
+
+
+@pytest.mark.parametrize(("name", "count"), [("lgg", 110), ("decathlon", 484)])
+def test_the_committed_splits_are_what_the_data_sets_do(name, count) -> None:
+    split = read_split(Path(__file__).parents[1] / "results" / "splits" / f"{name}.tsv")
+    salt = get("dataset", name).load().salt
+    assert len(split.persons) == count
+    assert {person: split_of_person(person, salt) for person in split.persons} == split.persons

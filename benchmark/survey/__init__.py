@@ -49,7 +49,7 @@ def survey(sources: Sequence[Source], progress: Callable[[Sequence[Case]], Itera
         theirs, warned = with_warnings(partial(_list, source))
         cases += theirs
         told |= set(warned)
-        observed += [Observation("note", (source.title,), note) for note in warned]
+        observed += [Observation("note", (source.title,), note.removeprefix(f"{source.title}: ")) for note in warned]
     for case in progress(cases):
         try:
             (scan, odd), warned = with_warnings(case.read)
