@@ -32,6 +32,7 @@ from benchmark.fit import kernels
 from benchmark.fit.engine import Fitted, Member, fit, renderer_for
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
+from benchmark.images.steps import area_average, area_mask
 from benchmark.images.task01 import write_task01
 from benchmark.networks import PRECISIONS, Network, load_network, load_weights, save_checkpoint
 from benchmark.plan import Choice
@@ -250,6 +251,19 @@ def test_time_to_equal_quality(benchmark: Any, job: Job, lam: float, say: Callab
     say(f"time to equal quality against tuned adam {job.inr.name}: {seconds['expert'] / ours:.1f}x   ({seconds['expert']:.0f} s for "
         f"1,000 steps of {1e3 * seconds['expert'] / 1_000:.0f} ms)")
     assert fitted.finite.all() and np.isfinite(fitted.fidelity).all()
+
+
+@pytest.mark.skipif(not os.environ.get("BENCH_FULL"), reason="a naive fit in full takes an hour: BENCH_FULL=1")
+def test_a_naive_fit_in_full(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
+    """Whether the seconds of a few steps, times 10,000, are those of a fit: at 128x128, in processor seconds (the machine may be busy)."""
+    sample, at = job.samples[0], []
+    job = replace(job, samples=[replace(sample, image=area_average(sample.image, 128), mask=area_mask(sample.mask, 128),
+                                        brain=area_mask(sample.brain, 128))])
+    benchmark.pedantic(job.oppose, ("naive", 10_000), {"on_step": lambda step, loss: at.append(time.process_time())}, rounds=1)
+    few, whole = (at[220] - at[20]) / 200, (at[-1] - at[0]) / (len(at) - 1)
+    say(f"a naive fit in full {job.inr.name}, 128x128: {len(at) * whole:.0f} processor s; {len(at) * few:.0f} foretold by 200 steps "
+        f"({1e3 * few:.0f} ms a step, {1e3 * whole:.0f} in the whole fit)")
+    assert len(at) == 10_000
 
 
 def test_inr_step(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
