@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.report.ways import Fits, Setting, Way, ways_of
-from benchmark.report.words import lambda_text, plain
+from benchmark.report.ways import Fits, Seeds, Setting, Way, same_seeds, ways_of
+from benchmark.report.words import lambda_text, plain, plural
 from benchmark.scored import Scored, once
-from benchmark.stats import FEWEST_NULLS, Image, patient_interval, t_quantile
+from benchmark.stats import FEWEST_NULLS, Image, patient_interval, t_quantile, verdict
 
 METRICS = ("psnr_db", "dice", "dice_eval")
 PSNR_LIMIT_DB = -0.1  # equal quality: the mean PSNR is not further below the reference's
@@ -40,7 +40,7 @@ NO_DELTA = Delta((math.nan, math.nan), math.nan, math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Cost:
-    """The files of one recipe on the images of both: how many, their mean rate, and what a fit took."""
+    """The files of one recipe on the images and seeds of both: how many, their mean rate, and what a fit took."""
 
     fits: int
     lost: int  # failed, diverged or without a twin, on any image: in no mean
@@ -58,6 +58,7 @@ class Quality:
     patients: int
     deltas: dict[str, Delta]
     costs: tuple[Cost, Cost]
+    seeds: Seeds
 
     @property
     def same_bytes(self) -> bool:
@@ -127,28 +128,52 @@ def _agreement(scored: Scored, setting: Setting, first: Way, second: Way) -> Agr
     found = Agreement(setting, (first.label, second.label), {}, [], [], [])
     for lam in sorted(first.fits.keys() & second.fits.keys()):
         a, b = first.fits[lam], second.fits[lam]
-        images = [(a.images[who], b.images[who]) for who in a.images if who in b.images]
-        if not images or a is b:  # recipes that differ by their penalty only share their plain fits
+        of, seeds = same_seeds(scored, a, b)
+        if not of or a is b:  # recipes that differ by their penalty only share their plain fits
             continue
-        found.sizes.update(dict.fromkeys(who[2:] for who in a.images if who in b.images))
-        found.qualities.append(_quality(scored, setting.loss, lam, (a, b), images))
+        images = list(of.values())
+        found.sizes.update(dict.fromkeys(who[2:] for who in of))
+        found.qualities.append(_quality(scored, setting.loss, lam, (a, b), images, seeds))
         if lam:
-            found.conclusions.extend(one for metric in METRICS if (one := _conclusion(lam, metric, images)).images)
+            made = [_conclusion(scored, setting.loss, lam, metric, (a, b), images, seeds) for metric in METRICS]
+            found.conclusions.extend(one for one in made if one.images)
         if set(a.readers) != set(b.readers):
             found.notes.append(f"lambda {lambda_text(lam)}: not the same networks read both recipes' files; the table's Dice (eval) is of "
                                "those that did, each recipe's own verdicts are of all of its own")
+    found.notes.extend(_seed_notes(found.qualities))
     for name, words in SOURCES.items():
         if name in first.settings and name in second.settings and first.settings[name] != second.settings[name]:
             found.notes.append(f"{words} differs: {first.settings[name]} and {second.settings[name]}".replace('"', ""))
     return found
 
 
-def _quality(scored: Scored, loss: str | None, lam: float, sides: tuple[Fits, Fits], images: Sequence[tuple[Image, Image]]) -> Quality:
+def _seed_notes(qualities: Sequence[Quality]) -> list[str]:
+    """Which fits the seeds leave out, in one sentence for all lambdas of which it is the same."""
+    lams: dict[Seeds, list[str]] = {}
+    for quality in qualities:
+        lams.setdefault(quality.seeds, []).append(lambda_text(quality.lam))
+    notes = []
+    for seeds, which in lams.items():
+        each = [f"{plural(len(alone), 'seed')} of {side} ({plural(fits, 'fit')})"
+                for side, alone, fits in zip("AB", seeds.alone, seeds.left_out, strict=True) if fits]
+        if not seeds.paired:
+            a, b = (", ".join(map(str, alone)) for alone in seeds.alone)
+            notes.append(f"lambda {', '.join(which)}: the seeds differ (A {a}; B {b}), so all fits are compared, and what the seeds "
+                         "themselves do is in A - B but not in its band")
+        elif each:
+            images = f", with them {plural(seeds.images, 'image')} altogether" if seeds.images else ""
+            notes.append(f"lambda {', '.join(which)}: {plural(len(seeds.paired), 'seed')} paired; left out, as only one recipe has them: "
+                         f"{' and '.join(each)}{images}")
+    return notes
+
+
+def _quality(scored: Scored, loss: str | None, lam: float, sides: tuple[Fits, Fits], images: Sequence[tuple[Image, Image]],
+             seeds: Seeds) -> Quality:
     others = [reader for reader in sides[0].readers if reader in sides[1].readers and reader != loss]
-    deltas = {metric: _delta(scored, metric, loss, others, images) for metric in METRICS}
+    deltas = {metric: _delta(scored, metric, loss, others, images, bool(seeds.paired)) for metric in METRICS}
     costs = [_cost(scored, [pair[i] for pair in images], sides[i].lost) for i in (0, 1)]
     return Quality(lam, len(images), len({image.patient for image, _ in images}),
-                   {metric: delta for metric, delta in deltas.items() if delta}, (costs[0], costs[1]))
+                   {metric: delta for metric, delta in deltas.items() if delta}, (costs[0], costs[1]), seeds)
 
 
 def _cost(scored: Scored, images: Sequence[Image], lost: int) -> Cost:
@@ -161,13 +186,20 @@ def _cost(scored: Scored, images: Sequence[Image], lost: int) -> Cost:
     return Cost(sum(map(len, facts)), lost, mean("bpp"), mean("fit_seconds"), "+".join(sorted(kernels)))
 
 
-def _delta(scored: Scored, metric: str, loss: str | None, others: Sequence[str], images: Sequence[tuple[Image, Image]]) -> Delta | None:
-    """The recipes' difference in `metric` over the images on which both have it; None where there are none."""
-    def read(keys: Sequence[tuple[str, ...]]) -> np.ndarray:
-        values = np.array([[scored.value(key, metric, loss, others) for key in pair] for pair in keys]).reshape(len(keys), -1)
-        return values[np.isfinite(values).all(1)]
+def _measured(values: Sequence[Sequence[float]], paired: bool) -> list[np.ndarray]:
+    """Both recipes' values of one image, fit by fit, without those not measured and, where `paired`, the other recipe's of that seed."""
+    sides = [np.array(side) for side in values]
+    well = [np.isfinite(side) for side in sides]
+    return [side[well[0] & well[1] if paired else own] for side, own in zip(sides, well, strict=True)]
 
-    fits = [[read([(key,) for key, _ in image.pairs]) for image in pair] for pair in images]
+
+def _delta(scored: Scored, metric: str, loss: str | None, others: Sequence[str], images: Sequence[tuple[Image, Image]],
+           paired: bool) -> Delta | None:
+    """The recipes' difference in `metric` over the images on which both have it; None where there are none."""
+    def value(key: str) -> float:
+        return scored.value(key, metric, loss, others)
+
+    fits = [_measured([[value(key) for key, _ in image.pairs] for image in pair], paired) for pair in images]
     kept = [i for i, pair in enumerate(fits) if len(pair[0]) and len(pair[1])]
     if not kept:
         return None
@@ -177,9 +209,8 @@ def _delta(scored: Scored, metric: str, loss: str | None, others: Sequence[str],
     weights = np.array([1 / (len(counts) * counts[patient]) for patient in patients])  # of an image in the mean over patients
     chance = []
     for side in (0, 1):
-        nulls = [read(images[i][side].nulls) for i in kept if images[i][side].nulls]
-        chance.append((np.concatenate([np.subtract(*pair.T) for pair in nulls]) if nulls else np.empty(0),
-                       float(np.sum(weights**2 / [len(fits[i][side]) for i in kept]))))
+        nulls = np.array([value(null) - value(twin) for i in kept for null, twin in images[i][side].nulls])  # of all seeds
+        chance.append((nulls[np.isfinite(nulls)], float(np.sum(weights**2 / [len(fits[i][side]) for i in kept]))))
     means = tuple(patient_interval(side, patients)[0] for side in per_image.T)
     return Delta((means[0], means[1]), *patient_interval(per_image[:, 0] - per_image[:, 1], patients), difference_band(*chance))
 
@@ -193,7 +224,9 @@ def difference_band(*sides: tuple[np.ndarray, float]) -> float:
 
         band = t(0.975, df) * sqrt(s1^2 f1 + s2^2 f2),    df by Welch and Satterthwaite
 
-    nan below 3 null differences of either. Plain fits' chaos stands for that of all lambdas, as in `stats.null_band`.
+    nan below 3 null differences of either. Plain fits' chaos stands for that of all lambdas, as in `stats.null_band`. What a
+    seed does is no chance here: paired, what it does to both cancels; unlike seeds put all of it on top. So the band speaks of
+    the seeds that were run, not of others.
     """
     if min(len(nulls) for nulls, _ in sides) < FEWEST_NULLS:
         return math.nan
@@ -204,20 +237,31 @@ def difference_band(*sides: tuple[np.ndarray, float]) -> float:
     return t_quantile(int(df + 1e-9)) * math.sqrt(sum(variances))  # rounded down: never too narrow
 
 
-def _conclusion(lam: float, metric: str, images: Sequence[tuple[Image, Image]]) -> Conclusion:
-    """What both recipes say of SINCO - plain in one metric, over the images of both."""
-    found = [(pair, (pair[0].differences[metric], pair[1].differences[metric])) for pair in images
-             if all(metric in image.differences for image in pair)]
-    disagreements = []
-    for pair, (a, b) in found:
-        if a.verdict != b.verdict or a.verdict == "unknown":
-            how = "unknown" if "unknown" in (a.verdict, b.verdict) else "tie" if "tie" in (a.verdict, b.verdict) else "opposite"
-            disagreements.append(Disagreement(pair[0].sample_id, how, (a.verdict, b.verdict), (a.difference, b.difference),
-                                              (a.band, b.band)))
+def _conclusion(scored: Scored, loss: str | None, lam: float, metric: str, sides: tuple[Fits, Fits],
+                images: Sequence[tuple[Image, Image]], seeds: Seeds) -> Conclusion:
+    """What both recipes say of SINCO - plain in one metric, over the images and seeds of both."""
+    patients, differences, disagreements = [], [], []
+    for pair in images:
+        gaps = _measured([[scored.value(key, metric, loss, side.readers) - scored.value(twin, metric, loss, side.readers)
+                           for key, twin in image.pairs] for image, side in zip(pair, sides, strict=True)], bool(seeds.paired))
+        if not all(map(len, gaps)):
+            continue
+        (a, b), bands = map(float, map(np.mean, gaps)), (_band(pair[0], metric, len(gaps[0])), _band(pair[1], metric, len(gaps[1])))
+        said = verdict(a, bands[0]), verdict(b, bands[1])
+        patients.append(pair[0].patient)
+        differences.append((a, b))
+        if said[0] != said[1] or "unknown" in said:
+            how = "unknown" if "unknown" in said else "tie" if "tie" in said else "opposite"
+            disagreements.append(Disagreement(pair[0].sample_id, how, said, (a, b), bands))
     disagreements.sort(key=lambda one: (one.how != "opposite", one.how, -abs(one.differences[0] - one.differences[1])))
-    patients = [pair[0].patient for pair, _ in found]
-    totals = [patient_interval([differences[side].difference for _, differences in found], patients) for side in (0, 1)]
-    return Conclusion(lam, metric, len(found), len(found) - len(disagreements), disagreements, (totals[0], totals[1]))
+    totals = [patient_interval([both[side] for both in differences], patients) for side in (0, 1)]
+    return Conclusion(lam, metric, len(patients), len(patients) - len(disagreements), disagreements, (totals[0], totals[1]))
+
+
+def _band(image: Image, metric: str, seeds: int) -> float | None:
+    """The band of an image's verdict over fewer seeds than it has: it goes with 1 / sqrt(seeds), see `stats.null_band`."""
+    found = image.differences[metric]
+    return None if found.band is None else found.band * math.sqrt(found.seeds / seeds)
 
 
 def as_json(agreement: Agreement) -> dict[str, Any]:

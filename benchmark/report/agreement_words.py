@@ -10,18 +10,20 @@ from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measure
 
 READING = (
     "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the loss. Means are over patients, of each "
-    "patient's images, of each image's seeds. **Equal** is: A's mean PSNR at most 0.1 dB below B's and its mean Dice inside the null band, "
-    "at the same bytes. The null band holds 95 % of what chance makes of the difference of the means: t sqrt(s_A² f_A + s_B² f_B), where "
-    "s² is half the mean square of a recipe's null differences (of its plain fits, at every lambda), and f the sum of w² / seeds over the "
-    "images, each with its weight w in the mean. A wide band, of few seeds or images, calls more things equal. Seconds are those stored, "
-    "on whatever else the machine did.")
+    "patient's images, of each image's seeds. A seed sets the initial weights and moves both recipes alike, so an image's means are of "
+    "the seeds that both recipes have there (*paired*); fits of other seeds are left out. **Equal** is: A's mean PSNR at most 0.1 dB "
+    "below B's and its mean Dice inside the null band, at the same bytes. The null band holds 95 % of what chance makes of the difference "
+    "of the means: t sqrt(s_A² f_A + s_B² f_B), where s² is half the mean square of a recipe's null differences (of its plain fits of "
+    "all seeds, at every lambda), and f the sum of w² / paired seeds over the images, each with its weight w in the mean. A wide band, of "
+    "few seeds or images, calls more things equal. Seconds are those stored, on whatever else the machine did.")
 LEGEND = """\
   B is the reference.  band: 95 % of what chance makes of A - B
+  of an image, both recipes' means are over the seeds that both have
   equal: PSNR at most 0.1 dB below B's, Dice inside the band, the same bytes"""
 CONCLUDING = (
-    "Who wins, SINCO or its plain twins, image by image beyond the null band, by each recipe on its own. An image near the edge of its "
-    "band is a tie or not by chance; a win of one recipe that is a loss of the other (*opposite*) should not be. Totals are means over "
-    "patients with their 95 % interval: a win or loss where it leaves out 0, else open.")
+    "Who wins, SINCO or its plain twins, image by image beyond the null band, by each recipe on its own, over the paired seeds. An image "
+    "near the edge of its band is a tie or not by chance; a win of one recipe that is a loss of the other (*opposite*) should not be. "
+    "Totals are means over patients with their 95 % interval: a win or loss where it leaves out 0, else open.")
 
 
 def title(agreement: Agreement) -> str:
@@ -57,10 +59,12 @@ def verdict(quality: Quality) -> str:
         elif abs(delta.difference) > delta.band:
             over = abs(delta.difference) - delta.band
             short.append(f"{LABELS[metric]} {delta.difference:+.3f} is {over:.3f} outside the band of {delta.band:.3f}")
+    if not quality.seeds.paired:
+        open_.append("the seeds differ, and what they do is in it")
     lost = sum(cost.lost for cost in quality.costs)
     more = f"; {plural(lost, 'fit')} in no mean" if lost else ""
     if short or open_:
-        return f"{'not equal' if short else 'undecided'}: {'; '.join(short + open_)}{more}"
+        return f"{'not equal' if short and quality.seeds.paired else 'undecided'}: {'; '.join(short + open_)}{more}"
     assert psnr is not None
     return f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), Dice (loss) and (eval) inside the band{more}"
 
@@ -83,12 +87,13 @@ def quality_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
     for q in agreement.qualities:
         psnr, costs = q.deltas.get("psnr_db"), q.costs
         rows.append([
-            lambda_text(q.lam), f"{q.images} ({q.patients})", " / ".join(str(cost.fits) for cost in costs),
+            lambda_text(q.lam), f"{q.images} ({q.patients})", str(len(q.seeds.paired) or "none"),
+            " / ".join(str(cost.fits) for cost in costs), " / ".join(map(str, q.seeds.left_out)),
             " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
             *(cell for metric in METRICS for cell in delta(metric, q.deltas.get(metric))),
             " / ".join(number(cost.bpp, 3) for cost in costs), " / ".join(number(cost.seconds, 2) for cost in costs), ratio(q),
             " / ".join(cost.kernels for cost in costs), " / ".join(str(cost.lost) for cost in costs)])
-    heads = ["lambda", "images (patients)", "fits A / B", "PSNR dB A / B"]
+    heads = ["lambda", "images (patients)", "seeds paired", "fits A / B", "left out A / B", "PSNR dB A / B"]
     heads += [head for metric in METRICS for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")]
     return [*heads, "bpp A / B", "seconds a fit A / B", "B / A", "kernel A / B", "in no mean A / B"], rows
 

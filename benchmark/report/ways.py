@@ -1,11 +1,11 @@
-"""The recipes of a store: which of its fits are of one recipe, and what that recipe is called. For agreement.py."""
+"""The recipes of a store: which of its fits are of one recipe, what it is called, which seeds two of them share. For agreement.py."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from benchmark.errors import InputError
@@ -40,6 +40,16 @@ class Fits:
     readers: tuple[str, ...]  # behind dice_eval
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """Which seeds two recipes are compared over, and what only one of them has on the images of both."""
+
+    paired: tuple[int, ...]  # on one image or more; none: no image has a seed of both, and all fits are compared
+    alone: tuple[tuple[int, ...], tuple[int, ...]]  # seeds of each recipe that the other lacks on one image or more
+    left_out: tuple[int, int]  # fits of each
+    images: int  # left out, as all of their seeds are
+
+
 @dataclass(eq=False)
 class Way:
     """One recipe of a setting and its fits at every lambda; `recipe` lacks penalty_every where all of them are plain."""
@@ -72,6 +82,41 @@ def ways_of(scored: Scored) -> dict[Setting, list[Way]]:
         labels = told_apart([_label(setting.inr, way) for way in ways], [way.settings for way in ways])
         for way, label in zip(ways, labels, strict=True):
             way.label = label
+    return found
+
+
+def same_seeds(scored: Scored, a: Fits, b: Fits) -> tuple[dict[tuple[Any, ...], tuple[Image, Image]], Seeds]:
+    """The images of both recipes with the fits of the seeds of both, seed by seed in one order; all fits where no seed is shared.
+
+    A seed sets the initial weights and so moves all recipes alike, SIREN by about 1 dB: unlike seeds would be compared, not recipes.
+    """
+    every = {who: (image, b.images[who]) for who, image in a.images.items() if who in b.images}
+    kept: dict[tuple[Any, ...], tuple[Image, Image]] = {}
+    paired: set[int] = set()
+    alone: tuple[set[int], set[int]] = set(), set()
+    left_out = [0, 0]
+    for who, images in every.items():
+        first, second = of = [_by_seed(scored, image) for image in images]
+        shared = [(seed, keys) for seed in sorted(first.keys() & second.keys()) for keys in zip(first[seed], second[seed], strict=False)]
+        paired |= {seed for seed, _ in shared}
+        if shared:
+            kept[who] = (replace(images[0], pairs=[keys[0] for _, keys in shared]),
+                         replace(images[1], pairs=[keys[1] for _, keys in shared]))
+        for side in (0, 1):
+            rest = Counter({seed: len(found) for seed, found in of[side].items()}) - Counter(seed for seed, _ in shared)
+            alone[side].update(rest)
+            left_out[side] += rest.total()
+    only = (tuple(sorted(alone[0])), tuple(sorted(alone[1])))
+    if not kept:
+        return every, Seeds((), only, (0, 0), 0)
+    return kept, Seeds(tuple(sorted(paired)), only, (left_out[0], left_out[1]), len(every) - len(kept))
+
+
+def _by_seed(scored: Scored, image: Image) -> dict[int, list[tuple[str, str]]]:
+    """`pairs` of an image by seed; several of one seed where a store holds fits of several versions of the code."""
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for pair in image.pairs:
+        found[scored.by_key[pair[0]].facts["seed"]].append(pair)
     return found
 
 
