@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -99,10 +99,19 @@ def resolve(selection: Selection) -> Job:
     _check_sizes(samples, readers)
     job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name, notes=notes,
               dataset_options={**entry.defaults, **given})
+    job.notes += _trained_on(samples.values(), readers)
     if selection.dims == 3:
         job.notes += _large(samples.values())
     job.cells = _cells(job, args, base)
     return job
+
+
+def _trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
+    """A note on each network that has seen patients of these images."""
+    seen = [(reader, sum(sample.dataset == reader.card["dataset"] and sample.patient in reader.card.get("train_patients", ())
+                         for sample in samples)) for reader in readers]
+    return [f"{count} of {len(samples)} images are of patients that {reader.name} was trained on: what it reads there proves little"
+            for reader, count in seen if count]
 
 
 def _large(volumes: Iterable[Sample]) -> list[str]:

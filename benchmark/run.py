@@ -63,7 +63,7 @@ class Runner:
 
         Raises InputError before the first fit where a reader cannot be loaded, or a backbone not made or not meet the rate.
         """
-        self.store.add_samples(self.job.samples.values())
+        self.store.add_samples(self.job.samples.values(), self.job.dataset_options)
         self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
         self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
         statuses = self.store.statuses(cell.key for cell in self.job.cells)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,21 +171,27 @@ class Store:
         left = self._of("key, bytes IS NOT NULL", "cells", [key for key in keys if key not in whole])
         return [key for key, has_file in left if has_file]
 
-    def add_samples(self, samples: Iterable[Sample]) -> None:
+    def add_samples(self, samples: Iterable[Sample], options: Mapping[str, Any] | None = None) -> None:
         """Keep originals beside their fits, so that every picture can be made again from the store."""
         known = {hash_ for hash_, in self._db.execute("SELECT hash FROM samples")}
         with self._transaction():
             for sample in samples:
                 if sample.hash not in known:  # arrays into bytes take longer than all the rest of a run with nothing to do
-                    self._add_sample(sample)
+                    self._add_sample(sample, options or {})
 
-    def _add_sample(self, sample: Sample) -> None:
+    def _add_sample(self, sample: Sample, options: Mapping[str, Any]) -> None:
         facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,
                  "channels": sample.channels, "volume": sample.volume.as_row(), "slice_index": sample.slice_index,
-                 "spacing_mm": sample.spacing_mm, "window": sample.window, **({"depth": sample.depth} if sample.depth > 1 else {})}
+                 "spacing_mm": sample.spacing_mm, "window": sample.window, **({"depth": sample.depth} if sample.depth > 1 else {}),
+                 **({"prepared": dict(options)} if options else {})}
         self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", (
             sample.hash, json.dumps(facts), sample.image.astype("float32").tobytes(),
             sample.mask.astype("uint8").tobytes(), sample.brain.astype("uint8").tobytes()))
+
+    def preparations(self) -> set[tuple[str, str]]:
+        """(data set, options of its preparation as JSON) of all samples."""
+        facts = (json.loads(text) for text, in self._db.execute("SELECT facts FROM samples"))
+        return {(fact["dataset"], json.dumps(fact["prepared"])) for fact in facts if "prepared" in fact}
 
     def sample(self, sample_hash: str) -> Sample | None:
         """The original of a hash; None where this store does not keep it (published stores leave images out)."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from benchmark.plugins import InputError
 
 CHANNELS = ("flair", "t1", "t1ce", "t2")
 ENDING = r"\.(?:nii|nii\.gz|mha)"
@@ -50,11 +49,12 @@ ANY = f"(?:{'|'.join(name for layout in LAYOUTS for name in layout.files.values(
 
 @dataclass
 class Case:
-    """A case's folder and its files by what they are: flair, t1, t1ce, t2, seg, brain."""
+    """A case's folder and its files by what they are: flair, t1, t1ce, t2, seg, brain; twice: files that are the same thing."""
 
     folder: Path
     layout: Layout
     files: dict[str, Path] = field(default_factory=dict)
+    twice: list[Path] = field(default_factory=list)
 
 
 def part_of(name: str) -> tuple[Layout, str] | None:
@@ -64,7 +64,7 @@ def part_of(name: str) -> tuple[Layout, str] | None:
 
 
 def cases_in(files: Iterable[Path]) -> dict[str, Case]:
-    """Files sorted into cases by their folders; raises InputError where two files or two folders are the same thing."""
+    """Files sorted into cases by their folders; `twice` names those that are a part again, or of a second folder of that name."""
     cases: dict[str, Case] = {}
     for path in files:
         if (known := part_of(path.name)) is None:
@@ -73,18 +73,18 @@ def cases_in(files: Iterable[Path]) -> dict[str, Case]:
         folder = path.absolute().parent
         folder = folder.parent if folder.name.upper().startswith("VSD.") else folder  # 2015 has a folder a file
         case = cases.setdefault(case_name(folder), Case(folder, layout))
-        if (case.folder, case.layout) != (folder, layout):
-            raise InputError(f"the BraTS case {folder}", f"{case.folder} is called so, too ({case.layout.years}, {layout.years})",
-                             "--root one of the releases, or rename a folder")
-        if case.files.setdefault(part, path) != path:
-            raise InputError(f"{part} of the BraTS case {folder}", f"two files: {case.files[part].name} and {path.name}", "remove one")
+        if (case.folder, case.layout) != (folder, layout) or part in case.files:
+            case.twice += [*([case.files[part]] if part in case.files else []), path]
+        else:
+            case.files[part] = path
     return cases
 
 
 def case_name(folder: Path) -> str:
     """The folder's name. BRATS 2013 counts low grades anew, so that 2015 has two brats_2013_pat0001_1: the low one is told apart."""
     low = folder.parent.name.upper() == "LGG" and folder.name.lower().startswith("brats_2013_pat")
-    return f"LGG_{folder.name}" if low else folder.name
+    name = os.fsencode(folder.name).decode(errors="backslashreplace")
+    return f"LGG_{name}" if low else name
 
 
 def patient_of(case: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,32 @@ import numpy as np
 
 from benchmark.plugins import InputError
 
-POSITION = "0020|0032"  # ImagePositionPatient
+POSITION, ORIENTATION = "0020|0032", "0020|0037"  # ImagePositionPatient, ImageOrientationPatient
 UNEVEN = 0.1  # of the distance of slices: positions in headers are rounded, a missing slice doubles the distance
 DEFLATE_MOST = 1032  # bytes that one byte of deflate can become
 
 
-def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-    """Voxels [i, j, k] in the file's own order, the affine to right-anterior-superior mm, and the spacing in mm."""
+Spacing = tuple[float, float, float]
+
+
+def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, Spacing, bool]:
+    """Voxels [i, j, k] in the file's own order, the affine to right-anterior-superior mm, the spacing in mm, and whether the file
+    says how it lies (DICOM pictures need not).
+    """
+    with _quiet(path) as sitk:
+        image = _series(sitk, path) if path.is_dir() else _header(sitk, path).Execute()
+        return sitk.GetArrayFromImage(image).T, *_geometry(path, image)[1:]
+
+
+def read_itk_header(path: Path) -> tuple[tuple[int, int, int], np.ndarray, Spacing, bool]:
+    """The shape, and all but the voxels as `read_itk` has it: of a file from its header, of a series from all its slices."""
+    with _quiet(path) as sitk:
+        return _geometry(path, _series(sitk, path) if path.is_dir() else _header(sitk, path))
+
+
+@contextmanager
+def _quiet(path: Path) -> Iterator[Any]:
+    """SimpleITK, whose errors become InputErrors that name the file."""
     try:
         import SimpleITK as sitk
     except ImportError:
@@ -26,26 +46,31 @@ def read_itk(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[float, float, fl
     warned = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.GlobalWarningDisplayOff()  # what it warns of is an error below
     try:
-        image = _series(sitk, path) if path.is_dir() else _file(sitk, path)
+        yield sitk
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"the volume {path}", f"cut short, damaged or of another format ({reason})",
                          "fetch the file again, or take it out of the data set") from None
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
-    values = image.GetNumberOfComponentsPerPixel()
-    if image.GetDimension() != 3 or values != 1:
-        raise InputError(f"the volume {path}", f"its shape is {image.GetSize()} with {values} values a voxel",
+
+
+def _geometry(path: Path, image: Any) -> tuple[tuple[int, int, int], np.ndarray, Spacing, bool]:
+    """Of an image, or of a reader that has read its header."""
+    components = getattr(image, "GetNumberOfComponentsPerPixel", None) or image.GetNumberOfComponents
+    if image.GetDimension() != 3 or components() != 1:
+        raise InputError(f"the volume {path}", f"its shape is {image.GetSize()} with {components()} values a voxel",
                          "volumes have 3 axes and one value a voxel")
     spacing = image.GetSpacing()
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * spacing
     affine[:3, 3] = image.GetOrigin()
     affine[:2] *= -1  # ITK's axes run to left and posterior
-    return sitk.GetArrayFromImage(image).T, affine, spacing
+    return image.GetSize(), affine, spacing, path.is_dir() or path.suffix.lower() != ".dcm" or image.HasMetaDataKey(ORIENTATION)
 
 
-def _file(sitk: Any, path: Path) -> Any:
+def _header(sitk: Any, path: Path) -> Any:
+    """A reader that has read the header, and believes it."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
@@ -53,7 +78,7 @@ def _file(sitk: Any, path: Path) -> Any:
     if due > DEFLATE_MOST * size:
         raise InputError(f"the volume {path}", f"its header promises {due:,} voxels, more than {size:,} bytes can hold",
                          "fetch the file again, or take it out of the data set")
-    return reader.Execute()
+    return reader
 
 
 def _series(sitk: Any, folder: Path) -> Any:

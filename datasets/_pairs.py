@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import hashlib
+import os
 import re
 import unicodedata
 import warnings
@@ -16,15 +17,16 @@ from benchmark.plugins import InputError
 from benchmark.plugins.datasets._pictures import SUFFIXES
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".dcm")
-LONGEST = 100  # characters of a name: results use it in file names, with a few of their own
+LONGEST = 100  # bytes of a name: results use it in file names, with a few of their own
 
 
 def find_images(root: Path, pattern: str) -> list[Path]:
     """Files below `root` that match and are pictures or volumes, and folders that hold a DICOM series."""
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern:
         raise InputError(f"images={pattern}", "it does not stay inside the folder", "a pattern from --root on, such as images=images/*")
-    found = sorted(path for path in root.glob(pattern) if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    images = [path for path in found if (is_series(path) if path.is_dir() else suffix_of(path) != "")]
+    found = sorted(path for path in matches(root, pattern, "images", pattern)
+                   if not any(part.startswith(".") for part in path.relative_to(root).parts))
+    images = [path for path in found if _is_image(path)]
     if not images:
         there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
         raise InputError(f"images={pattern} in {root}", f"no picture and no volume matches; there are {', '.join(there[:8]) or 'no files'}",
@@ -32,6 +34,21 @@ def find_images(root: Path, pattern: str) -> list[Path]:
     if others := [path.name for path in found if path.is_file() and suffix_of(path) == ""]:
         warnings.warn(f"{len(others)} files that match {pattern} are left out, no pictures: {', '.join(others[:3])}", stacklevel=2)
     return images
+
+
+def matches(root: Path, pattern: str, option: str, asked: str) -> list[Path]:
+    """What matches a pattern; raises InputError where it is none."""
+    try:
+        return list(root.glob(pattern))
+    except (ValueError, NotImplementedError) as error:  # **a; a pattern from the root of the disk on
+        raise InputError(f"{option}={asked}", str(error), "a pattern from --root on: ** stands for folders alone, as in **/*.png") from None
+
+
+def _is_image(path: Path) -> bool:
+    """A folder with a series, or a file that is read here; no pipe or device, and of links those that are broken, too: `read` says so."""
+    if path.is_dir():
+        return is_series(path)
+    return suffix_of(path) != "" and (path.is_file() or not path.exists())
 
 
 def suffix_of(path: Path) -> str:
@@ -74,7 +91,7 @@ def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[st
         raise InputError(f"masks={pattern}", f"{{{unknown[0]}}} stands for nothing", "{stem}, {name}, {parent} or {folder}")
     folder, _, last = pattern.rpartition("/")
     if glob.has_magic(folder):
-        found = sorted(root.glob(fill(pattern, glob.escape)))
+        found = sorted(matches(root, fill(pattern, glob.escape), "masks", pattern))
     else:  # thousands of images: one listing of the folder, and a look only at names that begin alike
         place = root / fill(folder)
         if place not in listings:
@@ -87,14 +104,14 @@ def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[st
     # scan_1* matches scan_12: what follows the stem may not go on with its number.
     longer = re.compile(rf"{re.escape(stem)}\d") if stem[-1:].isdigit() and "{stem}" in last else None
     return [path for path in found if path != image and path.name[0] != "." and not (longer and longer.match(path.name))
-            and (suffix_of(path) != "" or is_series(path))]
+            and _is_image(path)]
 
 
 def named(root: Path, pattern: str, images: Iterable[Path], patient: Callable[[str, Path], str]) -> dict[str, tuple[Path, str]]:
     """Case -> (image, patient). A case is called by the part of its path that the pattern leaves open, without the suffix.
 
     What is no letter, digit, dot or hyphen becomes `_`. A name starts with its patient; names that are equal then, upper and lower
-    case aside, each get six digits of a hash of their path.
+    case aside, each get six digits of a hash of their path: were one to keep its name, another that comes later could take it over.
     """
     parts = Path(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
@@ -107,11 +124,28 @@ def named(root: Path, pattern: str, images: Iterable[Path], patient: Callable[[s
     named: dict[str, tuple[Path, str]] = {}
     for group in cases.values():
         for image, who, case in group:
-            digest = hashlib.sha256(image.relative_to(root).as_posix().encode()).hexdigest()[:6]
+            digest = hashlib.sha256(os.fsencode(image.relative_to(root).as_posix())).hexdigest()[:6]
             named[f"{case}_{digest}" if len(group) > 1 else case] = (image, who)
     return named
 
 
 def safe(name: str) -> str:
     """A name that any file system takes: image_12 of "image (12)"."""
-    return re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("_.-")[:LONGEST] or "image"
+    plain = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", name)).strip("_.-")
+    return plain.encode()[:LONGEST].decode(errors="ignore") or "image"
+
+
+def is_utf8(*paths: Path) -> bool:
+    """Whether the names of all files can be written as text; others cannot be hashed, printed or stored in results."""
+    return all(spelled(path) == str(path) for path in paths)
+
+
+def in_utf8(*paths: Path) -> None:
+    """Raises InputError where a file's name is no text."""
+    if bad := [path for path in paths if not is_utf8(path)]:
+        raise InputError(f"the file {spelled(bad[0])}", "its name is not in UTF-8", "rename it, as with convmv -t utf8")
+
+
+def spelled(path: Path | str) -> str:
+    """A path as text: \\xe9 for a byte that is no UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")

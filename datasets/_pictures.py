@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from benchmark.plugins import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz")
 MOST_BYTES = 2**32  # of what a TIFF or .npz unpacks to; for PNG and JPEG Pillow's own limit of pixels holds
+DEFLATE_MOST = 1032  # bytes that one byte of deflate can become
 SAME = 3  # gray levels of 255 by which channels may differ and still be gray: JPEG rounds its color differences
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in JPEG
 PLAIN = {"1", "L", "I", "F", "RGB"}  # Pillow's modes, beside I;16 in either byte order
@@ -69,7 +71,7 @@ def luminance(color: np.ndarray) -> np.ndarray:
 
 def _is_gray(planes: np.ndarray) -> bool:
     low, high = planes.min(-1), planes.max(-1)
-    return bool(((high - low) <= (SAME if planes.dtype == np.uint8 else 0)).all())  # high >= low: unsigned types do not wrap
+    return bool((high - low <= SAME).all() if planes.dtype == np.uint8 else (high == low).all())  # a difference of signed types may wrap
 
 
 def _planes(path: Path, values: np.ndarray) -> np.ndarray:
@@ -96,6 +98,9 @@ def _read_pillow(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
             with Image.open(path, formats=("PNG", "JPEG")) as file:
                 if getattr(file, "n_frames", 1) > 1:
                     raise InputError(f"the picture {path}", f"it is a film of {file.n_frames} pictures", "one picture a file")
+                stored = _stored_png(path, file, mask) if file.format == "PNG" else None
+                if stored is not None:
+                    return stored
                 picture = ImageOps.exif_transpose(file)  # what the camera wrote as "turn me", turned
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise _too_large(path, str(error).partition(",")[0]) from None
@@ -113,11 +118,37 @@ def _read_pillow(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
     return np.asarray(picture), remarks
 
 
+def _stored_png(path: Path, file: Any, mask: bool) -> tuple[np.ndarray, list[str]] | None:
+    """What Pillow would change of a PNG: it halves 16 bits in color or with alpha, and spreads numbers of 2 or 4 bits over 0 to 255."""
+    with path.open("rb") as header:
+        depth, kind = header.read(26)[24:]  # of IHDR, which comes first; kind: 0 gray, 2 RGB, 4 and 6 with alpha
+    if depth in (2, 4) and kind == 0 and mask:
+        from PIL import ImageOps
+
+        return np.asarray(ImageOps.exif_transpose(file)) // (255 // (2**depth - 1)), []
+    if depth < 16 or kind == 0:
+        return None
+    import imagecodecs
+
+    if file.getexif().get(274, 1) != 1:
+        raise InputError(f"the picture {path}", "16 bits in color, to be turned by its EXIF orientation", "save it turned")
+    values, remarks = imagecodecs.png_decode(path.read_bytes()), []
+    if values.shape[-1] in (2, 4):
+        if clear := int((values[..., -1] != np.iinfo(values.dtype).max).sum()):
+            raise _transparent(path, clear)
+        values, remarks = values[..., :-1], ["alpha channels that are opaque everywhere are left out"]
+    return values, remarks
+
+
+def _transparent(path: Path, clear: int) -> InputError:
+    return InputError(f"the picture {path}", f"{clear} of its pixels are transparent: what they show is not stated",
+                      "save it flat, without an alpha channel")
+
+
 def _without_alpha(path: Path, picture: Any) -> Any:
     clear = int((np.asarray(picture)[..., -1] != 255).sum())
     if clear:
-        raise InputError(f"the picture {path}", f"{clear} of its pixels are transparent: what they show is not stated",
-                         "save it flat, without an alpha channel")
+        raise _transparent(path, clear)
     return picture.convert(picture.mode[:-1])
 
 
@@ -138,13 +169,16 @@ def _read_tiff(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
     if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "YCBCR", "PALETTE") or values.shape[-1] in (2, 4):
         raise InputError(f"the picture {path}", f"its colors are {kind}, its shape {values.shape}", "save it as gray or RGB, without alpha")
     if kind == "MINISWHITE":  # black is stored as the largest value
-        values = ~values if values.dtype.kind == "b" else np.iinfo(values.dtype).max - values
+        values = ~values  # the largest less the value of unsigned types; signed ones do not wrap
     return values, []
 
 
 def _read_array(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
+    size = path.stat().st_size
     if path.suffix.lower() == ".npy":
-        return np.load(path, mmap_mode="r", allow_pickle=False), []  # mapped: a header that lies about the size is an error
+        with path.open("rb") as file:
+            _believable(path, file, size)
+        return np.load(path, mmap_mode="r", allow_pickle=False), []
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if len(members) != 1:
@@ -152,5 +186,20 @@ def _read_array(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
         raise InputError(f"the picture {path}", f"it holds {len(members)} arrays: {names}", "one array a file")
     if members[0].file_size > MOST_BYTES:
         raise _too_large(path, f"it unpacks to {members[0].file_size:,} bytes")
+    if members[0].compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) and members[0].file_size > DEFLATE_MOST * size:
+        raise _too_large(path, f"it claims to unpack to {members[0].file_size:,} bytes, more than its {size:,} can hold")
+    with zipfile.ZipFile(path) as archive, archive.open(members[0]) as member:
+        _believable(path, member, members[0].file_size)
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[arrays.files[0]], []
+
+
+def _believable(path: Path, file: IO[bytes], size: int) -> None:
+    """Raises InputError where the header of an array of `size` bytes claims more: numpy would ask for the memory first."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    due = file.tell() + math.prod(shape) * dtype.itemsize
+    if due > size and not dtype.hasobject:
+        raise InputError(f"the picture {path}", f"its header claims {due:,} bytes (shape {shape} of {dtype}), and it holds {size:,}",
+                         "restore the file, or leave it out")

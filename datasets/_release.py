@@ -13,8 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmark.plugins import InputError, Scan, VolumeDataset
-from benchmark.plugins.datasets._volume import Volume, as_labels, planes, read_geometry, read_volume
+from benchmark.plugins import InputError, Scan, VolumeDataset, corner_value, data_folder
+from benchmark.plugins.datasets._pairs import in_utf8, is_utf8
+from benchmark.plugins.datasets._volume import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 
 NIFTI = r"\.nii(?:\.gz)?"
 
@@ -24,6 +25,7 @@ class Parts:
     """The files of one case. channels: all that are there, by name. labels: none, one, or several whose lesions are joined.
 
     known: every label number of the release, by the words of `release`; empty: all above 0 is lesion. lesion: those that count.
+    twice: files that are the same thing, in one folder or in two; such a case cannot be read.
     """
 
     channels: Mapping[str, Path]
@@ -32,12 +34,13 @@ class Parts:
     known: tuple[int, ...] = (0, 1)
     lesion: tuple[int, ...] = (1,)
     release: str = "this release"
+    twice: Sequence[Path] = ()
 
 
 class Release(VolumeDataset):
     """Data sets whose cases are one file a channel and files of labels. A subclass says how files are called and what they are.
 
-    where: what the name of its folder in $SINCO_BENCH_DATA holds, pattern: how its files are called (regular expressions); wanted: names
+    where: what the name of its folder among all data sets holds, pattern: how its files are called (regular expressions); wanted: names
     of the channels in a sample. `find()` sorts `found` into cases.
     """
 
@@ -51,18 +54,16 @@ class Release(VolumeDataset):
 
     @cached_property
     def folder(self) -> Path:
-        """--root, or $SINCO_BENCH_DATA."""
-        given = self.root or os.environ.get("SINCO_BENCH_DATA")
-        if not given:
-            raise InputError(f"the data set {self.name}", "neither --root nor SINCO_BENCH_DATA says where it is",
-                             f"{self.get}; then --root FOLDER")
-        if not Path(given).is_dir():
-            raise InputError(f"the data set {self.name} in {given}", "no such folder", f"{self.get}; then --root FOLDER")
-        return Path(given)
+        """--root, $SINCO_BENCH_DATA, or the cache's data folder."""
+        folder = Path(self.root or data_folder())
+        if not folder.is_dir():
+            unsaid = "" if self.root or os.environ.get("SINCO_BENCH_DATA") else ", and neither --root nor SINCO_BENCH_DATA names another"
+            raise InputError(f"the data set {self.name} in {folder}", f"no such folder{unsaid}", f"{self.get}; then --root FOLDER")
+        return folder
 
     @cached_property
     def found(self) -> list[Path]:
-        """All files that are called as the release calls them, sorted: below --root, or in its folders in $SINCO_BENCH_DATA."""
+        """All files that are called as the release calls them, sorted: below --root, or in its folders in that of all data sets."""
         named = re.compile(self.where, re.IGNORECASE)
         if self.root or named.search(self.folder.name):
             tops = [self.folder]
@@ -71,6 +72,7 @@ class Release(VolumeDataset):
         called = re.compile(self.pattern, re.IGNORECASE)
         found = [Path(top, name) for start in tops for top, _, names in os.walk(start, followlinks=False) for name in names
                  if called.fullmatch(name) and not name.startswith("._")]  # ._NAME: what macOS leaves in archives
+        found = [path for path in found if path.is_file() or not path.exists()]  # no pipe; of a broken link, reading says so
         if not found:
             raise InputError(f"the data set {self.name} in {self.folder}", "no file there is called as in its release",
                              f"{self.get}; then --root FOLDER")
@@ -85,43 +87,50 @@ class Release(VolumeDataset):
         return dict(self.find())
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        bare = sorted(case for case, parts in self.parts.items() if not parts.labels)
+        bare = sorted(case for case, parts in self.parts.items() if not (parts.labels or parts.twice))
         if len(bare) == len(self.parts):
             raise InputError(f"the data set {self.name} in {self.folder}", f"none of its {len(bare)} cases has labels", self.get)
         if bare:
             warnings.warn(f"{self.name}: {len(bare)} of {len(self.parts)} cases have no labels and are left out, such as {bare[0]}",
                           stacklevel=2)
-        return {case: [*(parts.channels[name] for name in self.wanted if name in parts.channels), *parts.labels,
-                       *([parts.brain] if parts.brain else [])] for case, parts in self.parts.items() if parts.labels}
+        files = {case: [*(parts.channels[name] for name in self.wanted if name in parts.channels), *parts.labels,
+                        *([parts.brain] if parts.brain else []), *parts.twice] for case, parts in self.parts.items() if case not in bare}
+        return {case: paths if is_utf8(*paths) else [] for case, paths in files.items()}
 
     def numbers(self, case: str) -> Sequence[int]:
-        return range(read_geometry(self.parts[case].labels[0]).shape[2])
+        return range(read_geometry(self._parts(case).channels[self.wanted[0]]).shape[2])
 
     def areas(self, case: str) -> list[int]:
-        parts = self.parts[case]
-        lesion = np.isin(_labels(parts, [read_volume(path) for path in parts.labels]), parts.lesion)
+        parts = self._parts(case)
+        image = parts.channels[self.wanted[0]]
+        lesion = np.isin(_labels(parts, [read_volume(path, like=image) for path in parts.labels]), parts.lesion)
         return [int(area) for area in lesion.sum((1, 2))]
 
     def read(self, case: str) -> Scan:
-        """Background is the corner voxel of each channel: releases differ in it, and some have a negative constant there."""
+        """Background is what most corners of a channel have: releases differ in it, and some have a negative constant there."""
+        parts = self._parts(case)
+        first, *others = (read_volume(parts.channels[name]) for name in self.wanted)
+        labels = [read_volume(path, like=first.path) for path in parts.labels]
+        brain = [read_volume(parts.brain, like=first.path)] if parts.brain else []
+        same_grid(first, [*others, *labels, *brain])
+        channels = {name: planes(volume) for name, volume in zip(self.wanted, [first, *others], strict=True)}
+        return Scan(case, channels, tuple(range(first.voxels.shape[2])), _labels(parts, labels), parts.lesion, parts.known,
+                    first.spacing_mm[::-1], {name: corner_value(voxels) for name, voxels in channels.items()},
+                    as_labels(planes(brain[0]), f"the brain mask {parts.brain}") > 0 if brain else None, orientation=first.orientation)
+
+    def _parts(self, case: str) -> Parts:
+        """The files of a case; raises InputError where one is missing, or is there twice."""
         parts = self.parts[case]
+        in_utf8(*parts.channels.values(), *parts.labels, *([parts.brain] if parts.brain else []), *parts.twice)
+        if parts.twice:
+            found = f"files of which one is too many: {', '.join(dict.fromkeys(map(str, parts.twice)))}"
+            raise InputError(f"the {self.name} case {case}", found, "remove all but one, or --root one copy of one release")
         for name in self.wanted:
             if name not in parts.channels:
                 there = ", ".join(f"{channel} ({path.name})" for channel, path in parts.channels.items())
                 raise InputError(f"the channel {name} of {self.name} {case}", f"no such file; there are {there or 'none'}",
                                  "another channel, or restore the file from the release")
-        volumes = {name: read_volume(parts.channels[name]) for name in self.wanted}
-        first = volumes[self.wanted[0]]
-        labels = [read_volume(path) for path in parts.labels]
-        brain = [read_volume(parts.brain)] if parts.brain else []
-        for other in (*volumes.values(), *labels, *brain):
-            if other.voxels.shape != first.voxels.shape or not np.allclose(other.spacing_mm, first.spacing_mm, rtol=1e-3):
-                raise InputError(f"{self.name} {case}", f"{other.path.name} has {_grid(other)}, {first.path.name} {_grid(first)}",
-                                 "files of one case in one space: restore them from the release")
-        channels = {name: planes(volume) for name, volume in volumes.items()}
-        return Scan(case, channels, tuple(range(first.voxels.shape[2])), _labels(parts, labels), parts.lesion, parts.known,
-                    first.spacing_mm[::-1], {name: voxels.item(0) for name, voxels in channels.items()},
-                    as_labels(planes(brain[0]), f"the brain mask {parts.brain}") > 0 if brain else None, orientation=first.orientation)
+        return parts
 
 
 def _labels(parts: Parts, volumes: Sequence[Volume]) -> np.ndarray:
@@ -135,7 +144,3 @@ def _labels(parts: Parts, volumes: Sequence[Volume]) -> np.ndarray:
         raise InputError(f"the labels {parts.labels[0]}", f"{strange.sum()} voxels with the numbers {values}; {parts.release} has "
                          f"{', '.join(map(str, parts.known))}", "restore the file from the release")
     return numbers[0]
-
-
-def _grid(volume: Volume) -> str:
-    return f"{' x '.join(map(str, volume.voxels.shape))} voxels of {' x '.join(f'{size:g}' for size in volume.spacing_mm)} mm"

@@ -40,10 +40,16 @@ class Task:
             channels = [name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))]
             # Task01's own file writes "tumor" and "tumour" side by side.
             labels = {name.lower().replace("tumour", "tumor"): int(number) for number, name in task["labels"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            persons = dict(task.get("persons", {}).items())
+            files = [file for pair in cases.values() for file in pair]
+            if not all(isinstance(text, str) for text in (*channels, *persons.values(), *files)):
+                raise TypeError("channels, files and persons are called by strings")
+            if not cases:
+                raise ValueError("its list `training` is empty: no case")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"the data set description {path}", f"{type(error).__name__}: {error}",
                              "restore dataset.json from the release: it has training, modality and labels") from None
-        return cls(path, cases, channels, labels, task.get("persons", {}))
+        return cls(path, cases, channels, labels, persons)
 
     def channel(self, name: str) -> int:
         names = [channel.lower() for channel in self.channels]

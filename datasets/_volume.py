@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import nibabel
 import numpy as np
 
 from benchmark.plugins import InputError
-from benchmark.plugins.datasets._itk import read_itk
+from benchmark.plugins.datasets._itk import read_itk, read_itk_header
 from benchmark.plugins.datasets._nifti import Nifti
 
 WHOLE = 1e-3  # how far a label may lie from a whole number: float32 scaling leaves 0.99999997
+# Voxels by which a corner of one grid may miss that of another: directions that a header rounds to three digits come to that over 256
+# voxels, programs that rewrite headers to 1e-5. From half a voxel on, a label would be its neighbour's.
+APART = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +38,15 @@ class Geometry:
 class Volume:
     """One channel: `voxels` [x to the right, y to the front, z up], a read-only view in the file's number type.
 
-    Voxels of an uncompressed .nii are mapped from the file, which must not shrink meanwhile.
+    `affine` [4, 4] takes the indices of a voxel to mm to the right, front and up. Voxels of an uncompressed .nii are mapped from the
+    file, which must not shrink meanwhile.
     """
 
     voxels: np.ndarray
     spacing_mm: tuple[float, float, float]
     orientation: str
     path: Path
+    affine: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,35 +68,51 @@ class Turn:
     def sorted(self, values: tuple) -> tuple:
         return tuple(values[axis] for axis in self.axes)
 
+    def affine(self, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The affine of turned voxels, by that of the file's axes; shape: of the turned voxels."""
+        turned = np.zeros((4, 4))
+        turned[:, 3] = affine[:, 3]
+        for n, (axis, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            turned[:, n] = affine[:, axis] * (-1 if flip else 1)
+            turned[:, 3] += affine[:, axis] * (shape[n] - 1) * flip
+        return turned
+
 
 def read_geometry(path: Path) -> Geometry:
-    """Shape, spacing and orientation; of a NIfTI file without its voxels. Raises InputError as `read_volume` does."""
+    """Shape, spacing and orientation; but for DICOM series without the voxels. Raises InputError as `read_volume` does."""
     if not _is_nifti(path):
-        volume = read_volume(path)
-        return Geometry(volume.voxels.shape, volume.spacing_mm, volume.orientation)
+        shape, affine, spacing, placed = read_itk_header(path)
+        turn = _turn(affine, placed)
+        return Geometry(turn.sorted(shape), turn.sorted(spacing), turn.orientation)
     nifti, turn = _open(path)
     return Geometry(turn.sorted(nifti.shape), turn.sorted(nifti.spacing_mm), turn.orientation, sum(nifti.shape[3:]))
 
 
-def read_volume(path: Path, channel: int | None = None) -> Volume:
+def read_volume(path: Path, channel: int | None = None, like: Path | None = None) -> Volume:
     """A whole volume, or one channel of a 4-D one; numbers as stored, scaled only where the file has a slope.
+
+    like: the image that a file of labels belongs to, and is taken to lie as, with a warning, where it does not say how it lies.
 
     Raises InputError naming the file for: no such file, another format, cut short or damaged data, a wrong number of axes,
     voxels that are NaN or infinite, a header that does not fit the file's size (decompression bombs), a slope or spacing that
-    cannot be. A file that does not say how it lies is warned of and taken as nibabel takes it.
+    cannot be. A file that does not say how it lies, and has none to lie like, is warned of and taken as nibabel takes it.
     """
     if _is_nifti(path):
         nifti, turn = _open(path)
-        voxels, spacing = nifti.channel(channel), nifti.spacing_mm
+        voxels, affine, spacing = nifti.channel(channel), nifti.affine, nifti.spacing_mm
     else:
         if channel is not None:
             raise InputError(f"channel {channel} of {path}", "a file of one channel", "the volume without a channel")
-        voxels, affine, spacing = read_itk(path)
-        turn = _turn(affine.tobytes())
+        voxels, affine, spacing, placed = read_itk(path)
+        turn = _turn(affine, placed)
+    if turn.orientation == "unknown" and like and (known := _turn_of(like))[1].orientation != "unknown":
+        warnings.warn(f"{path} does not say how it lies: taken to lie as {like.name} does", stacklevel=2)
+        affine, turn = known
+    _warn_unknown(path, turn)
     canonical = turn(voxels)
     canonical.flags.writeable = False
     _finite(path, canonical, "x, y, z")
-    return Volume(canonical, turn.sorted(spacing), turn.orientation, path)
+    return Volume(canonical, turn.sorted(spacing), turn.orientation, path, turn.affine(affine, canonical.shape))
 
 
 def read_plane(path: Path, z: int, channel: int | None = None) -> np.ndarray:
@@ -103,6 +126,7 @@ def read_plane(path: Path, z: int, channel: int | None = None) -> np.ndarray:
         _within(path, z, volume.voxels.shape[2])
         return volume.voxels[:, :, z]
     nifti, turn = _open(path)
+    _warn_unknown(path, turn)
     axis = turn.axes[2]
     depth = nifti.shape[axis]
     _within(path, z, depth)
@@ -114,6 +138,40 @@ def read_plane(path: Path, z: int, channel: int | None = None) -> np.ndarray:
 def planes(volume: Volume) -> np.ndarray:
     """All axial slices as pictures [Z, H, W], a view: row 0 is anterior, column 0 the patient's right."""
     return volume.voxels.transpose(2, 1, 0)[:, ::-1, ::-1]
+
+
+def same_grid(image: Volume, others: Iterable[Volume]) -> None:
+    """Raises InputError naming both files where voxels of `others` are not where those of `image` are: by shape, size or place."""
+    for other in others:
+        if other.voxels.shape == image.voxels.shape and np.allclose(other.spacing_mm, image.spacing_mm, rtol=1e-3):
+            apart = _apart(image, other)
+            if apart <= APART:
+                continue
+            found = f"{other.path} lies {_place(other)}, {image.path} {_place(image)}: their corners are up to {apart:.3g} voxels apart"
+        else:
+            found = f"{other.path} has {_grid(other)}, {image.path} {_grid(image)}"
+        raise InputError(f"{other.path.name} on the grid of {image.path.name}", found, "files of one case in one space: restore them, "
+                         "or, where a header alone is wrong, write the affine of the image into it")
+
+
+def _apart(image: Volume, other: Volume) -> float:
+    """Voxels of the image by which corners of the two arrays miss each other at most; no voxel between them misses by more."""
+    if np.array_equal(image.affine, other.affine, equal_nan=True):  # affines of zeros or NaN, too: both say nothing
+        return 0.0
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in image.voxels.shape))]).T
+    try:
+        return float(np.abs(np.linalg.solve(image.affine, other.affine @ corners) - corners).max())
+    except np.linalg.LinAlgError:  # zeros
+        return np.inf
+
+
+def _grid(volume: Volume) -> str:
+    return f"{' x '.join(map(str, volume.voxels.shape))} voxels of {' x '.join(f'{size:g}' for size in volume.spacing_mm)} mm"
+
+
+def _place(volume: Volume) -> str:
+    """LPS, left lower back corner at (0, 1, 2) mm."""
+    return f"{volume.orientation}, from ({', '.join(f'{mm:g}' for mm in volume.affine[:3, 3])}) mm on"
 
 
 def as_labels(voxels: np.ndarray, what: str = "the labels") -> np.ndarray:
@@ -144,17 +202,31 @@ def _is_nifti(path: Path) -> bool:
 
 def _open(path: Path) -> tuple[Nifti, Turn]:
     nifti = Nifti.open(path)
-    turn = _turn(nifti.affine.tobytes())
-    if not nifti.placed:
-        turn = Turn(turn.axes, turn.flips)
-    if turn.orientation == "unknown":
+    return nifti, _turn(nifti.affine, nifti.placed)
+
+
+def _turn_of(path: Path) -> tuple[np.ndarray, Turn]:
+    """The affine of a file's own axes, and how they are turned."""
+    if _is_nifti(path):
+        nifti, turn = _open(path)
+        return nifti.affine, turn
+    _, affine, _, placed = read_itk_header(path)
+    return affine, _turn(affine, placed)
+
+
+def _warn_unknown(path: Path, turn: Turn) -> None:
+    if turn.orientation == "unknown" and _is_nifti(path):  # DICOM has none where it is a picture, a secondary capture
         warnings.warn(f"{path} does not say how it lies (no sform, no qform, or one of zeros): orientation unknown, sides may be swapped",
                       stacklevel=3)
-    return nifti, turn
+
+
+def _turn(affine: np.ndarray, placed: bool) -> Turn:
+    turn = _turn_by(affine.tobytes())
+    return turn if placed else Turn(turn.axes, turn.flips)
 
 
 @lru_cache(maxsize=64)  # files of one release lie alike, and this takes longer than a header
-def _turn(affine: bytes) -> Turn:
+def _turn_by(affine: bytes) -> Turn:
     matrix = np.frombuffer(affine).reshape(4, 4)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
         return Turn()

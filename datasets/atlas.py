@@ -30,7 +30,7 @@ class Atlas(Release):
     `031768_LesionSmooth*_stx.nii.gz`, joined). A sample is called sub-r001s001_ses-1-094. `drop`: planes left out at either end of the
     volume; 50, as prior work does, and `fit` pads to a square. The test set, whose masks are hidden, has no place in the splits: a
     warning counts it. Brain: that of the MNI152 template (in nilearn's wheel) on its grid of 197 x 233 x 189, which the images are
-    registered to linearly; on another grid, with a warning, where T1w differs from the corner of its volume.
+    registered to linearly; on another grid, with a warning, where T1w differs from the corners of its volume.
     """
 
     name = "atlas"
@@ -60,12 +60,9 @@ class Atlas(Release):
             named = re.fullmatch(FIRST if first else BIDS, path.name, re.IGNORECASE)
             case = f"{named[1]}_{path.parent.name}" if named[1].isdigit() else named[1]  # 031768_t01: its folder is the date
             files.setdefault(case, {"t1": [], "mask": []})["mask" if named[2] else "t1"].append(path)
-        for case, found in files.items():
-            if len(found["t1"]) > 1 or len(found["mask"]) > 1 and not first:
-                raise InputError(f"the atlas case {case}", "several files: " + ", ".join(path.name for path in found["t1"] + found["mask"]),
-                                 "--root a folder with one of them (one space, one release)")
-        return {case: Parts({"t1": found["t1"][0]} if found["t1"] else {}, found["mask"], known=() if first else (0, 1), release="ATLAS")
-                for case, found in files.items()}
+        return {case: Parts({"t1": found["t1"][0]} if found["t1"] else {}, found["mask"], known=() if first else (0, 1), release="ATLAS",
+                            twice=[path for part, paths in found.items() if len(paths) > 1 and not (first and part == "mask")
+                                   for path in paths]) for case, found in files.items()}
 
     def patient(self, case: str) -> str:
         """sub-r001s001 of sub-r001s001_ses-1, 031768 of 031768_t01, c0003s0002 of c0003s0002t01."""
@@ -88,7 +85,7 @@ class Atlas(Release):
         brain = template_brain()
         fits = brain.shape == scan.shape
         notes = () if fits else (f"its grid of {' x '.join(map(str, scan.shape[::-1]))} voxels is not the template's: brain is all that "
-                                 "differs from the corner",)
+                                 "differs from the corners",)
         return replace(scan, channels={name: voxels[kept] for name, voxels in scan.channels.items()}, numbers=scan.numbers[kept],
                        labels=scan.labels[kept], brain=brain[kept] if fits else None, notes=notes)
 

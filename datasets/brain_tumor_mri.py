@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmark.plugins import InputError, Scan, VolumeDataset, data_root, file_hashes, register, split_of
-from benchmark.plugins.datasets._pairs import safe
+from benchmark.plugins.datasets._pairs import in_utf8, is_utf8, safe, spelled
 from benchmark.plugins.datasets._pictures import luminance, read_picture
 
 SIDES = ("Testing", "Training")  # a picture that is in both is kept in the first
@@ -31,8 +34,8 @@ class BrainTumorMri(VolumeDataset):
     A sample is called Testing-glioma-Te-gl_0134-000. Testing is test; of Training 15 % by a hash of the content are val. One copy of
     each picture counts, Testing's first: files with equal bytes are in no split a second time. Patients are not identified: two pictures
     of one patient may be on both sides. classes: those to take, such as glioma,none; empty: all. Gray that is stored as RGB is read
-    as gray, and of what is in color the luminance. `full` is 0 to 255; `brain` is the whole picture, without what pads it to a square; 1 mm
-    pixels are assumed.
+    as gray, and of what is in color the luminance. `full` is 0 to 255 of 8-bit files; `brain` is the whole picture without
+    what pads it to a square; 1 mm pixels are assumed.
     """
 
     name = "brain-tumor-mri"
@@ -61,7 +64,7 @@ class BrainTumorMri(VolumeDataset):
         return self.folder
 
     def cases(self) -> Mapping[str, Sequence[Path]]:
-        return {case: [path] for case, (path, _) in self._pictures.items()}
+        return {case: [path] if is_utf8(path) else [] for case, (path, _) in self._pictures.items()}
 
     def numbers(self, case: str) -> tuple[int]:
         return (0,)
@@ -76,9 +79,10 @@ class BrainTumorMri(VolumeDataset):
 
     def read(self, case: str) -> Scan:
         path, label = self._pictures[case]
+        in_utf8(path)
         picture = read_picture(path)
         gray = luminance(picture.planes) if picture.colored else picture.planes
-        return Scan(case, {"image": gray}, (0,), full=(0.0, 255.0), label=label,
+        return Scan(case, {"image": gray}, (0,), full=(0.0, 255.0) if gray.dtype == np.uint8 else None, label=label,
                     notes=("it has colors, of which the luminance is read",) if picture.colored else ())
 
     @cached_property
@@ -97,13 +101,15 @@ class BrainTumorMri(VolumeDataset):
                 if path.suffix.lower() in SUFFIXES and layout[folder.name] in wanted:
                     case = f"{folder.parent.name}-{layout[folder.name]}-{safe(path.stem)}"
                     named.setdefault(case.casefold(), []).append((path, case))
-        return {f"{case}_{hashlib.sha256(path.name.encode()).hexdigest()[:6]}" if len(group) > 1 else case: (path, layout[path.parent.name])
-                for group in named.values() for path, case in group}
+        return {f"{case}_{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:6]}" if len(group) > 1 else case:
+                (path, layout[path.parent.name]) for group in named.values() for path, case in group}
 
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Case -> hash of the file's bytes."""
-        return dict(zip(self._pictures, file_hashes([path for path, _ in self._pictures.values()]), strict=True))
+        files = {case: path for case, (path, _) in self._pictures.items()}
+        text = {case: path for case, path in files.items() if is_utf8(path)}  # `read` refuses the others: any hash will do
+        return {case: spelled(path) for case, path in files.items()} | dict(zip(text, file_hashes(text.values()), strict=True))
 
     @cached_property
     def _copies(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Brats(Release):
     called as its folder is (LGG_brats_2013_pat0001_1 where 2015 counts low grades anew), a sample CASE-077. `labels`: whole tumor,
     core (without edema) or enhancing, by the numbers of the case's year; a number that the year does not have is an error. Cases
     without labels (validation and test sets) are left out, and a warning counts them. Brain: the brain mask of DeepMedic's cases,
-    else where a channel differs from the corner of its volume. Labels outside the brain stay. Splits go by person: name_mapping.csv
+    else where a channel differs from the corners of its volume. Labels outside the brain stay. Splits go by person: name_mapping.csv
     and BraTS21-17_Mapping.csv are read where they lie among the cases; folders called train or test mean nothing.
     """
 
@@ -52,7 +52,7 @@ class Brats(Release):
     def find(self) -> dict[str, Parts]:
         found = {name: Parts({part: case.files[part] for part in CHANNELS if part in case.files}, [case.files[part] for part in ("seg",)
                              if part in case.files], case.files.get("brain"), case.layout.known, case.layout.numbers(self.own["labels"]),
-                             case.layout.years) for name, case in cases_in(self.found).items()}
+                             case.layout.years, case.twice) for name, case in cases_in(self.found).items()}
         self._warn_of_numberings([name for name, parts in found.items() if parts.labels])
         return found
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.plugins import InputError, Scan, Source, VolumeDataset, corner_value, data_root, register
 from benchmark.plugins.datasets._task01 import MERGES, Task
-from benchmark.plugins.datasets._volume import as_labels, planes, read_geometry, read_volume
+from benchmark.plugins.datasets._volume import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 
 MARKER = "dataset.json"
 CHANNELS = ("FLAIR", "T1w", "T1gd", "T2w")
@@ -60,7 +60,8 @@ class Decathlon(VolumeDataset):
         return Task.read(self.folder / MARKER)
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        return {case: [self.folder / path for path in files] for case, files in self._task.cases.items()}
+        """Image, labels, and what says which channel and which number is what."""
+        return {case: [self.folder / path for path in (*files, MARKER)] for case, files in self._task.cases.items()}
 
     def person(self, case: str) -> str:
         return super().person(self._task.persons.get(case, case))
@@ -69,22 +70,26 @@ class Decathlon(VolumeDataset):
         return range(read_geometry(self.files[case][0]).shape[2])
 
     def areas(self, case: str) -> list[int]:
-        return [int(np.isin(plane, self._task.numbers(self.own["labels"])).sum()) for plane in planes(read_volume(self.files[case][1]))]
+        image, label, _ = self.files[case]
+        lesion = np.isin(_labels(read_volume(label, like=image)), self._task.numbers(self.own["labels"]))
+        return [int(area) for area in lesion.sum((1, 2))]
 
     def read(self, case: str) -> Scan:
-        image, label = self.files[case]
+        image, label, _ = self.files[case]
         names = self._task.channels if self.own["channel"] == "all" else [self.own["channel"]]
         channels = {name: read_volume(image, self._task.channel(name)) for name in names}
-        first, labels = next(iter(channels.values())), planes(read_volume(label))
         stacks = {name: planes(volume) for name, volume in channels.items()}
-        if labels.shape != planes(first).shape:
-            raise InputError(f"the labels {label}", f"their shape is {labels.shape[::-1]}, the image's {first.voxels.shape}",
-                             "restore both files from the release")
-        labels = as_labels(labels, str(label))
+        first, drawn = next(iter(channels.values())), read_volume(label, like=image)
+        same_grid(first, [drawn])
+        labels = _labels(drawn)
         if unknown := sorted(set(np.unique(labels).tolist()) - set(self._task.labels.values())):
             raise InputError(f"the labels {label}", f"values that dataset.json does not name: {unknown}",
                              "restore the file from the release")
-        x, y, z = first.spacing_mm
         return Scan(case, stacks, tuple(range(len(labels))), labels, self._task.numbers(self.own["labels"]),
-                    tuple(self._task.labels.values()), (z, y, x), {name: corner_value(stack) for name, stack in stacks.items()},
-                    orientation=first.orientation)
+                    tuple(self._task.labels.values()), first.spacing_mm[::-1],
+                    {name: corner_value(stack) for name, stack in stacks.items()}, orientation=first.orientation)
+
+
+def _labels(volume: Volume) -> np.ndarray:
+    """Label numbers [Z, H, W]."""
+    return as_labels(planes(volume), f"the labels {volume.path}")

@@ -7,13 +7,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.plugins import InputError, Scan, VolumeDataset, register
-from benchmark.plugins.datasets._pairs import find_images, find_masks, named, suffix_of
+from benchmark.plugins.datasets._pairs import VOLUMES, find_images, find_masks, in_utf8, is_utf8, named, suffix_of
 from benchmark.plugins.datasets._pictures import SUFFIXES, Picture, luminance, read_picture
+
+if TYPE_CHECKING:
+    from benchmark.plugins.datasets._volume import Volume
 
 COLORS = ("red", "green", "blue")
 MOST_LABELS = 32  # more values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers
@@ -25,12 +28,13 @@ class Folder(VolumeDataset):
 
     images: a pattern from --root on. masks: the same for the mask of an image, {stem}, {name}, {parent} and {folder} standing for its
     name without and with suffix, its folder from --root on, and that folder's own name; empty: there are no masks. patient: a regular
-    expression, searched in the image's path from --root on, whose first group is the patient; without one, pictures whose names
-    differ in a last number (_12, -012, (12)) are one patient's, and each volume is a patient. Patients are in splits by a hash of
-    their name, 60 / 12 / 28 %. lesion: label numbers that count, such as 1,3; empty: all above 0. color: keep red, green and blue
-    of what is in color, or read its luminance (gray).
+    expression, searched in the image's path from --root on, whose first group is the patient; without one, pictures and volumes of
+    one plane whose names differ in a last number (_12, -012, (12)) are one patient's, and each other volume is a patient. Patients
+    are in splits by a hash of their name, 60 / 12 / 28 %. lesion: label numbers that count, such as 1,3; empty: all above 0. color:
+    keep red, green and blue of what is in color, or read its luminance (gray).
     Volumes are turned to rows from the front and columns from the patient's right; pictures and arrays stay as they are, with 1 mm
-    pixels. The background is what all corners have; where they differ there is none. `full` is 0 to 255 of 8-bit files and the file's own
+    pixels. The background is what all corners have; where they differ, or where all
+    else has one value, there is none. `full` is 0 to 255 of 8-bit files and the file's own
     range of others. A JPEG mask counts from half of 255 on.
     """
 
@@ -79,15 +83,15 @@ class Folder(VolumeDataset):
 
     def _patient(self, name: str, image: Path) -> str:
         if not self.own["patient"]:
-            return (re.sub(r"[-_.]+\d+$", "", name) or name) if suffix_of(image) in SUFFIXES else name
+            return (re.sub(r"[-_.]+\d+$", "", name) or name) if _is_picture(image) else name
         path = image.relative_to(self.fetch()).as_posix()
         if not (found := re.search(self.own["patient"], path)) or not found[1]:
             raise InputError(f"the patient of {path}", f"patient={self.own['patient']} finds none", "an expression that fits all images")
         return found[1]
 
     def cases(self) -> Mapping[str, Sequence[Path]]:
-        return {case: [file for path in (image, *masks) for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.is_file()]
-                for case, (image, _, masks) in self._found.items()}
+        files = {case: _files(image, *masks) for case, (image, _, masks) in self._found.items()}
+        return {case: paths if is_utf8(*paths) else [] for case, paths in files.items()}
 
     def patient(self, case: str) -> str:
         return self._found[case][1]
@@ -98,7 +102,8 @@ class Folder(VolumeDataset):
 
     def numbers(self, case: str) -> Sequence[int]:
         image = self._found[case][0]
-        if suffix_of(image) in (".nii", ".nii.gz"):
+        in_utf8(image)
+        if suffix_of(image) in VOLUMES:
             from benchmark.plugins.datasets._volume import read_geometry
 
             return range(read_geometry(image).shape[2])
@@ -106,30 +111,35 @@ class Folder(VolumeDataset):
 
     def read(self, case: str) -> Scan:
         image, _, masks = self._found[case]
+        in_utf8(image, *masks, *_files(image, *masks))
         if self.own["masks"] and len(masks) != 1:
             found = f"{len(masks)} files match {self.own['masks']}{': ' if masks else ''}{', '.join(mask.name for mask in masks)}"
             raise InputError(f"the mask of {image}", found, "one mask an image (of zeros where nothing is found), or another pattern")
-        channels, spacing, orientation = self._image(image)
+        channels, volume = self._image(image)
         first = next(iter(channels.values()))
-        labels, notes = self._mask(masks[0], first.shape, spacing) if masks else (None, [])
+        labels, notes = self._mask(masks[0], first.shape, volume) if masks else (None, [])
         wanted = tuple(map(int, filter(None, self.own["lesion"].split(","))))
         there = () if labels is None else tuple(int(value) for value in np.unique(labels) if value > 0)
         if wanted and there and not set(wanted) & set(there):
             notes.append(f"its mask has the label numbers {', '.join(map(str, there[:8]))}, none of lesion={self.own['lesion']}")
+        if labels is not None and labels.min() < 0:
+            notes.append(f"its mask has numbers below 0, down to {labels.min()}, which do not count as lesion")
         corners = {name: stack[::max(len(stack) - 1, 1), ::stack.shape[1] - 1, ::stack.shape[2] - 1] for name, stack in channels.items()}
-        return Scan(case, channels, tuple(range(len(first))), labels=labels, lesion=wanted or there or (1,), spacing_mm=spacing,
-                    background={name: float(at.flat[0]) for name, at in corners.items() if (at == at.flat[0]).all()},
-                    full=(0.0, 255.0) if first.dtype == np.uint8 else None, orientation=orientation, notes=tuple(notes))
+        return Scan(case, channels, tuple(range(len(first))), labels=labels, lesion=wanted or there or (1,),
+                    orientation=volume.orientation if volume else "", spacing_mm=volume.spacing_mm[::-1] if volume else (1.0, 1.0, 1.0),
+                    background={name: float(at.flat[0]) for name, at in corners.items()
+                                if (at == at.flat[0]).all() and not _is_binary(channels[name], at.flat[0])},
+                    full=(0.0, 255.0) if first.dtype == np.uint8 else None, notes=tuple(notes))
 
-    def _image(self, path: Path) -> tuple[dict[str, np.ndarray], tuple[float, float, float], str]:
-        """Channels [Z, H, W], spacing in mm (plane, row, column), orientation."""
+    def _image(self, path: Path) -> tuple[dict[str, np.ndarray], Volume | None]:
+        """Channels [Z, H, W], and the first of them as a volume where it is one."""
+        volume = None
         if suffix_of(path) not in SUFFIXES:
-            channels, spacing, orientation = _volume(path)
+            channels, volume = _volume(path)
         else:
             picture = read_picture(path)
             for remark in picture.remarks:
-                warnings.warn(f"folder: {remark}", stacklevel=2)  # the same text for all: said once
-            spacing, orientation = (1.0, 1.0, 1.0), ""
+                warnings.warn(remark, stacklevel=2)
             if picture.colored and self.own["color"] == "keep":
                 channels = {name: picture.planes[..., i] for i, name in enumerate(COLORS)}
             else:
@@ -137,11 +147,11 @@ class Folder(VolumeDataset):
         _, height, width = next(iter(channels.values())).shape
         if min(height, width) < 2:
             raise InputError(f"the image {path}", f"its axial planes have {height} x {width} pixels", "an image with axial planes")
-        return channels, spacing, orientation
+        return channels, volume
 
-    def _mask(self, path: Path, shape: tuple[int, ...], spacing: tuple[float, float, float]) -> tuple[np.ndarray, list[str]]:
+    def _mask(self, path: Path, shape: tuple[int, ...], image: Volume | None) -> tuple[np.ndarray, list[str]]:
         """Label numbers [Z, H, W] and what to be warned of."""
-        from benchmark.plugins.datasets._volume import as_labels
+        from benchmark.plugins.datasets._volume import as_labels, same_grid
 
         notes = []
         if suffix_of(path) in SUFFIXES:
@@ -151,12 +161,12 @@ class Folder(VolumeDataset):
             values, note = self._hard(path, picture)
             notes += [note] * bool(note)
         else:
-            stacks, own, _ = _volume(path)
+            stacks, volume = _volume(path, image)
             if len(stacks) != 1:
                 raise InputError(f"the mask {path}", f"it has {len(stacks)} channels", "a mask of one channel, in label numbers")
             values = stacks["image"]
-            if values.shape == shape and not np.allclose(own, spacing, rtol=1e-2):
-                notes.append(f"its mask has voxels of {own} mm, the image of {spacing} mm (plane, row, column)")
+            if image:
+                same_grid(image, [volume])
         if values.shape != shape:
             raise InputError(f"the mask {path}", f"it has {' x '.join(map(str, values.shape))} pixels (planes x rows x columns), the image "
                              f"{' x '.join(map(str, shape))}", "a mask drawn on this image, at its size")
@@ -178,11 +188,36 @@ class Folder(VolumeDataset):
         return values, ""
 
 
-def _volume(path: Path) -> tuple[dict[str, np.ndarray], tuple[float, float, float], str]:
+def _files(*paths: Path) -> list[Path]:
+    """The files of a case, those in the folders of DICOM series among them."""
+    return [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.is_file()]
+
+
+def _is_binary(voxels: np.ndarray, background: np.generic) -> bool:
+    """Whether all that is no background has one value: its percentiles, or its mean and deviation, would be no window."""
+    tissue = voxels[voxels != background]
+    return tissue.size > 0 and bool(tissue.min() == tissue.max())
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file holds one plane; of formats for volumes, its header says so."""
+    from benchmark.plugins.datasets._volume import read_geometry
+
+    if suffix_of(path) in SUFFIXES:
+        return True
+    try:
+        in_utf8(path)
+        return not path.is_dir() and min(read_geometry(path).shape) == 1
+    except InputError:  # `read` says what is wrong with it
+        return False
+
+
+def _volume(path: Path, image: Volume | None = None) -> tuple[dict[str, np.ndarray], Volume]:
+    """Channels [Z, H, W], and the first as a volume; image: what a mask belongs to."""
     from benchmark.plugins.datasets._volume import planes, read_geometry, read_volume
 
     count = read_geometry(path).channels if suffix_of(path) in (".nii", ".nii.gz") else 0
-    volumes = {f"channel-{c}": read_volume(path, c) for c in range(count)} or {"image": read_volume(path)}
-    volume = next(iter(volumes.values()))
-    x, y, z = volume.spacing_mm
-    return {name: planes(channel) for name, channel in volumes.items()}, (z, y, x), volume.orientation
+    like = image.path if image else None
+    stack = {f"channel-{c}": read_volume(path, c) for c in range(count)} if count > 1 else {}
+    volumes = stack or {"image": read_volume(path, like=like)}
+    return {name: planes(channel) for name, channel in volumes.items()}, next(iter(volumes.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmark.plugins import InputError, Scan, VolumeDataset, data_root, register
+from benchmark.plugins.datasets._pairs import in_utf8, is_utf8, spelled
 
 CHANNELS = ("pre-contrast", "flair", "post-contrast")
 
@@ -56,21 +58,25 @@ class Lgg(VolumeDataset):
         return self.folder
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        return {case.name: [path for _, path in _numbered(case, r"(?:_mask)?")]
-                for case in self.folder.glob("TCGA_*_*_*") if case.is_dir()}
+        return {case: [path for _, path in _numbered(folder, r"(?:_mask)?")] if is_utf8(folder) else []
+                for case, folder in self._folders.items()}
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        return {spelled(folder.name): folder for folder in self.folder.glob("TCGA_*_*_*") if folder.is_dir()}
 
     def patient(self, case: str) -> str:
         """TCGA_CS_4941 of TCGA_CS_4941_19960909: the person, whatever the date of the scan."""
         return "_".join(case.split("_")[:3])
 
     def numbers(self, case: str) -> list[int]:
-        return [number for number, _ in _numbered(self.folder / case)]
+        return [number for number, _ in self._slices(case)]
 
     def areas(self, case: str) -> list[int]:
-        return [int(np.count_nonzero(_mask(path))) for _, path in _numbered(self.folder / case)]
+        return [int(np.count_nonzero(_mask(path))) for _, path in self._slices(case)]
 
     def read(self, case: str) -> Scan:
-        files = _numbered(self.folder / case)
+        files = self._slices(case)
         images, masks = [], []
         for _, path in files:
             images.append(_read(path))
@@ -85,9 +91,25 @@ class Lgg(VolumeDataset):
         names = ("flair",) if self.own["channel"] == "flair" else CHANNELS
         flair = stack[..., 1]
         copies = [c for c in (0, 2) if CHANNELS[c] in names and np.array_equal(stack[..., c], flair)]
+        there = {number for number, _ in files}
+        missing = [number for number in range(min(there), max(there)) if number not in there]
+        gaps = (f"slice {', '.join(map(str, missing))} is missing: those beside it are no neighbors",) if missing else ()
         return Scan(case, {name: stack[..., CHANNELS.index(name)] for name in names}, tuple(number for number, _ in files),
                     labels=np.stack(masks).astype(np.uint8), known=(0, 1), brain=_Head(flair), full=(0.0, 255.0),
-                    notes=tuple(f"{CHANNELS[c]} is missing, the file repeats FLAIR in its place" for c in copies))
+                    notes=(*(f"{CHANNELS[c]} is missing, the file repeats FLAIR in its place" for c in copies), *gaps))
+
+    def _slices(self, case: str) -> list[tuple[int, Path]]:
+        """(number, file) of a case's slices; raises InputError where it has none, as in a copy whose folder alone was renamed."""
+        folder = self._folders[case]
+        in_utf8(folder)
+        if files := _numbered(folder):
+            return files
+        others = sorted(spelled(path.name) for path in folder.glob("TCGA_*_*.tif"))
+        if others:
+            raise InputError(f"the case {case} of lgg", f"its files are called otherwise, such as {others[0]}: a copy of another folder?",
+                             f"remove {folder}, or give it the name of its files")
+        raise InputError(f"the case {case} of lgg", f"no file {case}_1.tif in {folder}",
+                         "restore its files from the release, or remove the folder")
 
 
 class _Head:
@@ -114,7 +136,8 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 def _numbered(case: Path, end: str = "") -> list[tuple[int, Path]]:
     """(number, file) of the files CASE_N.tif, in natural order."""
-    found = [(re.fullmatch(rf"{re.escape(case.name)}_(\d+){end}", path.stem), path) for path in case.glob(f"{case.name}_*.tif")]
+    called = re.compile(rf"{re.escape(case.name)}_(\d+){end}")
+    found = [(called.fullmatch(path.stem), path) for path in case.glob(f"{glob.escape(case.name)}_*.tif")]
     return sorted((int(match[1]), path) for match, path in found if match)
 
 

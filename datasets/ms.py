@@ -23,7 +23,7 @@ class Ms(Release):
     Reads `cross_sectional/SPACE/patientNN`. `space`: MNI (skull-stripped, registered to the MNI152 template at 1 mm), coregistered
     (with head, in FLAIR's space, with a brain mask) or raw (as scanned: only FLAIR lies as the mask does). Masks are the consensus of three
     raters. A sample is called patient07-094. Brain: the brain mask where the space has one, else where a channel differs from the
-    corner of its volume.
+    corners of its volume.
     """
 
     name = "ms"
@@ -49,18 +49,19 @@ class Ms(Release):
 
     def find(self) -> dict[str, Parts]:
         files: dict[str, dict[str, Path]] = {}
+        twice: dict[str, list[Path]] = {}
         for path in self.found:
             case, space = path.absolute().parent.name, path.absolute().parents[1].name
             for part, called in SPACES[self.own["space"]].items():
                 if space == self.own["space"] and re.fullmatch(called + NIFTI, path.name, re.IGNORECASE):
                     if (known := files.setdefault(case, {}).setdefault(part, path)) != path:
-                        raise InputError(f"{part} of the ms case {case}", f"two files: {known} and {path}", "remove one")
+                        twice.setdefault(case, []).extend((known, path))
         if not files:
             there = sorted({path.absolute().parents[1].name for path in self.found} & set(SPACES))
             raise InputError(f"ms with space={self.own['space']} in {self.folder}", f"no {self.own['space']}/patientNN with volumes in it",
                              f"space={', '.join(there or SPACES)}")
         return {case: Parts({name: found[name] for name in CHANNELS if name in found}, [found["labels"]] if "labels" in found else [],
-                            found.get("brain"), release="open_ms_data") for case, found in files.items()}
+                            found.get("brain"), release="open_ms_data", twice=twice.get(case, ())) for case, found in files.items()}
 
     def person(self, case: str) -> str:
         return f"open_ms_{case}"  # other releases have a patient07, too

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.plugins import InputError, Scan, register
+from benchmark.plugins import Scan, register
 from benchmark.plugins.datasets._release import NIFTI, Parts, Release
 
 FILE = rf"sub-([A-Z0-9]+)_ses-[A-Z0-9]+_T1w(_brainmask)?{NIFTI}"
@@ -19,7 +19,7 @@ class Nfbs(Release):
 
     Reads `NFBS_Dataset/A00028185/sub-A00028185_ses-NFB3_T1w.nii.gz` and `..._T1w_brainmask.nii.gz`; the stripped `..._T1w_brain.nii.gz` is
     not needed. A sample is called A00028185-128. The mask is the brain's, and PSNR over the brain is taken inside it. Windows are
-    over what differs from the corner of the volume.
+    over what differs from the corners of the volume.
     """
 
     name = "nfbs"
@@ -39,13 +39,14 @@ class Nfbs(Release):
 
     def find(self) -> dict[str, Parts]:
         files: dict[str, dict[bool, Path]] = {}
+        twice: dict[str, list[Path]] = {}
         for path in self.found:
             named = re.fullmatch(FILE, path.name, re.IGNORECASE)
             known = files.setdefault(named[1], {}).setdefault(bool(named[2]), path)
             if known != path:
-                raise InputError(f"the nfbs case {named[1]}", f"two files: {known} and {path}", "--root one copy of the release")
-        return {case: Parts({"t1": found[False]} if False in found else {}, [found[True]] if True in found else [], release="NFBS")
-                for case, found in files.items()}
+                twice.setdefault(named[1], []).extend((known, path))
+        return {case: Parts({"t1": found[False]} if False in found else {}, [found[True]] if True in found else [], release="NFBS",
+                            twice=twice.get(case, ())) for case, found in files.items()}
 
     def read(self, case: str) -> Scan:
         scan = super().read(case)

@@ -105,8 +105,9 @@ def test_hidden_masks_have_no_place_in_splits(tmp_path) -> None:
     assert len([split for split in SPLITS if dataset.ids(split)]) == 1  # two sessions of one patient
     assert dataset.person("sub-r001s001_ses-2") == "ATLAS_sub-r001s001"
     write(tmp_path / "other", "sub-r001s001")
-    with pytest.raises(InputError, match="several files"):
-        atlas(tmp_path).ids("test")
+    with pytest.raises(InputError, match="atlas case sub-r001s001_ses-1\n.*one is too many: .*other"):
+        atlas(tmp_path).read("sub-r001s001_ses-1")
+    assert atlas(tmp_path).read("sub-r001s001_ses-2").labels.any()
 
 
 def test_what_is_wrong_is_named(tmp_path, monkeypatch) -> None:

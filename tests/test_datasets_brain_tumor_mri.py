@@ -192,3 +192,19 @@ def test_the_real_pictures(folder, training, testing) -> None:
     samples = [dataset.load(i) for i in ids["test"]]
     assert Counter(sample.label for sample in samples) == dict.fromkeys(CLASSES, testing)
     assert all(sample.image.shape[2] == 1 and 0.03 < sample.image.mean() < 0.7 for sample in samples)
+
+
+def test_a_name_that_is_no_text_hides_no_other(root) -> None:
+    folder = next((root / "Testing").glob("glioma*"))
+    write(folder / os.fsdecode(b"caf\xe9.jpg"), 999)
+    dataset = data(root)
+    assert len(dataset.ids("test")) == 13 and dataset.load("Testing-glioma-image_1-000").label == "glioma"
+    with pytest.raises(InputError, match=r"(?s)caf\\xe9.jpg.*not in UTF-8"):
+        dataset.load("Testing-glioma-caf-000")
+
+
+def test_sixteen_bits_are_not_clipped(root) -> None:
+    folder = next((root / "Testing").glob("glioma*"))
+    deep = np.linspace(0, 65535, 32 * 32).astype(np.uint16).reshape(32, 32)
+    Image.fromarray(deep).save(folder / "deep.png")
+    assert np.allclose(data(root).load("Testing-glioma-deep-000").image[..., 0], deep / 65535, atol=1e-6)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.folders import data_folder
 from benchmark.images.steps import percentile_window
 from benchmark.plugins.index import get
+from benchmark.survey import Source, survey
 from benchmark.types import SPLITS, VolumeStatistics
 from tests.volume_files import save_scaled_mask, save_volume
 
@@ -119,7 +123,7 @@ def test_the_traps_of_deepmedics_copy(tmp_path) -> None:
     assert sample.window == (low, high) and low > 99
     assert sample.volume == VolumeStatistics.of(np.clip((tissue.astype(float) - low) / (high - low), 0, 1).astype(np.float32))
     assert sample.image[0, 0, 0] == 0 and np.array_equal(sample.brain, brain[3])
-    (folder / "brainmask.nii.gz").unlink()  # without one, brain is what differs from the corner
+    (folder / "brainmask.nii.gz").unlink()  # without one, brain is what differs from the corners
     assert np.array_equal(brats(tmp_path).load(f"{folder.name}-003").brain, arrays["flair"][3] > 0)
 
 
@@ -141,7 +145,7 @@ def test_files_that_do_not_fit(tmp_path) -> None:
     folder = write(tmp_path, "2021")
     case, t1 = folder.name, folder / "BraTS2021_00000_t1.nii.gz"
     save_volume(t1, np.zeros((7, 20, 20), np.int16))
-    with pytest.raises(InputError, match=r"_t1.nii.gz has 20 x 20 x 7 voxels of 1 x 1 x 1 mm, BraTS2021_00000_flair.nii.gz 24 x 20 x 7"):
+    with pytest.raises(InputError, match=r"_t1.nii.gz has 20 x 20 x 7 voxels of 1 x 1 x 1 mm, .*/BraTS2021_00000_flair.nii.gz 24 x 20 x 7"):
         brats(tmp_path, channel="all").load(f"{case}-003")
     save_volume(t1, scan()["t1"], (2, 1, 1))
     with pytest.raises(InputError, match=r"of 1 x 1 x 2 mm"):
@@ -149,13 +153,77 @@ def test_files_that_do_not_fit(tmp_path) -> None:
     t1.write_bytes(t1.read_bytes()[:200])
     with pytest.raises(InputError, match="BraTS2021_00000_t1.nii.gz"):
         brats(tmp_path, channel="t1").load(f"{case}-003")
+
+
+def test_files_that_are_there_twice_concern_their_case_alone(tmp_path) -> None:
+    folder = write(tmp_path, "2021")
+    other = write(tmp_path, "2021", "BraTS2021_00002").name
+    flair = folder / "BraTS2021_00000_flair.nii.gz"
+    assert brats(tmp_path).load(f"{folder.name}-003").has_lesion
     save_volume(folder / "copy_flair.nii.gz", scan()["flair"])
-    with pytest.raises(InputError, match="two files: BraTS2021_00000_flair.nii.gz and copy_flair.nii.gz"):
-        brats(tmp_path).ids("test")
+
+    def refused() -> str:
+        dataset = brats(tmp_path)
+        done = survey([Source("brats", dataset)])
+        assert [f.case.name for f in done.facts] == [other] and list(dataset.files) == [folder.name, other]
+        assert [o.where for o in done.observations if o.name == "unreadable"] == [(f"brats/{folder.name}",)]
+        assert dataset.load(f"{other}-003").has_lesion and len([i for split in SPLITS for i in dataset.ids(split)]) == 2
+        for read in (dataset.read, dataset.areas, dataset.numbers, lambda case: dataset.load(f"{case}-003")):  # not from the cache, either
+            with pytest.raises(InputError) as error:
+                read(folder.name)
+        return error.value.found
+
+    assert refused() == f"files of which one is too many: {flair}, {folder / 'copy_flair.nii.gz'}"
     (folder / "copy_flair.nii.gz").unlink()
-    write(tmp_path / "again", "2021")
-    with pytest.raises(InputError, match="again[^~]*is called so, too"):
-        brats(tmp_path).ids("test")
+    again = write(tmp_path / "again", "2021", parts=("flair", "t1"))  # of a second folder of that name, without labels
+    assert str(flair) in refused() and str(again / "BraTS2021_00000_t1.nii.gz") in refused()
+    for name in ("flair", "t1"):
+        (again / f"BraTS2021_00000_{name}.nii.gz").unlink()
+    save_volume(again / "BraTS2021_00000_seg.nii.gz", scan()["seg"])
+    (folder / "BraTS2021_00000_seg.nii.gz").unlink()  # labels in one, images in the other: which image they are of, nobody says
+    assert str(again) in refused()
+
+
+def test_labels_in_another_space(tmp_path) -> None:
+    """Labels saved with an affine of ones, as many scripts do, would land mirrored."""
+    folder = write(tmp_path, "2021")
+    seg = folder / "BraTS2021_00000_seg.nii.gz"
+    stored = np.asarray(nibabel.load(seg).dataobj)
+    nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), seg)
+    with pytest.raises(InputError, match=r"_seg.nii.gz lies RAS, from \(0, 0, 0\) mm on, .*_flair.nii.gz LPS, from \(-23, -19, 0\) mm on"):
+        brats(tmp_path).load("BraTS2021_00000-003")
+    nibabel.save(nibabel.Nifti1Image(stored, None), seg)  # says nothing
+    dataset = brats(tmp_path)
+    with pytest.warns(UserWarning, match="_seg.nii.gz does not say how it lies: taken to lie as BraTS2021_00000_flair.nii.gz does"):
+        sample = dataset.load("BraTS2021_00000-003")
+    assert np.array_equal(sample.mask, scan()["seg"][3] > 0)
+    down = write(tmp_path / "down", "2021")  # stored from the top on: areas are of the same planes
+    for part in ("flair", "seg"):
+        path = down / f"BraTS2021_00000_{part}.nii.gz"
+        voxels = np.asarray(nibabel.load(path).dataobj)[:, :, ::-1]
+        nibabel.save(nibabel.Nifti1Image(voxels, np.diag([-1, -1, -1, 1]) if part == "flair" else None), path)
+    with pytest.warns(UserWarning, match="taken to lie as"):
+        assert brats(tmp_path / "down").areas("BraTS2021_00000") == list((scan()["seg"] > 0).sum((1, 2)))
+
+
+def test_a_background_is_what_most_corners_have(tmp_path) -> None:
+    folder, arrays = write(tmp_path, "2021"), scan()
+    arrays["flair"][0, 0, 0], arrays["flair"][-1, -1, 0] = 700, -9  # a mark burnt into a corner, ringing in another
+    save_volume(folder / "BraTS2021_00000_flair.nii.gz", arrays["flair"])
+    assert brats(tmp_path).scan("BraTS2021_00000").background == {"flair": 0}
+    save_volume(folder / "BraTS2021_00000_flair.nii.gz", arrays["flair"] + np.int16(5) * (arrays["flair"] == 0))
+    assert brats(tmp_path).scan("BraTS2021_00000").background == {"flair": 5}
+
+
+def test_spacing_of_a_slice(tmp_path) -> None:
+    """(row, column) of samples, whatever the thickness."""
+    folder = write(tmp_path, "2021")
+    for part in ("flair", "seg"):
+        path = folder / f"BraTS2021_00000_{part}.nii.gz"
+        pictures = np.asarray(nibabel.load(path).dataobj).transpose(2, 1, 0)
+        save_volume(path, pictures, (5, 2, 0.5))
+    dataset = brats(tmp_path)
+    assert dataset.scan("BraTS2021_00000").spacing_mm == (5, 2, 0.5) and dataset.load("BraTS2021_00000-003").spacing_mm == (2, 0.5)
 
 
 def test_one_person_is_in_one_split(tmp_path) -> None:
@@ -220,6 +288,11 @@ def test_folders_and_options_that_are_not_there(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SINCO_BENCH_DATA", str(tmp_path / "data"))
     assert list(brats(None).files) == [case]  # only what lies in folders called after BraTS
     assert brats(None).fetch() == tmp_path / "data" and len(brats(tmp_path / "data").files) == 2
+    monkeypatch.delenv("SINCO_BENCH_DATA")
+    with pytest.raises(InputError, match="no such folder, and neither --root nor SINCO_BENCH_DATA names another"):
+        brats(None).fetch()
+    shutil.copytree(tmp_path / "data", data_folder())  # where `data fetch` tells people to put them
+    assert list(brats(None).files) == [case]
     for options in ({"channel": "pd"}, {"labels": "rim"}, {"slices": "first"}):
         with pytest.raises(InputError, match=next(iter(options))):
             brats(tmp_path, **options)
@@ -250,3 +323,18 @@ def test_the_real_cases(case, counts, outside, background) -> None:
     if dataset.person(case) == "BRATS2013_21_1":  # one patient in two releases
         assert found.areas()[77] == 2141 and [k for k, area in enumerate(found.areas()) if area][::72] == [60, 132]
         assert dataset.split(case) == dataset.split("Brats18_2013_21_1")
+
+
+def test_pipes_and_names_that_are_no_text_hide_no_other(tmp_path) -> None:
+    write(tmp_path, "2021", "BraTS2021_00001")
+    folder = write(tmp_path, "2021", "BraTS2021_00002")
+    cases = brats(tmp_path).cases()
+    os.mkfifo(folder / "pipe_flair.nii.gz")
+    assert brats(tmp_path).cases() == cases
+    folder.rename(folder.with_name(os.fsdecode(b"BraTS2021_00002\xe9")))
+    dataset = brats(tmp_path)
+    ids = [sample_id for split in ("train", "val", "test") for sample_id in dataset.ids(split)]
+    assert len(ids) == 2
+    with pytest.raises(InputError, match=r"(?s)BraTS2021_00002\\xe9.*not in UTF-8"):
+        dataset.load(next(name for name in ids if "xe9" in name))
+    assert dataset.load(next(name for name in ids if "xe9" not in name)).mask.any()

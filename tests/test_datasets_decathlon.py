@@ -13,6 +13,7 @@ import pytest
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.images.steps import apply_window, percentile_window
+from benchmark.images.task01 import write_task01
 from benchmark.plugins.datasets._volume import read_plane, read_volume
 from benchmark.plugins.index import get
 from benchmark.types import VolumeStatistics
@@ -235,14 +236,36 @@ def test_brats_cases_that_cannot_be_written(tmp_path, capsys) -> None:
     case = write_brats(tmp_path / "case")
     seg = case / "case_seg.nii.gz"
     kept = seg.read_bytes()
-    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 9, np.int16), np.eye(4)), seg)
+    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 9, np.int16), nibabel.load(case / "case_t1.nii.gz").affine), seg)
     assert "values [9]" in found(case)
+    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 1, np.int16), np.diag([-1, -1, 1, 1])), seg)
+    assert "case_seg.nii.gz lies LPS" in found(case)
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), seg)
-    assert "has shape" in found(case)
+    assert "case_seg.nii.gz has 4 x 4 x 4 voxels" in found(case)
     seg.write_bytes(kept[:100])
     assert "case_seg.nii.gz" in found(case)
     seg.unlink()
     assert "labels of the BraTS case" in found(case)
+
+
+def test_brats_labels_that_do_not_say_how_they_lie(tmp_path) -> None:
+    seg = write_brats(tmp_path / "case") / "case_seg.nii.gz"
+    silent = nibabel.Nifti1Image(np.asanyarray(nibabel.load(seg).dataobj), None)
+    assert silent.header["sform_code"] == silent.header["qform_code"] == 0
+    nibabel.save(silent, seg)
+    with pytest.warns(UserWarning, match="does not say how it lies: taken to lie as case_flair.nii.gz"):
+        write_task01([tmp_path / "case"], tmp_path / "task")
+    assert np.array_equal(nibabel.load(tmp_path / "task" / "labelsTr" / f"{CASE}.nii.gz").get_fdata(), voxels()[1])
+
+
+@pytest.mark.parametrize(("part", "value", "found"), [
+    ("persons", ["a"], "AttributeError"), ("persons", {CASE: 5}, "strings"), ("training", [], "no case"),
+    ("training", [{"image": "a.nii", "label": 7}], "strings"), ("modality", {"0": 5}, "strings"), (None, None, "RecursionError")])
+def test_descriptions_of_the_wrong_shape(tmp_path, part, value, found) -> None:
+    path = write(tmp_path, *voxels()) / "dataset.json"
+    path.write_text("[" * 100_000 if part is None else json.dumps(json.loads(path.read_text()) | {part: value}))
+    with pytest.raises(InputError, match=found):
+        decathlon(tmp_path).ids("test")
 
 
 def test_show_writes_a_contact_sheet(tmp_path, capsys) -> None:
@@ -253,6 +276,50 @@ def test_show_writes_a_contact_sheet(tmp_path, capsys) -> None:
     assert main([*show, "--limit", "0"]) == 2
     assert main([*show, "--split", "val"]) == 2
     assert "no image in it" in capsys.readouterr().err
+
+
+def test_a_background_is_what_most_corners_have(tmp_path) -> None:
+    image, labels = voxels()
+    image[0, 0, 0], image[-1, -1, 0] = -9, 50  # below it, and above it at the first voxel of the first picture
+    assert decathlon(write(tmp_path, image, labels), channel="all").scan(CASE).background == dict.fromkeys(
+        ("FLAIR", "T1w", "t1gd", "T2w"), 0)
+
+
+def test_labels_that_read_as_almost_whole(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    almost = np.nextafter(voxels()[1].astype(np.float32), np.float32(0))  # 2.9999998
+    nibabel.save(nibabel.Nifti1Image(almost, np.diag([1.0, 2.0, 3.0, 1.0])), root / "labelsTr" / f"{CASE}.nii.gz")
+    dataset = decathlon(root, slices="largest", labels="enhancing")
+    assert dataset.areas(CASE) == dataset.scan(CASE).areas() == [0] * 5 + [4] + [0] * 3
+    assert dataset.ids("test") == [f"{CASE}-005"]
+
+
+def test_labels_in_another_space(tmp_path) -> None:
+    root = write(tmp_path, *voxels())
+    path = root / "labelsTr" / f"{CASE}.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(voxels()[1], np.diag([-1.0, -2.0, 3.0, 1.0])), path)
+    with pytest.raises(InputError, match=r"labelsTr/BRATS_001.nii.gz lies LPS, .*imagesTr/BRATS_001.nii.gz RAS"):
+        decathlon(root).load(f"{CASE}-004")
+    nibabel.save(nibabel.Nifti1Image(voxels()[1], None, header := nibabel.Nifti1Header()), path)
+    assert header["sform_code"] == 0
+    poked = nibabel.load(path)
+    poked.header.set_zooms((1, 2, 3))
+    nibabel.save(nibabel.Nifti1Image(voxels()[1], None, poked.header), path)
+    with pytest.warns(UserWarning, match="does not say how it lies: taken to lie as"):
+        assert np.array_equal(decathlon(root).load(f"{CASE}-004").mask, voxels()[1][:, :, 4].T[::-1, ::-1] > 0)
+
+
+def test_what_was_prepared_goes_with_dataset_json(tmp_path) -> None:
+    """Label numbers and the order of channels are there, and in no other file."""
+    root = write(tmp_path, *voxels())
+    options = {"slices": "largest", "labels": "enhancing"}
+    before = decathlon(root, **options)
+    assert before.ids("test") == [f"{CASE}-005"] and before.load(f"{CASE}-005").mask.sum() == 4
+    text = (root / "dataset.json").read_text().replace('"1": "edema"', '"3": "edema"').replace('"3": "enhancing', '"1": "enhancing')
+    (root / "dataset.json").write_text(text.replace('"0": "FLAIR", "1": "T1w"', '"0": "T1w", "1": "FLAIR"'))
+    after = decathlon(root, **options)
+    assert after.ids("test") == [f"{CASE}-002"] and after.load(f"{CASE}-005").mask.sum() == 49 - 16
+    assert not np.array_equal(before.load(f"{CASE}-005").image, after.load(f"{CASE}-005").image)
 
 
 REAL = Path(os.environ.get("SINCO_BENCH_DATA", "nowhere"))

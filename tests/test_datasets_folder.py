@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -18,6 +19,7 @@ from benchmark.checks import Subject, run_checks
 from benchmark.errors import InputError
 from benchmark.plugins.datasets import _pictures
 from benchmark.plugins.index import get
+from tests.volume_files import save_volume
 
 SIDE = 32
 GRAY = np.random.default_rng(0).integers(1, 256, (SIDE, SIDE)).astype(np.uint8)
@@ -149,7 +151,7 @@ def test_the_background_is_what_the_corners_share(tmp_path) -> None:
     inside = image[image != 9]
     assert sample.window == tuple(np.percentile(inside, [0.5, 99.5]))
     pair(tmp_path, "a", np.full((SIDE, SIDE), 9, np.uint8), None)
-    assert "every voxel is background (9)" in refused(tmp_path, masks="")
+    assert "one value everywhere" in refused(tmp_path, masks="")
 
 
 @pytest.mark.parametrize(("kind", "remark"), [("RGB", "gray as RGB"), ("RGBA", "opaque"), ("P", "palette")])
@@ -292,10 +294,35 @@ def test_slices_of_a_patient_stay_together(tmp_path) -> None:
     assert set(who.values()) == {"p1", "p10", "p2", *(f"p{n + 20}" for n in range(5))}
     homes = {patient: {dataset.split(case) for case in who if who[case] == patient} for patient in who.values()}
     assert all(len(home) == 1 for home in homes.values()) and set.union(*homes.values()) == {"train", "test"}
+    (tmp_path / "volumes").mkdir()
     for i in range(12):  # the volume of a patient is one file: its number says who it is
-        write(tmp_path / "volumes" / f"sub-{i:02d}.nii.gz", GRAY)
+        nibabel.save(nibabel.Nifti1Image(np.stack([GRAY, GRAY.T], -1), np.eye(4)), tmp_path / "volumes" / f"sub-{i:02d}.nii.gz")
     volumes = folder(tmp_path, images="volumes/*", masks="")
     assert {volumes.patient(case) for case in volumes.files} == {f"sub-{i:02d}" for i in range(12)}
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".mha", ".dcm"])
+def test_slices_in_formats_of_volumes_stay_together(tmp_path, suffix) -> None:
+    for n in range(12):
+        write(tmp_path / "images" / f"pat1_{n:03d}{suffix}", GRAY)
+        write(tmp_path / "images" / f"pat2_{n:03d}{suffix}", GRAY)
+    dataset = folder(tmp_path, masks="")
+    assert {dataset.patient(case) for case in dataset.files} == {"pat1", "pat2"}
+    for who in ("pat1", "pat2"):
+        assert len({dataset.split(case) for case in dataset.files if case.startswith(who)}) == 1
+    if suffix != ".dcm":
+        shape = (3, SIDE, SIDE)
+        for n in range(2):
+            save_volume(tmp_path / "images" / f"pat3_{n}{suffix}", np.broadcast_to(GRAY, shape))
+        dataset = folder(tmp_path, masks="")
+        assert {dataset.patient(case) for case in dataset.files} == {"pat1", "pat2", "pat3_0", "pat3_1"}
+
+
+def test_a_name_never_passes_to_another_file(tmp_path) -> None:
+    for suffix in (".png", ".tif", ".npy"):
+        write(tmp_path / "images" / f"scan_1{suffix}", GRAY)
+        ids = all_ids(folder(tmp_path, masks=""))
+        assert ("scan_1-000" in ids) == (suffix == ".png") and len({i.casefold() for i in ids}) == len(ids)
 
 
 def test_the_contract_holds_where_one_patients_name_begins_like_anothers(tmp_path) -> None:
@@ -425,9 +452,17 @@ def test_volumes_lie_alike_whatever_their_files_say(tmp_path) -> None:
     assert np.array_equal(sample.mask, (seg[:, :, 2].T > 0)[::-1, ::-1])
     assert np.argmax(sample.image[..., 1]) == np.argmax(voxels[:, :, 2, 1].T[::-1, ::-1])
     assert only(tmp_path, **options, lesion="4").id == "s1_img-004"
-    nibabel.save(nibabel.Nifti1Image(seg, np.diag([1, 1, 3, 1])), tmp_path / "s1_seg.nii.gz")
-    with pytest.warns(UserWarning, match=r"its mask has voxels of \(3.0, 1.0, 1.0\) mm, the image of \(2.0, 1.0, 1.0\)"):
-        folder(tmp_path, **options).load("s1_img-002")
+    shifted = np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+    for affine, found in ((np.diag([1, 1, 3, 1]), "20 x 18 x 5 voxels of 1 x 1 x 3 mm"),
+                          (np.diag([-1, -1, 2, 1]), "s1_seg.nii.gz lies LPS"), (shifted, "1 voxels apart")):
+        nibabel.save(nibabel.Nifti1Image(seg, affine), tmp_path / "s1_seg.nii.gz")
+        assert found in (message := refused(tmp_path, **options)) and "s1_img.nii.gz" in message
+    header = nibabel.Nifti1Header()
+    header.set_data_shape(seg.shape)
+    header.set_zooms((1, 1, 2))
+    nibabel.save(nibabel.Nifti1Image(seg, None, header), tmp_path / "s1_seg.nii.gz")
+    with pytest.warns(UserWarning, match="s1_seg.nii.gz does not say how it lies: taken to lie as s1_img.nii.gz does"):
+        assert np.array_equal(folder(tmp_path, **options).load("s1_img-002").mask, (seg[:, :, 2].T > 0)[::-1, ::-1])
     nibabel.save(nibabel.Nifti1Image(voxels[:, :1, :, 0], np.eye(4)), image)
     assert "1 x 20 pixels" in refused(tmp_path, **options | {"masks": ""})
 
@@ -461,3 +496,126 @@ def test_the_real_case() -> None:
     assert sum(areas) == 2477 + 20862 + 6840 and np.flatnonzero(areas)[[0, -1]].tolist() == [61, 112]
     assert dataset.load(sample_id).mask.sum() == max(areas)
     assert "fusion_simple.nii.gz" in refused(root, images="*/MRHR*", masks=masks)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "RGBA", "LA", "gray as RGB"])
+def test_sixteen_bits_in_color_stay_sixteen(tmp_path, kind) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    deep = np.random.default_rng(1).integers(0, 2**16, (SIDE, SIDE, 4)).astype(np.uint16)
+    deep[..., 3] = 65535
+    deep = {"RGB": deep[..., :3], "RGBA": deep, "LA": deep[..., 2:], "gray as RGB": deep[..., [0, 0, 0]]}[kind]
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(deep)))
+    planes = _pictures.read_picture(path).planes
+    gray = kind in ("LA", "gray as RGB")
+    assert planes.dtype == np.uint16 and np.array_equal(planes[0], deep[..., 0] if gray else deep[..., :3])
+    if kind in ("RGBA", "LA"):
+        deep[3, 3, -1] = 65534
+        path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(deep)))
+        with pytest.raises(InputError, match="1 of its pixels are transparent"):
+            _pictures.read_picture(path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_masks_of_few_bits_keep_their_numbers(tmp_path, bits) -> None:
+    numbers = (np.arange(64).reshape(8, 8) % 2**bits).astype(np.uint8)
+    rows = np.packbits(np.unpackbits(numbers[..., None], axis=-1)[..., -bits:].reshape(8, -1), axis=-1)
+    ihdr = (8).to_bytes(4, "big") * 2 + bytes((bits, 0, 0, 0, 0))
+    chunks = [(b"IHDR", ihdr), (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))), (b"IEND", b"")]
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+                                                     for name, data in chunks))
+    assert np.array_equal(_pictures.read_picture(path, mask=True).planes[0], numbers)
+    assert np.array_equal(_pictures.read_picture(path).planes[0], numbers * (255 // (2**bits - 1)))
+
+
+def test_signed_numbers_do_not_wrap(tmp_path) -> None:
+    color = np.zeros((SIDE, SIDE, 3), np.int16)
+    color[..., 0], color[..., 1] = -32768, 32767  # their difference is -1 in 16 bits
+    np.save(tmp_path / "a.npy", color)
+    assert _pictures.read_picture(tmp_path / "a.npy").colored
+    signed = np.linspace(-30000, 30000, SIDE * SIDE).astype(np.int16).reshape(SIDE, SIDE)
+    tifffile.imwrite(tmp_path / "a.tif", signed, photometric="miniswhite")
+    assert np.array_equal(_pictures.read_picture(tmp_path / "a.tif").planes[0], -1 - signed)
+
+
+def test_volumes_with_a_fourth_axis_of_one(tmp_path) -> None:
+    for part, plane in (("images", GRAY), ("masks", MASK)):
+        (tmp_path / part).mkdir()
+        nibabel.save(nibabel.Nifti1Image(plane.T[..., None, None], np.diag([-1, -1, 1, 1])), tmp_path / part / "a.nii.gz")
+    sample = only(tmp_path)
+    assert sample.channels == ("image",) and np.array_equal(sample.mask, MASK > 0)
+
+
+def test_a_name_that_is_no_text_hides_no_other(tmp_path) -> None:
+    for stem in ("a", os.fsdecode(b"caf\xe9"), os.fsdecode(b"caf\xe8")):
+        try:
+            pair(tmp_path, stem)
+        except OSError:
+            pytest.skip("this file system takes names in UTF-8 alone")
+    dataset = folder(tmp_path, patient=r"images/(.+)\.png", slices="largest")
+    ids = [name for name in all_ids(dataset) if name != "a-000"]
+    assert len(ids) == 2 and dataset.load("a-000").mask.any() and all(name.isascii() for name in ids)
+    for name in ids:
+        with pytest.raises(InputError, match=r"(?s)caf\\xe[89].png.*not in UTF-8"):
+            dataset.load(name)
+
+
+def test_pipes_are_no_images(tmp_path) -> None:
+    pair(tmp_path, "a")
+    os.mkfifo(tmp_path / "images" / "b.png")
+    os.mkfifo(tmp_path / "masks" / "a_2.png")
+    assert only(tmp_path).mask.any()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_arrays_whose_header_claims_more_than_there_is(tmp_path, suffix, monkeypatch) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**20, 2**20)})
+    (tmp_path / "images").mkdir()
+    path = tmp_path / "images" / f"a{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(header.getvalue() + bytes(100))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", header.getvalue() + bytes(100))
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("memory was asked for"))
+    assert "its header claims 1,099,511,627,904 bytes" in refused(tmp_path, masks="")
+
+
+def test_an_archive_whose_directory_claims_more_than_there_is(tmp_path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((64, 64), np.uint8))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    at = data.index(b"PK\x01\x02") + 24  # the unpacked size, in the archive's directory
+    data[at:at + 4] = (2**31).to_bytes(4, "little")
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(InputError, match="claims to unpack to 2,147,483,648 bytes"):
+        _pictures.read_picture(tmp_path / "a.npz")
+
+
+def test_patterns_that_are_none(tmp_path) -> None:
+    pair(tmp_path, "a")
+    assert "images=**a" in refused(tmp_path, images="**a")
+    assert "masks=**bad/*" in refused(tmp_path, masks="**bad/*")
+
+
+@pytest.mark.parametrize("window", ["percentile", "zscore", "minmax", "full"])
+def test_binary_images_show_what_they_show(tmp_path, window) -> None:
+    (tmp_path / "images").mkdir()
+    np.save(tmp_path / "images" / "a.npy", MASK > 0)
+    image = only(tmp_path, masks="", window=window).image[..., 0]
+    assert image[MASK > 0].min() > image[MASK == 0].max()
+
+
+def test_names_are_as_long_as_a_file_system_takes(tmp_path) -> None:
+    pair(tmp_path, "\u8133" * 80)
+    (sample_id,) = all_ids(folder(tmp_path))
+    assert sample_id == "\u8133" * 33 + "-000"
+
+
+def test_numbers_below_zero_in_a_mask_are_said(tmp_path) -> None:
+    pair(tmp_path, "a", mask=None)
+    (tmp_path / "masks").mkdir()
+    np.save(tmp_path / "masks" / "a.npy", np.where(MASK > 0, np.int16(-3), np.int16(0)))
+    with pytest.warns(UserWarning, match="numbers below 0, down to -3"):
+        assert not folder(tmp_path).load("a-000").mask.any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from pathlib import Path
 
@@ -145,6 +146,15 @@ def test_folders_and_options_that_are_not_there(root, tmp_path, monkeypatch) -> 
             lgg(root).load(name)
 
 
+def test_a_folder_without_slices_hides_no_other(root) -> None:
+    (root / "kaggle_3m" / "TCGA_FG_0000_20000101").mkdir()
+    for slices in ("all", "tumour", "largest", "middle"):
+        dataset = lgg(root, slices=slices)
+        assert {i.rpartition("-")[0] for i in all_ids(dataset)} >= set(PATIENTS)
+    with pytest.raises(InputError, match=r"no file TCGA_FG_0000_20000101_1.tif in .*kaggle_3m/TCGA_FG_0000_20000101"):
+        lgg(root).read("TCGA_FG_0000_20000101")
+
+
 @pytest.mark.skipif(not os.environ.get("SINCO_BENCH_DATA"), reason="SINCO_BENCH_DATA is not set: no real LGG slices")
 def test_the_real_slices() -> None:
     dataset = lgg(None, slices="largest")
@@ -155,3 +165,35 @@ def test_the_real_slices() -> None:
         assert sample.image.shape == (128, 128, 1) and 0.03 < sample.image.mean() < 0.5
         assert sample.mask.sum() > 100 and (sample.mask & sample.brain).sum() > 0.9 * sample.mask.sum()
         assert 0.15 < sample.brain.mean() < 0.8
+
+
+def test_a_copy_of_a_folder_hides_no_other(root) -> None:
+    copy = root / "kaggle_3m" / f"{PATIENTS[0]} (1)"
+    shutil.copytree(root / "kaggle_3m" / PATIENTS[0], copy)
+    (root / "kaggle_3m" / f"{PATIENTS[0]}[1]").mkdir()
+    (root / "kaggle_3m" / os.fsdecode(b"TCGA_XX_0002_caf\xe9")).mkdir()
+    for slices in ("all", "tumour", "largest", "middle"):
+        dataset = lgg(root, slices=slices)
+        assert {i.rpartition("-")[0] for i in all_ids(dataset)} == {*PATIENTS, copy.name, f"{PATIENTS[0]}[1]", r"TCGA_XX_0002_caf\xe9"}
+        with pytest.raises(InputError, match="(?s)its files are called otherwise.*a copy of another folder"):
+            dataset.load(f"{copy.name}-000")
+        with pytest.raises(InputError, match="not in UTF-8"):
+            dataset.load(r"TCGA_XX_0002_caf\xe9-000")
+
+
+def test_brackets_in_a_name_are_no_pattern(root) -> None:
+    name = "TCGA_XX_0003_2000[01]"
+    write_patient(root / "kaggle_3m", "TCGA_XX_0003_20000101")
+    (root / "kaggle_3m" / "TCGA_XX_0003_20000101").rename(root / "kaggle_3m" / name)
+    for path in (root / "kaggle_3m" / name).iterdir():
+        path.rename(path.with_name(path.name.replace("20000101", "2000[01]")))
+    assert lgg(root).read(name).shape == (11, 64, 64)
+
+
+def test_a_slice_that_is_missing_between_others_is_said(root) -> None:
+    name = PATIENTS[0]
+    for number in (7, 11):
+        (root / "kaggle_3m" / name / f"{name}_{number}.tif").unlink()
+    with pytest.warns(UserWarning, match=f"{name}: slice 7 is missing"):
+        lgg(root).load_volume(name)
+    assert lgg(root).read(PATIENTS[1]).notes == ()

@@ -76,8 +76,10 @@ def test_spaces_stay_apart(tmp_path) -> None:
     with pytest.raises(InputError, match="channel flair of ms patient07\n.*there are t1"):
         ms(tmp_path, channel="flair").load("patient07-004")
     write(tmp_path / "again", "MNI", "patient07", ("t1",))
-    with pytest.raises(InputError, match="two files"):
-        ms(tmp_path).ids("test")
+    with pytest.raises(InputError, match="ms case patient07\n.*one is too many: .*again"):
+        ms(tmp_path).read("patient07")
+    write(tmp_path, "MNI", "patient08", ("t1",))
+    assert ms(tmp_path).read("patient08").shape == SHAPE
 
 
 def test_folders_and_options_that_are_not_there(tmp_path, monkeypatch) -> None:

@@ -67,8 +67,10 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch) -> None:
     with pytest.raises(InputError, match=f"channel t1 of nfbs {CASE}"), pytest.warns(UserWarning):
         nfbs(tmp_path).load(f"{CASE}-004")
     write(tmp_path / "again")
-    with pytest.raises(InputError, match="two files: .*again"):
-        nfbs(tmp_path).ids("test")
+    with pytest.raises(InputError, match=f"nfbs case {CASE}\n.*one is too many: .*again"):
+        nfbs(tmp_path).read(CASE)
+    write(tmp_path, "A00028399")
+    assert nfbs(tmp_path).read("A00028399").shape == SHAPE
     monkeypatch.delenv("SINCO_BENCH_DATA", raising=False)
     for where in (None, tmp_path / "nowhere"):
         with pytest.raises(InputError, match="NFBS_Dataset.tar.gz"):

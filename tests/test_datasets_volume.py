@@ -17,7 +17,7 @@ import pytest
 from benchmark.errors import InputError
 from benchmark.images.steps import radiological
 from benchmark.plugins.datasets import _nifti
-from benchmark.plugins.datasets._volume import as_labels, planes, read_geometry, read_plane, read_volume
+from benchmark.plugins.datasets._volume import as_labels, planes, read_geometry, read_plane, read_volume, same_grid
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 SPACING = (1.0, 2.0, 3.0)
@@ -62,6 +62,7 @@ def test_every_orientation_reads_as_the_same_voxels(order, signs, path) -> None:
     assert np.array_equal(volume.voxels, due) and volume.voxels.dtype == np.int16
     assert volume.spacing_mm == read_geometry(path).spacing_mm == SPACING and read_geometry(path).shape == due.shape
     assert volume.orientation == "".join(nibabel.aff2axcodes(affine))
+    assert np.allclose(volume.affine, nibabel.as_closest_canonical(nibabel.load(path)).affine)
     assert all(np.array_equal(read_plane(path, z), due[..., z]) for z in range(6))
 
 
@@ -295,6 +296,7 @@ def test_unknown_orientation_is_warned_of(changes, path) -> None:
     with pytest.warns(UserWarning, match=r"case\.nii.*orientation unknown"):
         volume = read_volume(path)
     assert volume.orientation == "unknown" and volume.voxels.shape == (4, 5, 6)
+    same_grid(volume, [volume])  # both say nothing
     if len(changes) == 1:
         due = nibabel.as_closest_canonical(nibabel.load(path))
         assert np.array_equal(volume.voxels, due.dataobj)
@@ -304,6 +306,65 @@ def test_unknown_orientation_is_warned_of(changes, path) -> None:
         warnings.simplefilter("error")
         read_volume(write(path, canonical()))
 
+
+OBLIQUE = np.array([[0.96, -0.2, 0.1, -40], [0.25, 1.9, 0.3, 12], [-0.1, -0.4, 2.9, 7], [0, 0, 0, 1]])
+
+
+def lies(folder: Path, affine: np.ndarray, name: str = "seg.nii") -> None:
+    """Whether labels with this affine are taken to lie as an oblique image does; raises InputError where not."""
+    image = read_volume(write(folder / "flair.nii", canonical(), OBLIQUE))
+    same_grid(image, [image, read_volume(write(folder / name, canonical(), affine))])
+
+
+def test_grids_that_are_the_same(tmp_path) -> None:
+    rounded = OBLIQUE.copy()
+    rounded[:3, :3] += 4e-4
+    moved = OBLIQUE.copy()
+    moved[:3, 3] += 0.2 * OBLIQUE[:3, 0]
+    for affine in (OBLIQUE, rounded, moved, OBLIQUE.astype(np.float32)):
+        lies(tmp_path, affine)
+    stored = canonical()[::-1].transpose(2, 0, 1)  # the same voxels in another order
+    image = nibabel.Nifti1Image(canonical(), OBLIQUE)
+    turned = image.as_reoriented(np.array([[1, -1], [2, 1], [0, 1]]))
+    assert np.array_equal(turned.dataobj, stored)
+    nibabel.save(turned, tmp_path / "turned.nii")
+    same_grid(read_volume(tmp_path / "flair.nii"), [read_volume(tmp_path / "turned.nii")])
+
+
+@pytest.mark.parametrize("wrong", ["mirrored", "eye", "shifted", "turned", "zoomed"])
+def test_grids_that_are_not(wrong, tmp_path) -> None:
+    affine = OBLIQUE.copy()
+    if wrong == "mirrored":
+        affine[:3, 0] *= -1
+    elif wrong == "eye":
+        affine = np.eye(4)
+    elif wrong == "shifted":
+        affine[:3, 3] += 0.5 * OBLIQUE[:3, 2]
+    elif wrong == "turned":  # by 6 degrees: two voxels agree, the farthest corner does not
+        c, s = np.cos(0.1), np.sin(0.1)
+        affine[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ OBLIQUE[:3, :3]
+    elif wrong == "zoomed":
+        affine[:3, 1] *= 1.2
+    with pytest.raises(InputError) as error:
+        lies(tmp_path, affine)
+    assert str(tmp_path / "seg.nii") in error.value.found and str(tmp_path / "flair.nii") in error.value.found
+    assert ("voxels of" if wrong in ("eye", "zoomed") else "voxels apart") in error.value.found
+
+
+def test_labels_that_do_not_say_how_they_lie_lie_as_their_image(tmp_path, path) -> None:
+    """The image is stored to the back, down and left; nibabel would take such labels to lie left, front and up."""
+    affine = np.array([[0, 0, -3.0, 9], [-1, 0, 0, 8], [0, -2, 0, 7], [0, 0, 0, 1]])
+    image = read_volume(write(tmp_path / "image.nii", canonical(), affine))
+    poke(write(path, canonical(), affine), (CODES, "hh", (0, 0)))
+    with pytest.warns(UserWarning, match=r"case\.nii.* does not say how it lies: taken to lie as image.nii does") as told:
+        labels = read_volume(path, like=image.path)
+    assert len(told) == 1 and np.array_equal(labels.voxels, image.voxels) and labels.orientation == image.orientation == "PIL"
+    same_grid(image, [labels])
+    with pytest.warns(UserWarning, match="sides may be swapped"), pytest.raises(InputError, match="unknown, from"):
+        poke(write(path, canonical()[:, :, :4], np.diag([1, 1, 1, 1])), (CODES, "hh", (0, 0)))
+        same_grid(read_volume(write(tmp_path / "b.nii", canonical()[:, :, :4], np.eye(4))), [read_volume(path)])
+    with pytest.warns(UserWarning, match="sides may be swapped"):  # nor does the image
+        assert read_volume(path, like=path).orientation == "unknown"
 
 # --- MetaImage and DICOM --------------------------------------------------------------------------------------------
 
@@ -365,8 +426,10 @@ def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescal
     stored = canonical()[::-1, ::-1]
     for name, z in zip(np.random.default_rng(1).permutation(100), places, strict=False):
         image = sitk.GetImageFromArray(np.ascontiguousarray(stored[:, :, z].T[None]))
-        for key, value in {"0008|0060": "MR", "0020|000d": "1.2.3", "0020|000e": series, "0020|0013": str(name), "0028|1053": rescale[0],
-                           "0028|1052": rescale[1], "0020|0032": f"0\\0\\{3 * z}", "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+        # The writer gives MR no rescaling and, as a secondary capture instead, no position.
+        modality = "MR" if rescale == ("1", "0") else "CT"
+        for key, value in {"0008|0060": modality, "0020|000d": "1.2.3", "0020|000e": series, "0020|0013": str(name),
+                           "0028|1053": rescale[0], "0028|1052": rescale[1], "0020|0032": f"0\\0\\{3 * z}", "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
             image.SetMetaData(key, value)
         image.SetSpacing(SPACING)
         writer = sitk.ImageFileWriter()
@@ -415,3 +478,45 @@ def test_without_simpleitk_it_says_what_to_type(tmp_path, monkeypatch) -> None:
     (tmp_path / "case.mha").write_bytes(b"")
     with pytest.raises(InputError, match=r"pip install 'sinco-bench\[volumes\]'"):
         read_volume(tmp_path / "case.mha")
+
+
+def test_what_itk_reads_has_its_place(sitk, tmp_path) -> None:
+    image = itk_image(sitk, canonical())
+    image.SetOrigin((10.0, 20.0, 30.0))
+    for name, stored in (("a", image), ("b", sitk.DICOMOrient(image, "PSR"))):
+        sitk.WriteImage(stored, tmp_path / f"{name}.mha")
+        sitk.WriteImage(stored, tmp_path / f"{name}.nii")
+        mha, nii = read_volume(tmp_path / f"{name}.mha"), read_volume(tmp_path / f"{name}.nii")
+        same_grid(mha, [nii])
+        assert np.allclose(mha.affine, nii.affine) and np.allclose(mha.affine[:3, 3], (-10 - 3, -20 - 4 * 2, 30))
+        geometry = read_geometry(tmp_path / f"{name}.mha")
+        assert (geometry.shape, geometry.spacing_mm, geometry.orientation) == (mha.voxels.shape, mha.spacing_mm, mha.orientation)
+    image.SetOrigin((10.0, 22.0, 30.0))
+    sitk.WriteImage(image, tmp_path / "c.mha")
+    with pytest.raises(InputError, match="up to 1 voxels apart"):
+        same_grid(mha, [read_volume(tmp_path / "c.mha")])
+
+
+def test_the_geometry_of_a_file_needs_no_voxels(sitk, tmp_path) -> None:
+    sitk.WriteImage(itk_image(sitk, canonical()), tmp_path / "case.mha")
+    (tmp_path / "case.mha").write_bytes((tmp_path / "case.mha").read_bytes()[:-20])
+    assert read_geometry(tmp_path / "case.mha").shape == (4, 5, 6)
+    with pytest.raises(InputError, match="cut short"):
+        read_volume(tmp_path / "case.mha")
+
+
+def test_a_dicom_picture_without_a_place_lies_as_its_image(sitk, tmp_path) -> None:
+    """The mask is a secondary capture, which has no orientation; the image runs to the right and to the front."""
+    plane = canonical()[:, :, :1]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(plane.T))
+    sitk.WriteImage(image, tmp_path / "mask.dcm")  # the writer keeps the tag of the file before, if that had one
+    (tmp_path / "mask.dcm").write_bytes((tmp_path / "mask.dcm").read_bytes().replace(b"\x20\0\x37\0", b"\x20\0\x39\0"))
+    for tag, value in {"0008|0060": "MR", "0020|0032": "0\\0\\0", "0020|0037": "-1\\0\\0\\0\\-1\\0"}.items():
+        image.SetMetaData(tag, value)
+    sitk.WriteImage(image, tmp_path / "image.dcm")
+    first = read_volume(tmp_path / "image.dcm")
+    assert np.array_equal(first.voxels, plane) and first.orientation == "RAS"
+    with pytest.warns(UserWarning, match="mask.dcm does not say how it lies: taken to lie as image.dcm does"):
+        mask = read_volume(tmp_path / "mask.dcm", like=first.path)
+    assert np.array_equal(mask.voxels, plane)
+    same_grid(first, [mask])

@@ -61,6 +61,27 @@ def test_a_damaged_file_is_made_again_with_a_word(damage) -> None:
     assert make.calls == 2
 
 
+def test_a_file_that_was_copied_over_another_is_not_believed() -> None:
+    other = {**KEY, "how": {"size": 64}}
+    prepared(KEY, Maker())
+    prepared(other, Maker())
+    place(other).write_bytes(place(KEY).read_bytes())
+    make = Maker()
+    with pytest.warns(UserWarning, match="is damaged"):
+        prepared(other, make)
+    assert make.calls == 1
+
+
+def test_a_write_that_fails_leaves_nothing(monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmark.images.cache.os.replace", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        prepared(KEY, Maker())
+    assert not list(place(KEY).parent.iterdir())
+
+
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SINCO_BENCH_CACHE", str(tmp_path / "file" / "cache"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
-from benchmark.images.prepare import Preparation, picture, view_of
+from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 
 SHAPE = (5, 40, 48)
@@ -25,7 +25,8 @@ def scan(**changes) -> Scan:
 
 def make(source: Scan | None = None, k: int = 2, **options):
     source, how = source or scan(), Preparation(**{"size": 0, **options})
-    return picture(source, k, how, view_of(source, how, k if how.per == "slice" else None), id="case-012", dataset="d", patient="p")
+    view = view_of(source, how, k if how.per == "slice" else None)
+    return picture(source, k, how, view, box_of(source, how), id="case-012", dataset="d", patient="p")
 
 
 def test_choices_of_slices() -> None:
@@ -36,7 +37,7 @@ def test_choices_of_slices() -> None:
     assert Preparation(slices="tumour").choose(areas) == [1, 2]
     assert Preparation(slices="all", every=2).choose(areas) == [0, 2, 4]
     assert Preparation(slices="tumour", every=2).choose(areas) == [1]
-    assert scan().held() == [False, True, True, True, False]
+    assert [scan().shows(k) for k in range(5)] == [False, True, True, True, False]
 
 
 def test_windows_are_over_tissue_and_recorded() -> None:
@@ -105,14 +106,12 @@ def test_channels_have_windows_of_their_own() -> None:
 
 
 def test_what_shows_nothing_is_named() -> None:
-    with pytest.raises(InputError, match="slice 10 of case"):
-        make(k=0)
     with pytest.raises(InputError, match="every voxel is background"):
         make(scan(channels={"flair": np.full(SHAPE, -7.0)}))
 
 
 @pytest.mark.parametrize("options", [{"slices": "first"}, {"window": "z"}, {"per": "case"}, {"crop": "skull"}, {"fit": "stretch"},
-                                     {"every": 0}, {"extent": 3}, {"size": 8}, {"planes": -1}])
+                                     {"every": 0}, {"extent": 3}, {"size": 8}, {"size": 100_000}, {"planes": -1}])
 def test_values_that_are_none_are_refused(options) -> None:
     (name, value), = options.items()
     with pytest.raises(InputError, match=f"{name}={value}"):

@@ -45,12 +45,15 @@ def test_no_file_and_no_text(tmp_path) -> None:
             read_split(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore:toy. .*has no line")
 def test_a_data_set_obeys_the_file(root) -> None:  # noqa: F811
     own = Toy(root).split_file()
     assert sorted(own.persons) == ["TCGA_FG_6692", "a", "b", "c", "d", "e"]
     path = root / "split.tsv"
     path.write_text(Split({"a": "test", "b": "val", "TCGA_FG_6692": "train"}).text("toy"))
     dataset = Toy(root, splits=str(path))
+    with pytest.warns(UserWarning, match="no line for 3 of 6 cases, such as c"):
+        dataset.ids("test")
     assert {split: dataset.ids(split) for split in ("train", "val", "test")} == {
         "train": ["TCGA-FG-6692-005"], "val": ["b-005"], "test": ["a-005"]}
     assert all_ids(Toy(root)) != all_ids(dataset)  # c, d and e are in no split
@@ -62,3 +65,11 @@ def test_the_committed_splits_are_what_the_data_sets_do(name, count) -> None:
     salt = get("dataset", name).load().salt
     assert len(split.persons) == count
     assert {person: split_of_person(person, salt) for person in split.persons} == split.persons
+
+
+def test_names_that_a_line_cannot_hold_are_refused_and_odd_ones_kept(tmp_path) -> None:
+    (tmp_path / "odd.tsv").write_text(Split({"#7": "train", "a b": "test"}).text("odd"))
+    assert dict(read_split(tmp_path / "odd.tsv").persons) == {"#7": "train", "a b": "test"}
+    for name in ("# 7", "a\tb", "a\nb", " a"):
+        with pytest.raises(InputError, match="cannot hold"):
+            Split({name: "train"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_second_object_reads_nothing_but_the_cache(root) -> None:
     assert sample.channels == ("gray",) and sample.spacing_mm == (1.0, 1.0) and sample.volume.std > 0 and sample.mask.sum() == 81
 
 
-@pytest.mark.parametrize("change", ["content", "option", "own option", "version"])
+@pytest.mark.parametrize("change", ["content", "option", "own option", "data set's code", "steps' code"])
 def test_what_a_sample_is_made_from_makes_it_anew(root, change, monkeypatch) -> None:
     before = Toy(root).load("a-005").hash
     reads, options = Toy.reads, {}
@@ -83,8 +84,10 @@ def test_what_a_sample_is_made_from_makes_it_anew(root, change, monkeypatch) -> 
         options = {"size": 16}
     elif change == "own option":
         options = {"threshold": 0.7}
+    elif change == "data set's code":
+        monkeypatch.setattr("benchmark.images.volumes.source_hash", lambda path: "0" if path == Path(__file__) else "1")
     else:
-        monkeypatch.setattr("benchmark.images.volumes.VERSION", 99)
+        monkeypatch.setattr("benchmark.images.volumes.source_hash", lambda path: "1" if path.name == "prepare.py" else "0")
     after = Toy(root, **options).load("a-005").hash
     assert Toy.reads == reads + 1 and (after != before) == (change in ("content", "option"))
     Toy(root, slices="all", planes=4, **options).load("a-005")
@@ -145,3 +148,66 @@ def test_every_shared_option_is_shown_with_the_data_sets_default() -> None:
     options = {option.name: option for option in get("dataset", "lgg").options}
     assert {option.name for option in shared_options()} < set(options) and "channel" in options
     assert options["window"].default == "full" and options["size"].default == 128 and "zscore" in options["window"].choices
+
+
+def test_the_next_patient_has_a_window_and_a_box_of_its_own(root) -> None:
+    np.save(root / "b.npy", 10 * np.load(root / "b.npy"))
+    dataset = Toy(root, crop="lesion", extent=16)
+    alone = {case: Toy(root, crop="lesion", extent=16)._slice(f"{case}", 5) for case in ("a", "b")}
+    for case in ("a", "b", "a"):
+        sample = dataset._slice(case, 5)
+        assert sample.hash == alone[case].hash and sample.window == alone[case].window
+    assert alone["b"].window[1] > 5 * alone["a"].window[1]
+
+
+def test_equal_files_of_two_cases_or_data_sets_share_nothing(root) -> None:
+    class Other(Toy):
+        """The upper half of what Toy reads, from the same file of code."""
+
+        name = "other"
+
+        def read(self, case: str) -> Scan:
+            scan = super().read(case)
+            return Scan(case, {"gray": 50 - scan.channels["gray"]}, scan.numbers, labels=scan.labels)
+
+    assert Toy(root).load("a-005").hash != Other(root).load("a-005").hash
+    (root / "z.npy").write_bytes((root / "a.npy").read_bytes())
+    assert Toy(root).load("z-005").patient == "z"
+
+
+def test_files_that_change_while_they_are_read_are_not_kept(root) -> None:
+    class Changing(Toy):
+        """Another process writes the file after it was hashed."""
+
+        def read(self, case: str) -> Scan:
+            np.save(self.root / f"{case}.npy", np.random.default_rng(9).uniform(0, 50, (9, 32, 32)))
+            return super().read(case)
+
+    with pytest.raises(InputError, match="changed while"):
+        Changing(root).load("a-005")
+
+
+def test_warnings_of_reading_are_kept_as_notes(root) -> None:
+    class Warning_(Toy):
+        def read(self, case: str) -> Scan:
+            warnings.warn("its sides may be swapped", stacklevel=1)
+            return super().read(case)
+
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="toy a: its sides may be swapped"):
+            Warning_(root).load("a-005")
+
+
+def test_planes_that_show_nothing_belong_to_volumes_but_are_no_slices(root) -> None:
+    image = np.load(root / "a.npy")
+    image[4] = 0
+    np.save(root / "a.npy", image)
+    with pytest.raises(InputError, match="slice 4 of a"):
+        Toy(root).load("a-004")
+    assert Toy(root, planes=0).load_volume("a").depth == 9
+
+
+@pytest.mark.parametrize(("options", "found"), [({"planes": 1}, "one plane of 9"), ({"per": "slice"}, "one window")])
+def test_volumes_that_cannot_be(root, options, found) -> None:
+    with pytest.raises(InputError, match=found):
+        Toy(root, **options).load_volume("a")

@@ -44,6 +44,22 @@ def test_a_selection_becomes_fits_twins_and_peers(networks):
     assert all(cell.segmenter_hash == job.segmenter.hash for cell in job.fits if cell.lam)
 
 
+def test_a_network_that_was_trained_on_these_patients_is_named(networks):
+    assert resolve(TINY).notes == []
+    tiny_networks.write(train_patients=["p1", "p6", "p7"])
+    assert [note for note in resolve(TINY).notes if note.startswith("2 of 3 images are of patients that unet was trained on")]
+
+
+def test_images_of_unlike_channels_are_refused(networks, monkeypatch):
+    from benchmark.plugins.index import get
+
+    tiny = get("dataset", "tiny").load()
+    load = tiny.load
+    monkeypatch.setattr(tiny, "load", lambda self, i: replace(load(self, i), channels=("color",) if i == "p7-0" else ("gray",)))
+    with pytest.raises(InputError, match="p7-0 the channels|p7-0 color|channels color"):
+        resolve(TINY)
+
+
 def test_sets_reach_the_one_plug_in_that_has_the_option():
     selected = [("inr", "siren"), ("optimizer", "adam"), ("optimizer", "soap")]
     assert parse_sets(["omega_0=60", "soap.beta1=0.5"], selected) == {

@@ -139,3 +139,14 @@ def test_a_damaged_store_is_a_clear_error(tmp_path):
     (tmp_path / "store.sqlite").write_bytes(b"this is no database, whatever its name says" * 50)
     with pytest.raises(InputError, match="not a database"):
         Store(tmp_path)
+
+
+def test_how_samples_were_prepared_is_kept_with_them(tmp_path):
+    image = np.linspace(0, 1, 48, dtype=np.float32).reshape(6, 8, 1)
+    samples = [Sample(f"p{i}-s1", "d", f"p{i}", image * (1 - i / 10), image[..., 0] > 0.7, image[..., 0] > 0.1, ("flair",),
+                      VolumeStatistics.of(image)) for i in range(4)]
+    with Store(tmp_path) as store:
+        store.add_samples(samples[:2], {"size": 32})
+        store.add_samples(samples[:3], {"size": 64})  # the first two are as they were
+        store.add_samples(samples[3:])
+        assert store.preparations() == {("d", '{"size": 32}'), ("d", '{"size": 64}')}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.images.prepare import CHOICES, window_of
 from benchmark.images.scan import Scan
 from benchmark.survey import KINDS, Source, survey
 from tests.made_scans import SIDE, Made, Z, scan
@@ -156,3 +157,17 @@ def test_every_kind_says_what_it_means_and_what_to_do() -> None:
     assert {kind.level for kind in KINDS.values()} == {"failure", "warning", "note"}
     for name, kind in KINDS.items():
         assert name == name.lower() and " " not in name and len(kind.meaning) > 15 and kind.todo
+
+
+def test_what_is_said_of_windows_and_persons_is_so() -> None:
+    """full and minmax look at the background too; Sample.patient is the data set's name for a case, not the person."""
+    voxels = np.array([-9.0, *range(100, 140)])
+    tissue = voxels != -9
+    within = {kind for kind in CHOICES["window"] if window_of(voxels, tissue, kind, None) == window_of(voxels[1:], tissue[1:], kind, None)}
+    said = KINDS["background"].todo
+    assert within == {"percentile", "zscore"} and all(f"{kind}" in said.partition(";")[0] for kind in within)
+    assert all(kind in said.partition(";")[2] for kind in set(CHOICES["window"]) - within)
+    first, again = scan("Brats18_2013_21_1"), scan("brats_2013_pat0004_1", 3)
+    dataset = Made([first, again])
+    assert dataset.person(first.case) == dataset.person(again.case)
+    assert len({dataset.patient(case) for case in dataset.files}) == 2 and "once for each name" in KINDS["same-person"].todo

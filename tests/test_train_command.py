@@ -110,3 +110,8 @@ def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, c
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, capsys):
     assert main([*COMMAND, *words]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file_to_write(tmp_path, capsys):
+    assert main(["train", "--segmenter", "unet", "--dataset", "mni-lesion", "--out", str(tmp_path)]) == 2
+    assert f"--out {tmp_path / 'unet-mni-lesion.safetensors'}" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from benchmark.checkpoints import default_path
@@ -11,8 +13,8 @@ from benchmark.plugins import index
 OPTIONS = {"unet": {"base": 2}, "dilated": {"width": 4}}
 
 
-def write(dataset: str = "tiny", seed: int = 0) -> None:
-    """Write one checkpoint a segmenter where a bare name finds it."""
+def write(dataset: str = "tiny", seed: int = 0, **card: Any) -> None:
+    """Write one checkpoint a segmenter where a bare name finds it; `card`: what more its card says."""
     for name, options in OPTIONS.items():
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -21,4 +23,4 @@ def write(dataset: str = "tiny", seed: int = 0) -> None:
                 logits = module(torch.rand(1, 1, 32, 32), torch.tensor([[0.5, 0.3, 0.1, 0.9]]))
                 module.head.bias -= logits.median()
         save_checkpoint(default_path(name, dataset), module,
-                        {"segmenter": name, "options": options, "channels": ["gray"], "dataset": dataset})
+                        {"segmenter": name, "options": options, "channels": ["gray"], "dataset": dataset, **card})

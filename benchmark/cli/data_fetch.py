@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         found = dataset(args.root).fetch()
     except InputError:
-        found = _download(args.name, dataset, folder)
+        came = _download(args.name, dataset, folder)
+        found = dataset(args.root).fetch()  # what came is what the data set reads, or this says what is missing
+        print(f"{args.name} is in {came}")
     else:
         print(f"{args.name} is {'embedded: there is nothing to fetch' if found is None else f'there already: {found}'}")
     print(f"look at it:  python -m benchmark data show {args.name}{f' --root {args.root}' if args.root and found else ''}")

@@ -1,7 +1,8 @@
 """Write who is in which split as a file that can be cited, with its hash.
 
-Splits go by person, not by slice: a hash of the name alone decides, so a person has the same split in every copy, and those
-who are in several data sets (TCGA, BRATS 2013) have one in all of them. The file is used with --set splits=FILE.
+Splits go by person, not by slice: a hash of the name alone decides, whoever else is there, and those who are in several data sets
+(TCGA, BRATS 2013) have one in all of them. BraTS cases of 2017 and later have their TCGA name only where the release's mapping .csv
+lies beside them: keep it there. The file is used with --set splits=FILE.
 
 examples:
   python -m benchmark data split lgg --out lgg.tsv

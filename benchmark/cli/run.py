@@ -76,8 +76,7 @@ def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> 
     selection = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
                  if name not in ("debug", "plugin")}
     return {"command": sys.argv[1:], "selection": selection, "plugins": [str(path) for path in args.plugin], "preset": job.preset,
-            "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation,
-                        "options": job.dataset_options},
+            "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
             "readers": [{"name": reader.name, "hash": reader.hash, "role": "loss" if reader is job.segmenter else "eval",
                          "path": str(reader.path), "card": reader.card} for reader in job.readers],
             "inits": [{"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card} for init in job.inits.values()],

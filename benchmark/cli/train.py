@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--device {args.device}", "no such device here", "--device cpu")
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     out = args.out or default_path(args.segmenter, args.dataset)
+    if out.is_dir():
+        raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
     try:
         card, reading = _train(args, entries, options, device, out)
     except KeyboardInterrupt:
@@ -139,6 +141,7 @@ def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: S
         "dataset_options": {**dataset.defaults, **options[1]},
         "command": " ".join(words), "recipe": asdict(recipe), "seed": recipe.seed,
         "init": start and {"dataset": start.card["dataset"], "hash": start.hash}, "split_hash": splits.hash,
+        "train_patients": sorted(set(splits.train.patients)),
         "slices": {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)},
         "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
         "val_dice": round(progress.best_dice, 4), "test_dice": round(reading.dice, 4),

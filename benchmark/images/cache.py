@@ -1,4 +1,4 @@
-"""What was prepared once is read again: one memory-mapped file each, known by a hash of all that it was made from.
+"""What was prepared once is read again: one file each, read through a memory map, known by a hash of all that it was made from.
 
 A file holds named arrays, facts as JSON and a checksum. One that is damaged is made again, never believed. Files that are made
 from others are known by those files' content, not by their names or dates.
@@ -6,6 +6,7 @@ from others are known by those files' content, not by their names or dates.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -63,7 +64,7 @@ def _digests(paths: list[Path]) -> list[tuple[Path, str]]:
             stat = path.stat()
         except OSError as error:
             raise InputError(f"the file {path}", f"it cannot be read ({error.strerror})", "restore it from the release") from None
-        stats.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}")
+        stats.append(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}")
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(cache_folder() / "digests.sqlite", timeout=30)) as memo, memo:
@@ -93,7 +94,7 @@ def _read(path: Path) -> Prepared | None:
         with safe_open(path, framework="np") as file:
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
             metadata = file.metadata()
-        if int(metadata["crc32"]) == _checksum(arrays, metadata["facts"]):
+        if int(metadata["crc32"]) == _checksum(path, arrays, metadata["facts"]):
             return arrays, json.loads(metadata["facts"])
         why = "its checksum is not that of its content"
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
@@ -108,14 +109,17 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(save(whole, {"facts": text, "crc32": str(_checksum(whole, text))}))
+        beside.write_bytes(save(whole, {"facts": text, "crc32": str(_checksum(path, whole, text))}))
         os.replace(beside, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
         warnings.warn(f"prepared images are not kept: {error}; SINCO_BENCH_CACHE names another folder", stacklevel=3)
 
 
-def _checksum(arrays: Mapping[str, np.ndarray], facts: str) -> int:
-    crc = zlib.crc32(facts.encode())
+def _checksum(path: Path, arrays: Mapping[str, np.ndarray], facts: str) -> int:
+    """Of a file's name too, which is its key: one that was copied over another is no other's."""
+    crc = zlib.crc32(f"{path.name} {facts}".encode())
     for name in sorted(arrays):
         crc = zlib.crc32(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode(), crc)
         crc = zlib.crc32(np.ascontiguousarray(arrays[name]).view(np.uint8).reshape(-1).data, crc)

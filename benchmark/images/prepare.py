@@ -15,11 +15,11 @@ from benchmark.types import Sample, VolumeStatistics
 
 CHOICES = {"slices": ("middle", "largest", "tumour", "all"), "window": ("full", "percentile", "minmax", "zscore"),
            "per": ("volume", "slice"), "crop": ("none", "brain", "lesion"), "fit": ("resize", "pad")}
-SMALLEST = 16  # pixels a side: what SSIM and the networks can read
+SMALLEST, LARGEST = 16, 4096  # pixels a side: what SSIM and the networks can read, and what memory holds
 
 
 class Preparation:
-    """The options of every data set of volumes, in the order in which they are applied.
+    """The options of every data set of volumes.
 
     splits: a file that says who is in which split (`data split` writes one), instead of the data set's own rule.
     slices: middle (depth // 2), largest lesion (one a case), tumour (all with a lesion) or all that show something; every: of
@@ -27,7 +27,8 @@ class Preparation:
     99.5 of the tissue), minmax, or zscore (mean - 3 to mean + 3 standard deviations of the tissue); per: volume or slice. strip:
     zero outside the brain. crop: none, brain (its bounding box over the volume) or lesion (a square of `extent` pixels around the
     largest lesion's center). size: pixels a side, 0 is native; fit: resize (padded to a square, then area averages) or pad (center
-    cropped or padded with zeros, nothing rescaled). planes: of a volume (--dims 3), around the largest lesion; 0 is all.
+    cropped or padded with zeros, nothing rescaled). planes: of a volume (--dims 3, which
+    slices and every do not concern), around the largest lesion; 0 is all.
     Raises InputError where a value is none of these.
     """
 
@@ -41,11 +42,11 @@ class Preparation:
         for name, known in CHOICES.items():
             if (given := getattr(self, name)) not in known:
                 raise InputError(f"{name}={given}", "no such choice", f"{name}={', '.join(known)}; {did_you_mean(str(given), known)}")
-        for name, least in (("every", 1), ("extent", SMALLEST), ("planes", 0)):
+        for name, least, usual in (("every", 1, 1), ("extent", SMALLEST, 64), ("planes", 0, 32)):
             if (given := getattr(self, name)) < least:
-                raise InputError(f"{name}={given}", f"it must be at least {least}", f"{name}={max(least, 1)}")
-        if size != 0 and size < SMALLEST:
-            raise InputError(f"size={size}", f"a size below {SMALLEST} pixels", "size=128, or size=0: native")
+                raise InputError(f"{name}={given}", f"it must be at least {least}", f"{name}={usual}")
+        if size != 0 and not SMALLEST <= size <= LARGEST:
+            raise InputError(f"size={size}", f"it must be {SMALLEST} to {LARGEST} pixels, or 0", "size=128, or size=0: native")
 
     def of_sample(self) -> dict[str, Any]:
         """The options that change a sample's content; the others only choose samples."""
@@ -58,12 +59,13 @@ class Preparation:
 
 @dataclass(frozen=True)
 class View:
-    """What all pictures of one scan share: window of each channel, statistics, and the box that they are cut to."""
+    """What all pictures of one scan share, or what one has for itself: the window of each channel, and statistics."""
 
     windows: tuple[tuple[float, float], ...]
     statistics: VolumeStatistics
-    rows: slice
-    columns: slice
+
+
+Box = tuple[slice, slice]  # rows and columns that pictures are cut to
 
 
 def view_of(scan: Scan, how: Preparation, k: int | None) -> View:
@@ -77,8 +79,7 @@ def view_of(scan: Scan, how: Preparation, k: int | None) -> View:
                              "restore the file, or leave the case out")
     windows = tuple(window_of(values[name], tissue[name], how.window, scan.full) for name in names)
     inside = [rescaled(values[name][tissue[name]], window).astype(np.float32) for name, window in zip(names, windows, strict=True)]
-    statistics = VolumeStatistics.of(np.stack(inside, -1) if len({len(part) for part in inside}) == 1 else np.concatenate(inside))
-    return View(windows, statistics, *_box(scan, how))
+    return View(windows, VolumeStatistics.of(np.stack(inside, -1) if len({len(part) for part in inside}) == 1 else np.concatenate(inside)))
 
 
 def window_of(voxels: np.ndarray, tissue: np.ndarray, kind: str, full: tuple[float, float] | None) -> tuple[float, float]:
@@ -94,27 +95,23 @@ def window_of(voxels: np.ndarray, tissue: np.ndarray, kind: str, full: tuple[flo
     return mean - 3 * std, max(mean + 3 * std, float(np.nextafter(np.float32(mean), np.float32(np.inf))))
 
 
-def picture(scan: Scan, k: int, how: Preparation, view: View, *, id: str, dataset: str, patient: str) -> Sample:
-    """The k-th plane of a scan as a sample; raises InputError where it shows nothing."""
-    number = scan.numbers[k]
-    if not any(voxels[k].any() and (voxels[k] != voxels[k].flat[0]).any() for voxels in scan.channels.values()):
-        raise InputError(f"slice {number} of {scan.case}", "it is empty: one value everywhere", "another slice, such as slices=largest")
+def picture(scan: Scan, k: int, how: Preparation, view: View, box: Box, *, id: str, dataset: str, patient: str) -> Sample:
+    """The k-th plane of a scan as a sample."""
     brain = scan.brain_plane(k)
     planes = [rescaled(voxels[k], window) for voxels, window in zip(scan.channels.values(), view.windows, strict=True)]
     image = np.stack(planes, -1) * (brain[..., None] if how.strip else 1.0)
-    at = view.rows, view.columns
-    height, width = image[at].shape[:2]
+    height, width = image[box].shape[:2]
     scale = max(height, width) / how.size if how.size and how.fit == "resize" else 1.0
     resize, resize_mask = (area_average, area_mask) if how.fit == "resize" else (padded, padded)
-    return Sample(id=id, dataset=dataset, patient=patient, image=resize(image[at], how.size).astype(np.float32),
-                  mask=resize_mask(scan.mask(k)[at], how.size), brain=resize_mask(brain[at], how.size), channels=tuple(scan.channels),
-                  volume=view.statistics, slice_index=number, spacing_mm=(scan.spacing_mm[1] * scale, scan.spacing_mm[2] * scale),
+    return Sample(id=id, dataset=dataset, patient=patient, image=resize(image[box], how.size).astype(np.float32),
+                  mask=resize_mask(scan.mask(k)[box], how.size), brain=resize_mask(brain[box], how.size), channels=tuple(scan.channels),
+                  volume=view.statistics, slice_index=scan.numbers[k], spacing_mm=(scan.spacing_mm[1] * scale, scan.spacing_mm[2] * scale),
                   # Channels with windows of their own: the sample's unit is the window, and no one pair of intensities says more.
                   window=view.windows[0] if len(set(view.windows)) == 1 else (0.0, 1.0), label=scan.label)
 
 
-def _box(scan: Scan, how: Preparation) -> tuple[slice, slice]:
-    """Rows and columns that are kept."""
+def box_of(scan: Scan, how: Preparation) -> Box:
+    """Rows and columns that are kept, of every picture of a scan; raises InputError where nothing says which."""
     depth, height, width = scan.shape
     if how.crop == "none":
         return slice(0, height), slice(0, width)

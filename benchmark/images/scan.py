@@ -60,7 +60,6 @@ class Scan:
             return np.logical_or.reduce([self.tissue(name, k) for name in self.channels])
         return self.brain(k) if callable(self.brain) else self.brain[k]
 
-    def held(self) -> list[bool]:
-        """Whether each plane shows anything: values that differ, one of them from the background."""
-        return [any(plane.min() != plane.max() and plane.any() for plane in (voxels[k] for voxels in self.channels.values()))
-                for k in range(self.shape[0])]
+    def shows(self, k: int) -> bool:
+        """Whether the k-th plane shows anything: values that differ, in one channel at least."""
+        return any(bool(voxels[k].min() != voxels[k].max()) for voxels in self.channels.values())

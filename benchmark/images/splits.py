@@ -28,6 +28,12 @@ class Split:
 
     persons: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        for person in self.persons:
+            if person.startswith("# ") or person != person.strip() or "\t" in person or "\n" in person:
+                raise InputError(f"a split with the person {person!r}", "a line cannot hold that name",
+                                 "another name of the file or folder")
+
     @property
     def lines(self) -> str:
         return "".join(f"{person}\t{split}\n" for person, split in sorted(self.persons.items()))
@@ -54,7 +60,7 @@ def read_split(path: Path) -> Split:
         raise InputError(f"splits={path}", f"it cannot be read ({getattr(error, 'strerror', None) or 'no text'})", TODO) from None
     persons: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        if line.startswith("#") or not line.strip():
+        if line.startswith("# ") or not line.strip():
             continue
         person, _, split = line.partition("\t")
         if split not in SPLITS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -59,6 +60,7 @@ def padded(image: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+@lru_cache(maxsize=16)  # the pictures of a data set have few sizes
 def _overlap(before: int, after: int) -> np.ndarray:
     """Share [after, before] of each old pixel in each new one; rows sum to 1."""
     scale = before / after

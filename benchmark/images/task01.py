@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.errors import InputError
 from benchmark.plugins.datasets._brats import Layout, part_of
+from benchmark.plugins.datasets._volume import Volume, as_labels, read_volume, same_grid
 
 # Task01's channels in its order (its own dataset.json writes the third one t1gd), and how BraTS calls them.
 CHANNELS = {"FLAIR": "flair", "T1w": "t1", "T1gd": "t1ce", "T2w": "t2"}
@@ -22,7 +23,7 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
 
     Images are 4-D (FLAIR, T1w, T1gd, T2w) in right-anterior-superior order: Task01's storage order, in which a BraTS
     volume (left-posterior-superior) is flipped in both in-plane axes. Labels are renumbered as Task01's dataset.json
-    says. Raises InputError where a case lacks a file, shapes differ, a label is unknown, or `out` holds a dataset.json.
+    says. Raises InputError where a case lacks a file, files are not on one grid, a label is unknown, or `out` holds a dataset.json.
     """
     if (out / "dataset.json").exists():
         raise InputError(f"writing Task01 to {out}", "it holds a dataset.json already", "--out another folder")
@@ -59,7 +60,7 @@ def _cases(folder: Path) -> Iterator[Path]:
 
 def _files(case: Path) -> dict[str, tuple[Path, Layout]]:
     """Files of a case by what they are, and the layout of the years that call them so."""
-    found = {path: known for path in sorted(case.iterdir(), reverse=True) if (known := part_of(path.name))}
+    found = {path: known for path in sorted(case.iterdir(), reverse=True) if (known := part_of(path.name)) and path.is_file()}
     return {part: (path, layout) for path, (layout, part) in found.items()}
 
 
@@ -67,25 +68,16 @@ def _read_case(case: Path) -> tuple[Any, Any]:
     """The 4-D image and the label image of a case, canonical and renumbered."""
     import nibabel
 
-    files, read = _files(case), {}
+    files = _files(case)
     for what, part in (*CHANNELS.items(), ("labels", "seg")):
         if part not in files:
             raise InputError(f"the {what} of the BraTS case {case}", f"no file that ends in _{part}.nii.gz, or as another year calls it",
                              "a case with all four channels and the segmentation")
-        path, layout = files[part]
-        try:
-            image = nibabel.as_closest_canonical(nibabel.load(path))
-            voxels = np.asanyarray(image.dataobj)
-        except Exception as error:  # a broken file raises whatever nibabel or zlib happen to meet
-            raise InputError(f"the volume {path}", f"no readable NIfTI ({type(error).__name__}: {error})",
-                             "fetch the file again") from None
-        read[what] = (path, image.affine, voxels)
-    path, affine, labels = read["labels"]
-    for other, _, voxels in read.values():
-        if voxels.shape != labels.shape:
-            raise InputError(f"the BraTS case {case}",
-                             f"{other.name} has shape {voxels.shape}, {path.name} {labels.shape}",
-                             "files of one case in one space")
+    (path, layout), flair = files["seg"], files["flair"][0]
+    channels: list[Volume] = [read_volume(files[part][0], like=flair) for part in CHANNELS.values()]
+    drawn = read_volume(path, like=flair)
+    same_grid(channels[0], [*channels[1:], drawn])
+    labels = as_labels(drawn.voxels, f"the labels {path}")
     unknown = sorted(set(np.unique(labels).tolist()) - set(layout.known))
     if unknown:
         raise InputError(f"the labels {path}", f"values {unknown}; {layout.years} has {', '.join(map(str, layout.known))}",
@@ -93,5 +85,5 @@ def _read_case(case: Path) -> tuple[Any, Any]:
     renumbered = np.zeros(labels.shape, np.uint8)
     for task, numbers in enumerate(((layout.edema,), layout.core, (layout.enhancing,)), 1):  # the core's enhancing part comes last
         renumbered[np.isin(labels, numbers)] = task
-    stack = np.stack([read[channel][2] for channel in CHANNELS], axis=-1)
+    stack, affine = np.stack([channel.voxels for channel in channels], axis=-1), channels[0].affine
     return nibabel.Nifti1Image(stack, affine), nibabel.Nifti1Image(renumbered, affine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,14 @@ import numpy as np
 from benchmark.errors import InputError
 from benchmark.images.cache import Prepared, content_hash, prepared
 from benchmark.images.persons import person_of, split_of_person
-from benchmark.images.prepare import Preparation, View, picture, view_of
+from benchmark.images.prepare import Box, Preparation, View, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.splits import Split, read_split
 from benchmark.plugins.contracts import Dataset
 from benchmark.plugins.index import source_hash
 from benchmark.types import SPLITS, Sample, VolumeStatistics
 
-VERSION = 1  # of prepared pictures: raised by hand when what prepare.py makes of a scan changes
+STEPS = ("scan.py", "prepare.py", "steps.py", "volumes.py")  # an edit of their code makes every prepared picture anew
 
 
 class VolumeDataset(Dataset):
@@ -46,6 +46,7 @@ class VolumeDataset(Dataset):
         self.root, self.own = root, own
         self._last: Scan | None = None
         self._views: dict[int | None, View] = {}
+        self._box: Box | None = None
 
     # --- what a subclass offers ---------------------------------------------------------------------------------------
 
@@ -102,8 +103,7 @@ class VolumeDataset(Dataset):
         case, _, number = sample_id.rpartition("-")
         if case not in self.files or not re.fullmatch(r"\d{3,}", number):
             raise self._unknown(sample_id)
-        key = self._key(case) | {"plane": int(number), "how": self.how.of_sample()}
-        return self._sample(sample_id, case, prepared(key, lambda: _stored(self._picture(case, int(number)), self.scan(case).notes)))
+        return self._prepared(sample_id, case, {"plane": int(number)}, lambda: self._slice(case, int(number)))
 
     def volumes(self, split: str) -> list[str]:
         return self._of(split)
@@ -111,14 +111,18 @@ class VolumeDataset(Dataset):
     def load_volume(self, sample_id: str) -> Sample:
         if sample_id not in self.files:
             raise self._unknown(sample_id)
-        key = self._key(sample_id) | {"planes": self.how.planes, "how": self.how.of_sample()}
-        return self._sample(sample_id, sample_id, prepared(key, lambda: _stored(self._volume(sample_id), self.scan(sample_id).notes)))
+        return self._prepared(sample_id, sample_id, {"planes": self.how.planes}, lambda: self._volume(sample_id))
 
     def scan(self, case: str) -> Scan:
-        """The scan of a case; the last one read is kept, so that memory does not grow."""
+        """The scan of a case, with what was warned of while it was read as notes; the last one is kept, so that memory does not grow."""
         if self._last is None or self._last.case != case:
-            self._last, self._views = None, {}
-            self._last = self.read(case)
+            self._last, self._views, self._box = None, {}, None
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                scan = self.read(case)
+            self._check_unchanged(case)
+            notes = [str(warning.message) for warning in told if warning.category is UserWarning]
+            self._last = replace(scan, notes=(*scan.notes, *notes)) if notes else scan
         return self._last
 
     # --- how ----------------------------------------------------------------------------------------------------------
@@ -126,7 +130,11 @@ class VolumeDataset(Dataset):
     def _of(self, split: str) -> list[str]:
         if split not in SPLITS:
             raise InputError(f"the split {split!r}", "no such split", "train, val or test")
-        return [case for case in self.files if self.split(case) == split]
+        splits = {case: self.split(case) for case in self.files}
+        if left := [case for case, found in splits.items() if self.how.splits and found is None]:
+            warnings.warn(f"{self.name}: {self.how.splits} has no line for {len(left)} of {len(splits)} cases, such as {left[0]}: they are "
+                          "in no split", stacklevel=3)
+        return [case for case, found in splits.items() if found == split]
 
     def _unknown(self, sample_id: str) -> InputError:
         example = next(iter(self.files), "CASE")
@@ -148,7 +156,8 @@ class VolumeDataset(Dataset):
     def _fact(self, case: str, name: Literal["numbers", "areas", "held"]) -> list[int]:
         """Number, lesion area in pixels, or whether it shows anything (0 or 1), of each plane."""
         def make() -> Prepared:
-            found = {"numbers": self.numbers, "areas": self.areas, "held": lambda case: self.scan(case).held()}[name](case)
+            found = {"numbers": self.numbers, "areas": self.areas, "held": self._held}[name](case)
+            self._check_unchanged(case)
             return {}, {"values": list(map(int, found))}
 
         values: list[int] = prepared(self._key(case) | {"fact": name}, make)[1]["values"]
@@ -158,7 +167,7 @@ class VolumeDataset(Dataset):
         """All that a scan is made from: content of its files, the data set's own options and code."""
         if case not in self._contents:
             self._contents[case] = content_hash(self.files[case])
-        return {"content": self._contents[case], "case": case, "own": self.own, "source": self._source, "version": VERSION}
+        return {"content": self._contents[case], "dataset": self.name, "case": case, "own": self.own, "source": self._source}
 
     @cached_property
     def _contents(self) -> dict[str, str]:
@@ -166,9 +175,11 @@ class VolumeDataset(Dataset):
 
     @cached_property
     def _source(self) -> str:
+        """Of the data set's code, and of all that makes a picture of its scans."""
         import inspect
 
-        return source_hash(Path(inspect.getfile(type(self))))
+        files = [Path(inspect.getfile(type(self))), *(Path(__file__).with_name(name) for name in STEPS)]
+        return " ".join(map(source_hash, files))
 
     def _view(self, scan: Scan, k: int) -> View:
         which = k if self.how.per == "slice" else None
@@ -176,24 +187,49 @@ class VolumeDataset(Dataset):
             self._views = {which: view_of(scan, self.how, which)}
         return self._views[which]
 
-    def _picture(self, case: str, number: int) -> Sample:
+    def _slice(self, case: str, number: int) -> Sample:
         scan = self.scan(case)
         if number not in scan.numbers:
             found = f"it has slices {scan.numbers[0]} to {scan.numbers[-1]}"
             raise InputError(f"slice {number} of {self.name} {case}", found, "another slice")
         k = scan.numbers.index(number)
-        return picture(scan, k, self.how, self._view(scan, k), id=f"{case}-{number:03d}", dataset=self.name, patient=self.patient(case))
+        if not scan.shows(k):
+            raise InputError(f"slice {number} of {case}", "it is empty: one value everywhere", "another slice, such as slices=largest")
+        return self._picture(scan, k)
+
+    def _picture(self, scan: Scan, k: int) -> Sample:
+        if self._box is None:
+            self._box = box_of(scan, self.how)
+        return picture(scan, k, self.how, self._view(scan, k), self._box, id=f"{scan.case}-{scan.numbers[k]:03d}", dataset=self.name,
+                       patient=self.patient(scan.case))
 
     def _volume(self, case: str) -> Sample:
         """Planes around the largest lesion, or around the middle, one below the other."""
         scan = self.scan(case)
-        areas, count = scan.areas(), self.how.planes or scan.shape[0]
+        areas, count = scan.areas(), min(self.how.planes or scan.shape[0], scan.shape[0])
+        if count < 2:
+            found = f"one plane of {scan.shape[0]}: that is a slice"
+            raise InputError(f"the volume {case} of {self.name}", found, "--dims 2, or planes=32")
+        if self.how.per == "slice":
+            raise InputError("per=slice with --dims 3", "a volume has one window, for its file and for the networks", "per=volume")
         center = int(np.argmax(areas)) if any(areas) else len(areas) // 2
         start = min(max(0, center - count // 2), max(0, len(areas) - count))
-        return stacked(case, [self._picture(case, number) for number in scan.numbers[start:start + count]])
+        return stacked(case, [self._picture(scan, k) for k in range(start, start + count)])
 
-    def _sample(self, sample_id: str, case: str, found: Prepared) -> Sample:
-        arrays, facts = found
+    def _held(self, case: str) -> list[bool]:
+        scan = self.scan(case)
+        return [scan.shows(k) for k in range(scan.shape[0])]
+
+    def _check_unchanged(self, case: str) -> None:
+        """Refuse what was read of files that changed meanwhile: it would be kept under what they were."""
+        if case in self._contents and content_hash(self.files[case]) != self._contents[case]:
+            del self._contents[case]
+            raise InputError(f"{self.name} {case}", "its files changed while they were read", "run it again")
+
+    def _prepared(self, sample_id: str, case: str, which: dict[str, Any], make: Callable[[], Sample]) -> Sample:
+        """The sample that `make` returns, or the cache; what is to be noted of its scan is said either way."""
+        key = self._key(case) | which | {"how": self.how.of_sample()}
+        arrays, facts = prepared(key, lambda: _stored(make(), self.scan(case).notes))
         for note in facts["notes"]:
             warnings.warn(f"{self.name} {case}: {note}", stacklevel=3)
         plain: dict[str, Any] = facts["sample"] | arrays  # JSON knows no tuples

@@ -27,7 +27,7 @@ _SCANS = {"Scan": "scan", "VolumeDataset": "volumes", "Preparation": "prepare", 
 _FETCH = ("Source",)
 _STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "corner_value", "percentile_window", "radiological", "split_of")
 
-__all__ = ["CellFailed", "InputError", "register", *_CONTRACTS, *_FETCH, *_SCANS, *_STEPS, *_TYPES]
+__all__ = ["CellFailed", "InputError", "data_folder", "register", *_CONTRACTS, *_FETCH, *_SCANS, *_STEPS, *_TYPES]
 
 
 def checkout_root() -> Path | None:
@@ -55,6 +55,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("benchmark.plugins.contracts"), name)
     if name in _TYPES:
         return getattr(importlib.import_module("benchmark.types"), name)
+    if name == "data_folder":
+        return getattr(importlib.import_module("benchmark.folders"), name)
     if name in _FETCH:
         return getattr(importlib.import_module("benchmark.fetch"), name)
     if name in _SCANS:

@@ -197,7 +197,10 @@ def _made(scored: Scored) -> str:
         parts.append(table(["reader", "hash", "role in the latest run"], readers))
     datasets = sorted({row.facts["dataset"] for row in scored.rows if "dataset" in row.facts})
     parts.append("Data: " + "; ".join(f"{name}: {_licence(name, run)}" for name in datasets))
-    return "\n\n".join(parts)
+    prepared = [(name, [f"{key} {value}" for key, value in json.loads(options).items() if value != ""])
+                for name, options in sorted(scored.store.preparations())]
+    parts.append("\n".join(f"- {name} prepared with {', '.join(options)}" for name, options in prepared))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _recipes(scored: Scored) -> list[str]:
@@ -222,11 +225,10 @@ def _environment(environment: dict[str, Any]) -> list[str]:
 
 
 def _licence(name: str, run: dict[str, Any]) -> str:
-    """Licence, citation and preparation: what the run recorded, else what the data set's plug-in says."""
+    """What the run recorded, else what the data set's plug-in says."""
     recorded = run.get("dataset") or {}
     if recorded.get("name") == name:
-        options = ", ".join(f"{key} {value}" for key, value in (recorded.get("options") or {}).items() if value != "")
-        return f"{recorded.get('licence')}; {recorded.get('citation')}{f'; prepared with {options}' if options else ''}"
+        return f"{recorded.get('licence')}; {recorded.get('citation')}"
     try:
         plugin = index.get("dataset", name).load()
     except InputError:

@@ -6,15 +6,15 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.report.words import plain
 from benchmark.survey import KINDS, Survey
-from benchmark.survey.facts import CaseFacts, Intensities, Observation
+from benchmark.survey.facts import CaseFacts, Observation
 from benchmark.types import SPLITS
 
 FULL_WIDTH = 160  # where there is no terminal
@@ -64,21 +64,16 @@ def as_json(survey: Survey) -> dict[str, Any]:
     cases = []
     for case in survey.cases:
         who = {"data_set": case.dataset, "case": case.name, "person": case.person, "split": case.split, "readable": case.title in read}
-        facts = {} if case.title not in read else {key: _plain(value) for key, value in vars(read[case.title]).items() if key != "case"}
-        cases.append(who | facts)
+        cases.append(who | (_as_plain(read[case.title]) if case.title in read else {}))
     found = [{"name": o.name, "level": KINDS[o.name].level, "where": list(o.where), "what": o.what, "meaning": KINDS[o.name].meaning,
               "todo": KINDS[o.name].todo} for o in survey.observations]
     return {"failed": survey.failed, "findings": found, "cases": cases}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, Intensities):
-        return _plain(asdict(value))
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _as_plain(facts: CaseFacts) -> dict[str, Any]:
+    channels = {name: vars(found) for name, found in facts.channels.items()}
+    values: dict[str, Any] = plain({name: value for name, value in vars(facts).items() if name != "case"} | {"channels": channels})
+    return values
 
 
 def _counts(survey: Survey, title: str, ours: Sequence[CaseFacts]) -> Table:

@@ -46,8 +46,9 @@ KINDS = {
     "same-mask": Kind("warning", "lesions of equal shape: likely the same scan", "look at both; keep them in one split"),
     "near-duplicate": Kind("warning", "pictures that nearly agree, perhaps turned, resized or compressed again",
                            "look at both: python -m benchmark data show; keep them in one split"),
-    "same-person": Kind("note", "several cases of one person, in one split", "nothing; the person counts once in totals by patient"),
+    "same-person": Kind("note", "several cases of one person, in one split",
+                        "nothing: no split is broken; totals by patient count a person once for each name that data sets give"),
     "background": Kind("note", "a background that is not 0, or intensities below it",
-                       "nothing: windows are over tissue; a reader of your own must not take 0 for the background"),
+                       "nothing with window=percentile or zscore, which look at tissue alone; full and minmax take the background in"),
     "note": Kind("note", "what the data set itself says", "nothing"),
 }

@@ -63,7 +63,8 @@ def test_fits_that_go_wrong(dataset: str, name: str, capsys: pytest.CaptureFixtu
                 end = float(fitted.fidelity[k])
                 why = went_wrong(cell, sample, end, float(fitted.penalty[k]), float(fitted.best[k])) if fitted.finite[k] else "not finite"
                 found["fits"] += 1
-                found[why or ("stuck" if end > 0.5 * float(sample.image.var()) else "well")] += 1
+                end_of = why or ("stuck" if end > 0.5 * float(sample.image.var()) else "well")
+                found[end_of if end_of == "well" else f"{end_of} at lambda {lam:g}"] += 1
     with capsys.disabled():
         print(f"\n{name} on {dataset}: {', '.join(f'{count} {what}' for what, count in found.items())}", end="")
-    assert found["well"] + found["stuck"] == found["fits"]
+    assert found["well"] + sum(count for what, count in found.items() if what.startswith("stuck")) == found["fits"]
