@@ -429,7 +429,8 @@ def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescal
         # The writer gives MR no rescaling and, as a secondary capture instead, no position.
         modality = "MR" if rescale == ("1", "0") else "CT"
         for key, value in {"0008|0060": modality, "0020|000d": "1.2.3", "0020|000e": series, "0020|0013": str(name),
-                           "0028|1053": rescale[0], "0028|1052": rescale[1], "0020|0032": f"0\\0\\{3 * z}", "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+                           "0028|1053": rescale[0], "0028|1052": rescale[1], "0020|0032": f"0\\0\\{3 * z}",
+                           "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
             image.SetMetaData(key, value)
         image.SetSpacing(SPACING)
         writer = sitk.ImageFileWriter()
