@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def _quiet(path: Path) -> Iterator[Any]:
     except ImportError:
         raise InputError(f"the volume {path}", "SimpleITK, which reads .mha and DICOM, is not installed",
                          "pip install 'sinco-bench[volumes]'") from None
-    warned = sitk.ProcessObject.GetGlobalWarningDisplay()
+    warned, spoken = sitk.ProcessObject.GetGlobalWarningDisplay(), locale.setlocale(locale.LC_ALL)
     sitk.ProcessObject.GlobalWarningDisplayOff()  # what it warns of is an error below
     try:
         yield sitk
@@ -53,6 +54,7 @@ def _quiet(path: Path) -> Iterator[Any]:
                          "fetch the file again, or take it out of the data set") from None
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(warned)
+        locale.setlocale(locale.LC_ALL, spoken)  # GDCM may leave the process in the locale C, where Python writes ASCII
 
 
 def _geometry(path: Path, image: Any) -> tuple[tuple[int, int, int], np.ndarray, Spacing, bool]:

@@ -34,7 +34,7 @@ class Task:
     @classmethod
     def read(cls, path: Path) -> Task:
         try:
-            task: dict[str, Any] = json.loads(path.read_text())
+            task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             cases = {re.sub(r"\.nii(\.gz)?$", "", Path(case["image"]).name): (case["image"], case["label"])
                      for case in task["training"]}
             channels = [name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import locale
 import struct
 import sys
 import tracemalloc
@@ -423,7 +424,7 @@ def test_metaimages_that_are_wrong(sitk, tmp_path) -> None:
 def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescale: tuple[str, str] = ("1", "0")) -> Path:
     """Slices of the canonical volume, 3 mm apart, under names in an order of their own."""
     folder.mkdir(exist_ok=True)
-    stored = canonical()[::-1, ::-1]
+    stored, spoken = canonical()[::-1, ::-1], locale.setlocale(locale.LC_ALL)
     for name, z in zip(np.random.default_rng(1).permutation(100), places, strict=False):
         image = sitk.GetImageFromArray(np.ascontiguousarray(stored[:, :, z].T[None]))
         # The writer gives MR no rescaling and, as a secondary capture instead, no position.
@@ -437,16 +438,19 @@ def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescal
         writer.KeepOriginalImageUIDOn()
         writer.SetFileName(str(folder / f"{series}-{name}.dcm"))
         writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, spoken)  # GDCM's writer leaves the process in the locale C
     return folder
 
 
 def test_a_dicom_series_lies_by_position_not_by_name(sitk, tmp_path) -> None:
+    before = locale.setlocale(locale.LC_ALL)
     folder = dicom(sitk, tmp_path / "series", [3, 0, 5, 1, 4, 2])
     (folder / "README.txt").write_text("no slice")
     volume = read_volume(folder)
     assert np.array_equal(volume.voxels, canonical()) and volume.voxels.dtype == np.int16
     assert volume.spacing_mm == SPACING and volume.orientation == "LPS" and volume.path == folder
     assert np.array_equal(read_plane(folder, 4), canonical()[..., 4])
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_a_dicom_series_is_rescaled(sitk, tmp_path) -> None:

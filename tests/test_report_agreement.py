@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import locale
 import math
 import runpy
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from rich.console import Console
 from benchmark.cli import main
 from benchmark.plugins import index
 from benchmark.recipes import PRESETS, recipe_for
-from benchmark.report import agreement_words, print_tables
+from benchmark.report import agreement_words, print_tables, write_report
 from benchmark.report.agreement import agreements, as_json, difference_band
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.words import lambda_text
@@ -356,3 +357,15 @@ def test_page_terminal_and_json_show_it(store_folder, capsys):
     assert main(["report", str(store_folder), "--all", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["agreements"] == [json.loads(json.dumps(found))]
     assert found["conclusions"][0]["disagreements"][0]["verdicts"] == ["win", "loss"] and found["sizes"][0]["bits"] == 10
+
+
+def test_the_page_is_written_whatever_the_locale_has_become(store_folder):
+    """A library may leave the process in the locale C, where Python's own default is ASCII."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    scored = Scored(two_recipes(store_folder), everything=True)
+    try:
+        locale.setlocale(locale.LC_CTYPE, "C")
+        page = write_report(scored, store_folder)[0]
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    assert not page.read_text(encoding="utf-8").isascii()

@@ -43,7 +43,7 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
                    "tensorImageSize": "4D", "modality": {str(i): name for i, name in enumerate(CHANNELS)},
                    "labels": LABEL_NAMES, "numTraining": len(training), "numTest": 0, "training": training, "test": [],
                    "persons": {name: case.name for name, case in made.items()}}
-    (out / "dataset.json").write_text(json.dumps(description, indent=1) + "\n")
+    (out / "dataset.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return made
 
 

@@ -46,6 +46,6 @@ def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment]
     comparisons = compare(scored)
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     page = folder / "leaderboard.md"
-    page.write_text(leaderboard(scored))
+    page.write_text(leaderboard(scored), encoding="utf-8")
     paths = [page, *write_exports(scored, found, folder), *write_curves(scored, comparisons, folder)]
     return paths + write_pictures(scored, found, folder, segment=segment or {}, decode=decode)

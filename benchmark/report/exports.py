@@ -27,7 +27,7 @@ def write_exports(scored: Scored, found: list[Line], folder: Path) -> list[Path]
         tables["per_slice.csv"] = pd.DataFrame(by_slice)
     for name, table in tables.items():
         table.to_csv(folder / name, index=False, float_format="%.6g")
-    (folder / "run.json").write_text(json.dumps(_run(scored), indent=2, sort_keys=True) + "\n")
+    (folder / "run.json").write_text(json.dumps(_run(scored), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return [folder / name for name in (*tables, "run.json")]
 
 
