@@ -371,7 +371,9 @@ def test_labels_that_do_not_say_how_they_lie_lie_as_their_image(tmp_path, path) 
 
 @pytest.fixture
 def sitk():
-    return pytest.importorskip("SimpleITK", reason="pip install SimpleITK: it reads .mha and DICOM")
+    spoken = locale.setlocale(locale.LC_ALL)
+    yield pytest.importorskip("SimpleITK", reason="pip install SimpleITK: it reads .mha and DICOM")
+    locale.setlocale(locale.LC_ALL, spoken)  # its DICOM writer leaves the process in the locale C
 
 
 def itk_image(sitk, voxels: np.ndarray):
