@@ -146,8 +146,9 @@ def fold(module: nn.Module) -> nn.Module:
         if isinstance(part, nn.Sequential):
             for i in range(len(part) - 1):
                 first, second = part[i], part[i + 1]
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    part[i], part[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+                if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(second, nn.BatchNorm2d):
+                    transposed = isinstance(first, nn.ConvTranspose2d)
+                    part[i], part[i + 1] = fuse_conv_bn_eval(first, second, transpose=transposed), nn.Identity()
     return module
 
 

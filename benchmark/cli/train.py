@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -96,7 +97,7 @@ def _train(args: argparse.Namespace, entries: tuple[Entry, Entry], options: list
 
     from benchmark.networks import load_weights, save_checkpoint
     from benchmark.train.data import read_splits
-    from benchmark.train.loop import TrainRecipe, read, train
+    from benchmark.train.loop import TrainRecipe, read, scores_by_patient, train
 
     segmenter, dataset = entries
     with _Show(args.json) as show:
@@ -116,15 +117,16 @@ def _train(args: argparse.Namespace, entries: tuple[Entry, Entry], options: list
                          on_epoch=show.epoch, on_batch=show.batch)
     # What ships is float16, so that is what is tested.
     module.half().float()
-    reading = read(module, splits.test.to(device))
-    card = _card(entries, options, splits, recipe, progress, reading, start)
+    reading, by_patient = read(module, splits.test.to(device)), scores_by_patient(module, splits.test.to(device))
+    card = _card(entries, options, splits, recipe, progress, reading, by_patient, start, sum(p.numel() for p in module.parameters()))
     save_checkpoint(out, module, card)
     state.unlink(missing_ok=True)
     return card, reading
 
 
 def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: Splits, recipe: TrainRecipe,
-          progress: Progress, reading: Reading, start: Checkpoint | None) -> dict[str, Any]:
+          progress: Progress, reading: Reading, by_patient: dict[str, dict[str, float]], start: Checkpoint | None,
+          parameters: int) -> dict[str, Any]:
     import torch
 
     from benchmark import __version__
@@ -144,8 +146,12 @@ def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: S
         "train_patients": sorted(set(splits.train.patients)),
         "slices": {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)},
         "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
+        "cpu_minutes": round(progress.cpu_minutes, 2),
         "val_dice": round(progress.best_dice, 4), "test_dice": round(reading.dice, 4),
         "test_dice_by_patient": {patient: round(dice, 4) for patient, dice in reading.dice_by_patient.items()},
+        "test_by_patient": {patient: {metric: round(value, 4) for metric, value in scores.items() if math.isfinite(value)}
+                            for patient, scores in by_patient.items()},
+        "parameters": parameters,
         "test_fp_area_px": None if reading.fp_area_px is None else round(reading.fp_area_px, 2),
         "source_hash": segmenter.source_hash(), "dataset_source_hash": dataset.source_hash(),
         "versions": {"sinco-bench": __version__, "torch": torch.__version__}}

@@ -19,7 +19,10 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # where the rate is to fall with depth (benchmark/recipes.py).
     "inr": {"size": None, "sizes": (1, 256), "coordinates": (-1.0, 1.0), "stackable": True, "optimizer": "soap", "lr": 3e-3,
             "lr_layers": None},
-    "segmenter": {"multiple": 16},  # height and width must be a multiple of this
+    # multiple: height and width (dims=3: depth too) must be a multiple of this; task: "mask" (logits [B, 1, H, W]) or "label"
+    # (logits [B, classes]); dims: 2, or 3 where it reads volumes whole; in_loss: whether a gradient reaches the image;
+    # trains: whether `train` can train it, or it comes ready from `import`.
+    "segmenter": {"multiple": 16, "task": "mask", "dims": 2, "in_loss": True, "trains": True},
     "dataset": {},
     "codec": {},
     "regularizer": {},

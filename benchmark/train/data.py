@@ -15,13 +15,14 @@ from benchmark.types import SPLITS, Sample
 
 @dataclass(frozen=True)
 class Slices:
-    """Images float32 [N, C, H, W] in [0, 1], masks float32 [N, 1, H, W] (0 or 1), volumes [N, 4], the N patients."""
+    """Images float32 [N, C, H, W] in [0, 1], masks float32 [N, 1, H, W] (0 or 1), volumes [N, 4], the N patients and pixel sizes."""
 
     images: torch.Tensor
     masks: torch.Tensor
     volumes: torch.Tensor
     patients: tuple[str, ...]
     channels: tuple[str, ...]
+    spacings_mm: tuple[tuple[float, float], ...]
 
     def __len__(self) -> int:
         return len(self.patients)
@@ -73,7 +74,7 @@ def _stack(samples: list[Sample], split: str, multiple: int) -> Slices:
                          "the data set's option for the size, such as --set size=128")
     return Slices(_tensor(s.image.transpose(2, 0, 1) for s in samples), _tensor(s.mask[None] for s in samples),
                   torch.tensor([s.volume.as_row() for s in samples], dtype=torch.float32),
-                  tuple(s.patient for s in samples), samples[0].channels)
+                  tuple(s.patient for s in samples), samples[0].channels, tuple(s.spacing_mm for s in samples))
 
 
 def _tensor(arrays: Iterable) -> torch.Tensor:

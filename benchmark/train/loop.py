@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmark.errors import InputError
+from benchmark.masks import mask_scores
 from benchmark.networks import channels_last, save_atomically
 from benchmark.train.augment import augment
 from benchmark.train.data import Slices
@@ -51,6 +52,7 @@ class Progress:
 
     epoch: int = 0
     minutes: float = 0.0
+    cpu_minutes: float = 0.0  # of this process: what other work on the machine does not change much
     best_dice: float = -1.0
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
@@ -109,6 +111,19 @@ def read(module: nn.Module, slices: Slices, batch: int = 32) -> Reading:
                    sum(empty) / len(empty) if empty else None)
 
 
+@torch.no_grad()
+def scores_by_patient(module: nn.Module, slices: Slices, batch: int = 32) -> dict[str, dict[str, float]]:
+    """Every metric of benchmark/masks.py for each patient of a split."""
+    module.eval()
+    parts = [slice(start, start + batch) for start in range(0, len(slices), batch)]
+    found = torch.cat([module(slices.images[part], slices.volumes[part])[:, 0] > 0 for part in parts]).cpu().numpy()
+    true = (slices.masks[:, 0] > 0.5).cpu().numpy()
+    members: dict[str, list[int]] = {}
+    for i, patient in enumerate(slices.patients):
+        members.setdefault(patient, []).append(i)
+    return {patient: mask_scores(found[own], true[own], slices.spacings_mm[own[0]]) for patient, own in sorted(members.items())}
+
+
 def train(module: nn.Module, train_slices: Slices, val_slices: Slices, recipe: TrainRecipe, *,
           state_path: Path | None = None, resume: bool = False,
           on_epoch: Callable[[Progress], None] = lambda progress: None,
@@ -127,11 +142,12 @@ def train(module: nn.Module, train_slices: Slices, val_slices: Slices, recipe: T
     if resume and state_path is not None:
         progress, best = load_state(state_path, module, optimizer, recipe)
     while progress.epoch < recipe.epochs and not 0 < recipe.patience <= progress.epoch - progress.best_epoch:
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         loss = _epoch(module, optimizer, train_slices, recipe, progress.epoch, on_batch)
         reading = read(module, val_slices)
         progress.epoch += 1
         progress.minutes += (time.perf_counter() - began) / 60
+        progress.cpu_minutes += (time.process_time() - began_cpu) / 60
         progress.history.append({"epoch": progress.epoch, "loss": loss, "val_dice": reading.dice})
         if reading.dice > progress.best_dice or recipe.patience == 0:
             progress.best_dice, progress.best_epoch, best = reading.dice, progress.epoch, _copy(module)
