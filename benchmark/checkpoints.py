@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +16,52 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
-from benchmark.plugins.index import get
+from benchmark.plugins.index import entries, get
 
 CARD_KEYS = ("segmenter", "options", "channels", "dataset")  # what a card must have to be used; `train` writes more
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was found: segmenter, file, the first 16 hex digits of the file's sha256, and its card."""
+    """A checkpoint that was found: segmenter, file, the first 16 hex digits of the file's sha256, and its card.
+
+    members: of an ensemble, the checkpoints whose probabilities are averaged.
+    """
 
     name: str
     path: Path
     hash: str
     card: dict[str, Any]
+    members: tuple[Checkpoint, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Checkpoint, ...]:
+        """The networks that it is made of: itself, or an ensemble's members."""
+        return self.members or (self,)
+
+    @property
+    def source(self) -> str:
+        """Hash of the code of the networks that it is made of."""
+        return "+".join(get("segmenter", part.name).source_hash() for part in self.parts)
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of an image must be a multiple of."""
+        return math.lcm(*(get("segmenter", part.name).declared["multiple"] for part in self.parts))
+
+    @property
+    def task(self) -> str:
+        """What it reads: "mask" or "label"."""
+        return str(get("segmenter", self.parts[0].name).declared["task"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of a network of labels the names of its answers; raises InputError where the card does not have them."""
+        found = self.card.get("classes")
+        if not (isinstance(found, list) and len(found) > 1 and len({name for name in found if isinstance(name, str)}) == len(found)):
+            raise InputError(f"the classifier {self.path}", "its card does not name its classes",
+                             f"python -m benchmark train --segmenter {self.name} --dataset {self.card['dataset']}")
+        return tuple(found)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -73,12 +108,14 @@ def read_card(path: Path) -> dict[str, Any]:
 
 def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None = None,
                     force: bool = False) -> Checkpoint:
-    """The checkpoint for "NAME" or "NAME@FILE" on a data set.
+    """The checkpoint for "NAME", "NAME@FILE" or an ensemble "NAME+NAME@FILE" on a data set.
 
     A bare NAME is looked for as NAME-DATASET.safetensors in the cache, then in weights/ beside the segmenter's file.
     Raises InputError where none is found, and where its card names another segmenter, data set or channels. `force`
     lifts that, except for another number of channels.
     """
+    if len(parts := split_ensemble(spec)) > 1:
+        return _ensemble([find_checkpoint(part, dataset, channels=channels, force=force) for part in parts], spec)
     name, _, file = spec.partition("@")
     looked_in = [Path(file)] if file else places(name, dataset)
     path = next((place for place in looked_in if place.is_file()), None)
@@ -92,6 +129,29 @@ def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None =
     card = read_card(path)
     _check(card, name, dataset, channels, path, force)
     return Checkpoint(name, path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], card)
+
+
+def split_ensemble(spec: str) -> list[str]:
+    """ "unet+unet-4@FILE" -> ["unet", "unet-4@FILE"]; a + within a file's name is part of it."""
+    names = "|".join(map(re.escape, entries("segmenter")))
+    return re.split(rf"\+(?=(?:{names})(?:[@+]|$))", spec) if "@" in spec else spec.split("+")
+
+
+def _ensemble(members: list[Checkpoint], spec: str) -> Checkpoint:
+    """Members as one network; raises InputError where one of them is there twice."""
+    hashes = [member.hash for member in members]
+    if len(set(hashes)) < len(hashes):
+        raise InputError(f"the ensemble {spec}", "it holds the same weights twice", "each network once")
+    kinds = {member.classes if member.task == "label" else () for member in members}
+    if len(kinds) > 1:
+        raise InputError(f"the ensemble {spec}", "its members do not answer alike: " + " and ".join(
+            f"labels {', '.join(kind)}" if kind else "masks" for kind in sorted(kinds)), "members of one kind, with the same classes")
+    card = {"segmenter": "+".join(member.name for member in members), "options": {}, "channels": members[0].card["channels"],
+            "dataset": members[0].card["dataset"], "members": [{"name": member.name, "hash": member.hash} for member in members],
+            **({"classes": list(members[0].classes)} if members[0].task == "label" else {}),
+            "train_patients": sorted({patient for member in members for patient in member.card.get("train_patients") or ()})}
+    digest = hashlib.sha256("+".join(hashes).encode()).hexdigest()[:16]
+    return Checkpoint(card["segmenter"], members[0].path, digest, card, tuple(members))
 
 
 def _check(card: dict[str, Any], name: str, dataset: str, channels: Sequence[str] | None, path: Path,

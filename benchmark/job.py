@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +35,7 @@ class Selection:
     split: str = "test"
     limit: int | None = None
     image: tuple[str, ...] = ()
-    segmenter: str = "unet"
+    segmenter: tuple[str, ...] = ("unet",)  # each in the loss of fits of its own; NAME+NAME is an ensemble
     reader: tuple[str, ...] = ()
     fidelity: str = "mean"
     optimizer: str | None = None
@@ -64,8 +65,8 @@ class Job:
     dataset_name: str
     samples: dict[str, Sample]  # by content hash
     unreadable: dict[str, str]  # sample id -> why
-    segmenter: Checkpoint
-    readers: list[Checkpoint]  # the segmenter in the loss first, then those that were not
+    segmenters: list[Checkpoint]  # each in the loss of fits of its own
+    readers: list[Checkpoint]  # the segmenters first, then those that are in no loss
     cells: list[Cell] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know before it runs
     preset: str = "quick"
@@ -75,6 +76,10 @@ class Job:
     @property
     def fits(self) -> list[Cell]:
         return [cell for cell in self.cells if cell.codec is None]
+
+    def segmenter_of(self, cell: Cell) -> Checkpoint:
+        """The network in the loss of a cell with a penalty."""
+        return next(segmenter for segmenter in self.segmenters if segmenter.hash == cell.segmenter_hash)
 
 
 def resolve(selection: Selection) -> Job:
@@ -90,23 +95,24 @@ def resolve(selection: Selection) -> Job:
                                   for name in selection.inr})
     entry, given = index.get("dataset", selection.dataset), args.get(("dataset", selection.dataset), {})
     dataset = entry.load()(selection.root, **given)
-    samples, unreadable = _load(dataset, selection)
-    channels = _channels(samples)
-    segmenter = find_checkpoint(selection.segmenter, selection.dataset, channels=channels, force=selection.force)
-    named = [find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in selection.reader]
-    others, notes = (named, []) if named else _other_readers(segmenter, selection.dataset, channels)
-    readers = [segmenter, *(reader for reader in others if reader.hash != segmenter.hash)]
-    _check_sizes(samples, readers)
-    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenter, readers, preset=preset_name, notes=notes,
+    samples, unreadable = load_samples(dataset, selection)
+    channels = channels_of(samples)
+    segmenters, named = ([find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in specs]
+                         for specs in (selection.segmenter, selection.reader))
+    _check_in_loss(segmenters)
+    others, notes = (named, []) if named else _other_readers(segmenters, selection.dataset, channels)
+    readers = list({reader.hash: reader for reader in (*segmenters, *others)}.values())
+    check_sizes(samples, readers)
+    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenters, readers, preset=preset_name, notes=notes,
               dataset_options={**entry.defaults, **given})
-    job.notes += _trained_on(samples.values(), readers)
+    job.notes += trained_on(samples.values(), readers)
     if selection.dims == 3:
         job.notes += _large(samples.values())
     job.cells = _cells(job, args, base)
     return job
 
 
-def _trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
+def trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
     """A note on each network that has seen patients of these images."""
     seen = [(reader, sum(sample.dataset == reader.card["dataset"] and sample.patient in reader.card.get("train_patients", ())
                          for sample in samples)) for reader in readers]
@@ -122,7 +128,7 @@ def _large(volumes: Iterable[Sample]) -> list[str]:
                                        f"{voxels / LARGE:.0f} times the time of a 32 x 64 x 64 crop"]
 
 
-def _channels(samples: dict[str, Sample]) -> tuple[str, ...]:
+def channels_of(samples: dict[str, Sample]) -> tuple[str, ...]:
     """The channels of all samples, which one network is to read; raises InputError where they differ."""
     kinds = {sample.channels: sample.id for sample in samples.values()}
     if len(kinds) > 1:
@@ -205,7 +211,7 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
     return parse_sets(s.sets, selected)
 
 
-def _load(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
+def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
     list_ids, load = reader_of(dataset, s.dims)
     ids = list_ids(s.split)
     if s.image:
@@ -287,11 +293,24 @@ def check_sample(sample: Sample, dims: int = 2) -> None:
         raise refuse(f"its mask has the shape {sample.mask.shape}, the image {image.shape[:2]}", "put the mask that belongs to it")
 
 
-def _other_readers(segmenter: Checkpoint, dataset: str, channels: Sequence[str]) -> tuple[list[Checkpoint], list[str]]:
+def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
+    """Refuse networks that no gradient goes through, and the same weights twice."""
+    for part in (part for segmenter in segmenters for part in segmenter.parts):
+        if not index.get("segmenter", part.name).declared["in_loss"]:
+            raise InputError(f"--segmenter {part.name}", "no gradient goes through it, so it cannot stand in the loss",
+                             f"--reader {part.name}@{part.path}, and another --segmenter; a torch.export program can stand in the loss")
+    twice = [name for name, count in Counter(segmenter.hash for segmenter in segmenters).items() if count > 1]
+    if twice:
+        names = " and ".join(str(segmenter.path) for segmenter in segmenters if segmenter.hash in twice)
+        raise InputError(f"--segmenter with {names}", "the same weights twice", "each network once")
+
+
+def _other_readers(segmenters: Sequence[Checkpoint], dataset: str, channels: Sequence[str]) -> tuple[list[Checkpoint], list[str]]:
     """Every other segmenter with usable weights for this data set, and a note on each whose weights cannot be used."""
     found, notes = [], []
+    in_loss = {part.name for segmenter in segmenters for part in segmenter.parts}
     for name in index.entries("segmenter"):
-        if name != segmenter.name and any(place.is_file() for place in places(name, dataset)):
+        if name not in in_loss and any(place.is_file() for place in places(name, dataset)):
             try:
                 found.append(find_checkpoint(name, dataset, channels=channels))
             except InputError as error:
@@ -299,10 +318,10 @@ def _other_readers(segmenter: Checkpoint, dataset: str, channels: Sequence[str])
     return found, notes
 
 
-def _check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> None:
+def check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> None:
     """Refuse images that a reader cannot read because of their size, before anything is fitted."""
     for reader in readers:
-        multiple = index.get("segmenter", reader.name).declared["multiple"]
+        multiple = reader.multiple
         for sample in samples.values():
             height, width = sample.image.shape[0] // sample.depth, sample.image.shape[1]
             if height % multiple or width % multiple:
@@ -320,7 +339,6 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     s = job.selection
     fits: list[Cell] = []
     peers: list[Cell] = []
-    source = index.get("segmenter", job.segmenter.name).source_hash()
     codecs = [Choice.of("codec", name) for name in PEERS]
     regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
     for name in s.inr:
@@ -331,11 +349,11 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
             cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
                         init=init.hash if init else None, init_bytes=init.bytes if init else 0, shape=sample.image.shape,
                         depth=sample.depth)
-            fits += [replace(cell, seed=seed, lam=lam, segmenter=job.segmenter.name if lam else None,
-                             segmenter_hash=job.segmenter.hash if lam else None, segmenter_source=source if lam else None,
+            fits += [replace(cell, seed=seed, lam=lam, segmenter=segmenter.name if lam else None,
+                             segmenter_hash=segmenter.hash if lam else None, segmenter_source=segmenter.source if lam else None,
                              regularizer=regularizer if lam else None,
                              precision="bf16" if lam and s.precision == "bf16" else "float32")
-                     for lam in s.lam for seed in s.seed]
+                     for segmenter in job.segmenters for lam in s.lam for seed in s.seed]
             peers += [replace(cell, codec=codec) for codec in codecs]
     return with_twins(fits) + peers
 

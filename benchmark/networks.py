@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
+from torch.nn.functional import logsigmoid
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint as read_again_backwards
 
 from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
 from benchmark.plugins.index import get
-from benchmark.types import VolumeStatistics
+from benchmark.types import DICE_THRESHOLD, VolumeStatistics
 
 PRECISIONS = ("float32", "bf16")
 _IMAGES_AT_ONCE = 32  # bounds the memory that `segment` takes
@@ -31,9 +33,11 @@ class Network:
     name, hash, card: of its checkpoint; channels: names of the image's channels; multiple: what height and width
     must be a multiple of. `precision="bf16"` runs the convolutions in bfloat16; images and logits stay float32.
     depth: planes of the volumes that it reads, each as an image of its own; 1 for images.
+    task: "mask"; of a LabelNetwork "label".
     """
 
     depth = 1
+    task = "mask"
 
     def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str,
                  precision: str) -> None:
@@ -74,12 +78,15 @@ class Network:
 
     def _read(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
         """Logits [B, H, W] of images [B, H, W, C]."""
+        return self._out(images, volume)[:, 0]
+
+    def _out(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        """What the module makes of images [B, H, W, C], float32."""
         self._check(tuple(images.shape))
         # A permuted [B, H, W, C] already is channels_last: no copy.
         x = images.to(self.device, torch.float32).permute(0, 3, 1, 2)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            y = self.module(x, volume.to(self.device, torch.float32))
-        return y[:, 0].float()
+            return self.module(x, volume.to(self.device, torch.float32)).float()
 
     def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as `logits` takes them."""
@@ -89,6 +96,10 @@ class Network:
             parts = [torch.sigmoid(self._read(*part)).cpu()
                      for part in zip(*(all_.split(_IMAGES_AT_ONCE) for all_ in self._planes(x, rows)), strict=True)]
         return self._joined(torch.cat(parts)).numpy()
+
+    def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
+        """What scores are taken of: bool masks as `segment` has probabilities; of a LabelNetwork its answers."""
+        return self.segment(images, volumes) >= DICE_THRESHOLD
 
     def _check(self, shape: tuple[int, ...]) -> None:
         height, width, channels = shape[1:]
@@ -102,10 +113,84 @@ class Network:
                              f"it reads sizes that are multiples of {self.multiple}", f"sizes such as {fitting}")
 
 
+class LabelNetwork(Network):
+    """A frozen classifier. classes: the names of its answers, in the order of its logits; from the card."""
+
+    task = "label"
+
+    def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str, precision: str) -> None:
+        super().__init__(checkpoint, module, multiple=multiple, device=device, precision=precision)
+        self.classes = checkpoint.classes
+
+    def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [B, classes] of images [B, H, W, C] in [0, 1], differentiable in them; volume [B, 4] as_row().
+
+        Raises InputError for images of other channels or sizes than it reads, as Network does.
+        """
+        logits = self._out(images, volume)
+        if logits.shape[1] != len(self.classes):
+            raise InputError(f"the classes of {self.name}", f"its card names {len(self.classes)}, it answers with {logits.shape[1]}",
+                             "a checkpoint whose card and weights belong together")
+        return logits
+
+    def answer(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
+        """Probability of each class, float32 [B, classes], of decoded images [B, H, W, C]."""
+        rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
+        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        with torch.no_grad():
+            return torch.cat([torch.softmax(self.logits(*part), 1).cpu()
+                              for part in zip(x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True)]).numpy()
+
+    def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
+        """What scores are taken of: `answer`."""
+        return self.answer(images, volumes)
+
+    def describe(self, image: np.ndarray, volume: VolumeStatistics) -> str:
+        """The answer on one image [H, W, C] in words: "glioma 0.93"."""
+        (answer,) = self.answer(image[None], [volume])
+        return f"{self.classes[int(answer.argmax())]} {answer.max():.2f}"
+
+    def planes(self, depth: int) -> LabelNetwork:
+        """Itself; raises InputError for volumes, which have no one label."""
+        if depth > 1:
+            raise InputError(f"the network {self.name} on volumes", "it reads the label of an image", "--dims 2, or a network of masks")
+        return self
+
+    def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
+        """Raises InputError: a label has no outline."""
+        raise InputError(f"masks by the network {self.name}", f"it reads labels: {', '.join(self.classes)}",
+                         "a network of masks: python -m benchmark list segmenter")
+
+
+class Ensemble(nn.Module):
+    """Several networks as one: the log-odds of the mean of their probabilities, so that its sigmoid is that mean.
+
+    labels: the members are classifiers, and it is the logarithm of the mean of their answers.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], labels: bool = False) -> None:
+        super().__init__()
+        self.members, self.labels = nn.ModuleList(members), labels
+
+    def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        logits = torch.stack([member(image, volume).float() for member in self.members])
+        if self.labels:
+            return torch.logsumexp(torch.log_softmax(logits, 2), 0) - math.log(len(self.members))
+        # log of the mean of p, less log of the mean of 1 - p; the number of members cancels.
+        return torch.logsumexp(logsigmoid(logits), 0) - torch.logsumexp(logsigmoid(-logits), 0)
+
+
+NETWORKS = {"mask": Network, "label": LabelNetwork}
+
+
 def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str = "float32") -> Network:
     """The network of a checkpoint; raises InputError where its weights do not fit the segmenter of that name."""
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision}", "no such precision of a segmenter", " or ".join(PRECISIONS))
+    if checkpoint.members:
+        modules = [load_network(member, device=device, precision=precision).module for member in checkpoint.members]
+        return NETWORKS[checkpoint.task](checkpoint, Ensemble(modules, checkpoint.task == "label"), multiple=checkpoint.multiple,
+                                         device=device, precision=precision)
     entry = get("segmenter", checkpoint.name)
     try:
         module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
@@ -113,11 +198,22 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
         raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error),
                          "a checkpoint of this version of the segmenter") from None
     load_weights(module, checkpoint)
-    return Network(checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision)
+    return NETWORKS[checkpoint.task](checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision)
 
 
 def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit it."""
+    try:
+        module.load_state_dict(read_weights(checkpoint))
+    except RuntimeError as error:
+        raise InputError(f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
+                         f"they do not fit it: {str(error).splitlines()[0]}",
+                         f"python -m benchmark train --segmenter {checkpoint.name} "
+                         f"--dataset {checkpoint.card['dataset']}") from None
+
+
+def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """A checkpoint's weights by name, as float32; raises InputError where they cannot be read or are not finite."""
     try:
         weights = {name: w.float() if w.is_floating_point() else w
                    for name, w in safetensors.torch.load_file(checkpoint.path).items()}
@@ -126,13 +222,7 @@ def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
     if bad := [name for name, w in weights.items() if not torch.isfinite(w).all()]:
         raise InputError(f"the weights {checkpoint.path}", f"{bad[0]} holds values that are not finite",
                          f"python -m benchmark train --segmenter {checkpoint.name} --dataset {checkpoint.card['dataset']}")
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
-                         f"they do not fit it: {str(error).splitlines()[0]}",
-                         f"python -m benchmark train --segmenter {checkpoint.name} "
-                         f"--dataset {checkpoint.card['dataset']}") from None
+    return weights
 
 
 def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmark.checkpoints import Checkpoint
 from benchmark.job import Job
 from benchmark.networks import load_network
 from benchmark.plan import Choice
@@ -39,35 +40,40 @@ def has_bf16(device: str) -> bool:
 
 def settle_precision(job: Job, store: Store, device: str, say: Callable[[str], None]) -> None:
     """Where `auto` was asked for, make the cells with a penalty bf16, or leave them in float32 and say why."""
-    fits = [cell for cell in job.cells if cell.lam > 0]
-    if job.selection.precision != "auto" or not fits:
+    if job.selection.precision != "auto" or not any(cell.lam > 0 for cell in job.cells):
         return
-    cosine = None
-    if has_bf16(device):
-        regularizer = fits[0].regularizer
-        assert regularizer is not None
-        key = f"precision {job.segmenter.hash} {fits[0].segmenter_source} {device} {platform.machine()} {torch.__version__}"
-        found = store.recall("rates", key)
-        if found is None:
-            samples = list(job.samples.values())
-            found = {"cosine": gradient_cosine(job, samples[::max(1, len(samples) // IMAGES)][:IMAGES], regularizer, device)}
-            store.remember("rates", key, found)
-        cosine = found["cosine"]
-    if cosine is None:
+    if not has_bf16(device):
         say(f"the network in the loss runs in float32: this {device.upper()} does not multiply bfloat16")
-    elif cosine < LEAST_COSINE:
-        say(f"the network in the loss runs in float32: its gradient in bfloat16 has a cosine of {cosine:.3f} with that in float32")
-    else:
-        job.cells = [replace(cell, precision="bf16") if cell.lam > 0 else cell for cell in job.cells]
+        return
+    for segmenter in job.segmenters:
+        cosine = _known_cosine(job, segmenter, store, device)
+        if cosine < LEAST_COSINE:
+            say(f"{segmenter.name} in the loss runs in float32: its gradient in bfloat16 has a cosine of {cosine:.3f} with that in float32")
+        else:
+            job.cells = [replace(cell, precision="bf16") if cell.lam > 0 and cell.segmenter_hash == segmenter.hash else cell
+                         for cell in job.cells]
 
 
-def gradient_cosine(job: Job, samples: Sequence[Sample], regularizer: Choice, device: str) -> float:
+def _known_cosine(job: Job, segmenter: Checkpoint, store: Store, device: str) -> float:
+    """`gradient_cosine` on some images of the job, measured once for each store."""
+    fit = next(cell for cell in job.cells if cell.lam > 0 and cell.segmenter_hash == segmenter.hash)
+    assert fit.regularizer is not None
+    key = f"precision {segmenter.hash} {fit.segmenter_source} {device} {platform.machine()} {torch.__version__}"
+    found = store.recall("rates", key)
+    if found is None:
+        samples = list(job.samples.values())
+        found = {"cosine": gradient_cosine(segmenter, samples[::max(1, len(samples) // IMAGES)][:IMAGES], fit.regularizer, device)}
+        store.remember("rates", key, found)
+    return float(found["cosine"])
+
+
+def gradient_cosine(segmenter: Checkpoint, samples: Sequence[Sample], regularizer: Choice, device: str) -> float:
     """The least cosine over some images, with noise of 0.02 as renderings have, of the penalty's gradients in both precisions.
 
     -1 where one in bfloat16 is not finite; 0 where no image has a gradient, and so nothing is known.
     """
     make = index.get("regularizer", regularizer.name).load()(**dict(regularizer.args)).make
-    networks = [load_network(job.segmenter, device=device, precision=precision) for precision in ("float32", "bf16")]
+    networks = [load_network(segmenter, device=device, precision=precision) for precision in ("float32", "bf16")]
     worst: float | None = None
     for sample in samples:
         image = torch.from_numpy(sample.image)[None]

@@ -112,7 +112,7 @@ class Runner:
             if first.lam > 0:
                 assert first.regularizer is not None
                 make = index.get("regularizer", first.regularizer.name).load()(**dict(first.regularizer.args)).make
-                penalty = make(samples, self._network(self.job.segmenter, first.precision).planes(first.depth))
+                penalty = make(samples, self._network(self.job.segmenter_of(first), first.precision).planes(first.depth))
             members = [Member(sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0))
                        for cell, sample in zip(batch, samples, strict=True)]
             with self.clock.part("fit"):
@@ -162,10 +162,11 @@ class Runner:
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
     def _at_once(self, cells: Sequence[Cell]) -> int:
-        kinds = {(cell.shape, self._settle(cell).inr, cell.precision if cell.lam > 0 else None, cell.depth)
+        kinds = {(cell.shape, self._settle(cell).inr, cell.depth, *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else (None, ""))): cell
                  for cell in cells if cell.codec is None}
-        return min((images_at_once(shape, inr, self.device, self._network(self.job.segmenter, precision) if precision else None,
-                                    depth) for shape, inr, precision, depth in kinds), default=1)
+        return min((images_at_once(cell.shape, self._settle(cell).inr, self.device,
+                                   self._network(self.job.segmenter_of(cell), cell.precision) if cell.lam > 0 else None, cell.depth)
+                    for cell in kinds.values()), default=1)
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark.checkpoints import split_ensemble
 from benchmark.errors import InputError
 from benchmark.job import Selection, check_sample, default_preset, parse_sets, resolve, spread
+from benchmark.plugins.index import get
 from tests import tiny_networks
 
 TINY = Selection(dataset="tiny", steps=4, lam=(1e-3,))
@@ -27,7 +29,7 @@ def networks(tiny_dataset) -> None:
     ({"fidelity": "men"}, "did you mean 'mean'"), ({"split": "tset"}, "did you mean 'test'"), ({"precision": "bf61"}, "bf16"),
     ({"preset": "standart"}, "did you mean 'standard'"), ({"inr": ("sirne",)}, "did you mean 'siren'"),
     ({"dataset": "tinny"}, "did you mean 'tiny'"),
-    ({"segmenter": "unett"}, "did you mean 'unet'"), ({"reader": ("dilate",)}, "did you mean 'dilated'"),
+    ({"segmenter": ("unett",)}, "did you mean 'unet'"), ({"reader": ("dilate",)}, "did you mean 'dilated'"),
     ({"image": ("p9-0",)}, "--image p9-0"),
     ({"optimizer": "sopa"}, "did you mean 'soap'"), ({"sets": ("omega=3",)}, "siren.omega_0"), ({"sets": ("omega_0",)}, "NAME=VALUE"),
     ({"sets": ("omega_0=much",)}, "not a number"), ({"score_as": ("streched-png",)}, "stretched-png")])
@@ -41,7 +43,42 @@ def test_a_selection_becomes_fits_twins_and_peers(networks):
     job = resolve(replace(TINY, lam=(1e-5, 1e-3), seed=(0, 1)))
     assert len(job.fits) == 3 * 2 * (2 + 2) and len(job.cells) - len(job.fits) == 3 * 2
     assert [reader.name for reader in job.readers] == ["unet", "dilated"]
-    assert all(cell.segmenter_hash == job.segmenter.hash for cell in job.fits if cell.lam)
+    assert all(cell.segmenter_hash == job.segmenters[0].hash for cell in job.fits if cell.lam)
+
+
+def test_several_segmenters_are_each_in_the_loss_of_fits_of_their_own_and_share_the_plain_ones(networks):
+    job = resolve(replace(TINY, segmenter=("unet", "dilated"), lam=(1e-5, 1e-3)))
+    assert [reader.name for reader in job.readers] == ["unet", "dilated"] and job.segmenters == job.readers
+    plain, sinco = ([cell for cell in job.fits if (cell.lam > 0) == penalty] for penalty in (False, True))
+    assert len(plain) == 3 * 2 and len(sinco) == 3 * 2 * 2
+    assert {(cell.segmenter, job.segmenter_of(cell).hash) for cell in sinco} == {(s.name, s.hash) for s in job.segmenters}
+    with pytest.raises(InputError, match="the same weights twice"):
+        resolve(replace(TINY, segmenter=("unet", f"unet@{job.segmenters[0].path}")))
+
+
+def test_an_ensemble_is_one_network_with_a_hash_of_its_own(networks):
+    tiny_networks.write(train_patients=["p6"])
+    job = resolve(replace(TINY, segmenter=("unet+dilated",)))
+    (ensemble,) = job.segmenters
+    unet, dilated = ensemble.members
+    assert ensemble.name == "unet+dilated" and job.readers == [ensemble] and ensemble.card["train_patients"] == ["p6"]
+    assert ensemble.hash not in (unet.hash, dilated.hash) and ensemble.source == f"{unet.source}+{dilated.source}"
+    with pytest.raises(InputError, match="the same weights twice"):
+        resolve(replace(TINY, segmenter=(f"unet+unet@{unet.path}",)))
+    with pytest.raises(InputError, match="did you mean 'dilated'"):
+        resolve(replace(TINY, segmenter=("unet+dilate",)))
+
+
+def test_a_plus_in_a_files_name_is_no_ensemble(networks):
+    assert split_ensemble("unet@a+b.safetensors") == ["unet@a+b.safetensors"]
+    assert split_ensemble("unet@a+unet-4.safetensors+unet-4@b+dilated") == ["unet@a+unet-4.safetensors", "unet-4@b", "dilated"]
+
+
+def test_a_network_without_gradients_cannot_stand_in_the_loss(networks, monkeypatch):
+    monkeypatch.setitem(get("segmenter", "dilated").declared, "in_loss", False)
+    with pytest.raises(InputError, match="--reader dilated@"):
+        resolve(replace(TINY, segmenter=("dilated",)))
+    assert [reader.name for reader in resolve(TINY).readers] == ["unet", "dilated"]
 
 
 def test_a_network_that_was_trained_on_these_patients_is_named(networks):
@@ -51,8 +88,6 @@ def test_a_network_that_was_trained_on_these_patients_is_named(networks):
 
 
 def test_images_of_unlike_channels_are_refused(networks, monkeypatch):
-    from benchmark.plugins.index import get
-
     tiny = get("dataset", "tiny").load()
     load = tiny.load
     monkeypatch.setattr(tiny, "load", lambda self, i: replace(load(self, i), channels=("color",) if i == "p7-0" else ("gray",)))

@@ -30,7 +30,7 @@ def trained_like(name: str, channels: int = 1, **options) -> nn.Module:
     return module.half().float().eval()
 
 
-@pytest.fixture(params=[("unet", {"base": 4}), ("dilated", {"width": 8})], ids=["unet", "dilated"])
+@pytest.fixture(params=[("unet", {"base": 4}), ("dilated", {"width": 8}), ("unet-4", {"base": 4})], ids=["unet", "dilated", "unet-4"])
 def stored(request, tmp_path):
     name, options = request.param
     module, path = trained_like(name, **options), tmp_path / "weights.safetensors"
@@ -60,6 +60,22 @@ def test_images_get_a_gradient_and_parameters_none(stored):
     assert all(not p.requires_grad and p.grad is None for p in network.module.parameters())
 
 
+def test_an_ensemble_reads_the_mean_of_its_members_probabilities(tmp_path):
+    for name, options in (("unet", {"base": 4}), ("unet-4", {"base": 4})):
+        save_checkpoint(tmp_path / f"{name}.safetensors", trained_like(name, **options),
+                        {"segmenter": name, "options": options, "channels": ["flair"], "dataset": "tiny"})
+    specs = [f"{name}@{tmp_path / name}.safetensors" for name in ("unet", "unet-4")]
+    one, other, both = (load_network(find_checkpoint(spec, "tiny")) for spec in (*specs, "+".join(specs)))
+    images = torch.rand(2, 32, 32, 1, requires_grad=True)
+    expected = (torch.sigmoid(one.logits(images, ROWS)) + torch.sigmoid(other.logits(images, ROWS))) / 2
+    assert torch.allclose(torch.sigmoid(both.logits(images, ROWS)), expected, atol=1e-6)
+    assert np.allclose(both.segment(images.detach().numpy(), VOLUMES), expected.detach().numpy(), atol=1e-6)
+    (gradient,) = torch.autograd.grad(torch.sigmoid(both.logits(images, ROWS)).sum(), images)
+    (wanted,) = torch.autograd.grad(expected.sum(), images)
+    assert torch.allclose(gradient, wanted, atol=1e-5)
+    assert torch.isfinite(both.logits(100 * images, ROWS)).all()
+
+
 def test_bf16_reads_about_the_same(stored):
     _, checkpoint = stored
     images = torch.rand(2, 32, 32, 1)
@@ -81,13 +97,13 @@ def test_wrong_channels_and_sizes_are_named(stored):
     network = load_network(stored[1])
     with pytest.raises(InputError, match=r"3 channels[\s\S]*trained on 1: flair"):
         network.logits(torch.rand(1, 32, 32, 3), ROWS[:1])
-    with pytest.raises(InputError, match=r"40 x 32[\s\S]*multiples of 16"):
-        network.logits(torch.rand(1, 40, 32, 1), ROWS[:1])
+    with pytest.raises(InputError, match=rf"36 x 32[\s\S]*multiples of {network.multiple}"):
+        network.logits(torch.rand(1, 36, 32, 1), ROWS[:1])
 
 
 def test_weights_of_another_shape_and_unknown_precision(stored, tmp_path):
     module, checkpoint = stored
-    wrong = {**checkpoint.card, "options": {"base": 8} if checkpoint.name == "unet" else {"width": 16}}
+    wrong = {**checkpoint.card, "options": {"width": 16} if checkpoint.name == "dilated" else {"base": 8}}
     save_checkpoint(tmp_path / "wrong.safetensors", module, wrong)
     with pytest.raises(InputError, match="do not fit"):
         load_network(find_checkpoint(f"{checkpoint.name}@{tmp_path / 'wrong.safetensors'}", "tiny"))

@@ -48,7 +48,7 @@ def test_what_was_measured_is_measured_once(job, store_folder, monkeypatch):
 def test_the_cosine_is_near_one_and_sees_a_gradient_that_is_off(job, monkeypatch):
     cell = next(cell for cell in job.cells if cell.lam > 0)
     samples = list(job.samples.values())[:2]
-    assert 0.9 < gradient_cosine(job, samples, cell.regularizer, "cpu") < 1.0
+    assert 0.9 < gradient_cosine(job.segmenters[0], samples, cell.regularizer, "cpu") < 1.0
     load = benchmark.precision.load_network
 
     def other(checkpoint, *, device, precision):
@@ -59,7 +59,7 @@ def test_the_cosine_is_near_one_and_sees_a_gradient_that_is_off(job, monkeypatch
         return network
 
     monkeypatch.setattr(benchmark.precision, "load_network", other)
-    assert gradient_cosine(job, samples, cell.regularizer, "cpu") < 0.9
+    assert gradient_cosine(job.segmenters[0], samples, cell.regularizer, "cpu") < 0.9
 
 
 def test_a_gradient_that_is_not_finite_or_absent_is_no_agreement(job, monkeypatch):
@@ -75,7 +75,7 @@ def test_a_gradient_that_is_not_finite_or_absent_is_no_agreement(job, monkeypatc
 
         monkeypatch.setattr(benchmark.precision, "load_network", load)
         monkeypatch.setattr(benchmark.precision.index.Entry, "load", lambda entry: Constant)
-        return gradient_cosine(job, samples, replace(cell.regularizer, args=()), "cpu")
+        return gradient_cosine(job.segmenters[0], samples, replace(cell.regularizer, args=()), "cpu")
 
     assert slopes(1.0, float("nan")) == -1.0
     assert slopes(0.0, 0.0) == 0.0

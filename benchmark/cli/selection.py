@@ -20,7 +20,8 @@ def add_selection(parser: Parser) -> None:
     what.add_argument("--lambda", dest="lam", action="append", metavar="L",
                       help="weight of the penalty (default 1e-5); each brings its twins at 0")
     what.add_argument("--seed", action="append", metavar="N", help="seed of the initial weights (default 0)")
-    what.add_argument("--segmenter", default="unet", metavar="NAME[@FILE]", help="network in the loss (default unet)")
+    what.add_argument("--segmenter", action="append", metavar="NAME[@FILE]",
+                      help="network in the loss (default unet), several in turn; NAME+NAME averages their probabilities")
     what.add_argument("--reader", action="append", metavar="NAME[@FILE]",
                       help="networks that only read (default: every other one with weights for the data set)")
     data = parser.add_argument_group("on which images")
@@ -77,7 +78,7 @@ def selection_of(args: argparse.Namespace) -> Selection:
     score_as = ("decoded", *(k for k in _split(args.score_as) if k != "decoded"))
     return Selection(
         inr=_split(args.inr) or ("siren",), lam=_numbers("--lambda", args.lam, float) or (1e-5,), dataset=args.dataset,
-        root=args.root, split=args.split, limit=limit, image=tuple(args.image or ()), segmenter=args.segmenter,
+        root=args.root, split=args.split, limit=limit, image=tuple(args.image or ()), segmenter=_split(args.segmenter) or ("unet",),
         reader=_split(args.reader), fidelity=args.fidelity, optimizer=args.optimizer, lr=args.lr, steps=args.steps,
         seed=_numbers("--seed", args.seed, int) or (0,), bits=args.bits, bpp=args.bpp, dims=args.dims, sets=tuple(args.sets),
         precision=args.precision, preset=args.preset, penalty_every=args.penalty_every, stop_at_db=args.stop_at_db,
