@@ -55,6 +55,16 @@ class Checkpoint:
         return str(get("segmenter", self.parts[0].name).declared["task"])
 
     @property
+    def dims(self) -> int:
+        """3 where it reads volumes whole."""
+        return int(get("segmenter", self.parts[0].name).declared["dims"])
+
+    @property
+    def target(self) -> str:
+        """What its masks mark: "lesion" or "brain"."""
+        return str(self.card.get("target", "lesion"))
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Of a network of labels the names of its answers; raises InputError where the card does not have them."""
         found = self.card.get("classes")
@@ -76,6 +86,12 @@ def default_path(name: str, dataset: str) -> Path:
 def places(name: str, dataset: str) -> list[Path]:
     """Where the weights of a bare segmenter's name may lie, the first found is taken: the cache, then what is shipped."""
     return [default_path(name, dataset), get("segmenter", name).path.parent / "weights" / f"{name}-{dataset}.safetensors"]
+
+
+def making(name: str, dataset: str) -> str:
+    """What to type for weights of a segmenter: `train`, or `import` where it comes ready."""
+    trains = get("segmenter", name).declared["trains"]
+    return f"python -m benchmark {'train' if trains else 'import'} --segmenter {name} --dataset {dataset}{'' if trains else ' --file FILE'}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -124,8 +140,7 @@ def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None =
         others = [] if file else sorted(path for folder in dict.fromkeys(place.parent for place in looked_in)
                                         for path in folder.glob(f"{name}-*.safetensors"))
         borrowed = f"; or borrow those of another data set: --segmenter {name}@{others[0]} --force" if others else ""
-        raise InputError(f"segmenter {spec} on {dataset}", f"no weights there: {looked}",
-                         f"python -m benchmark train --segmenter {name} --dataset {dataset}{borrowed}")
+        raise InputError(f"segmenter {spec} on {dataset}", f"no weights there: {looked}", f"{making(name, dataset)}{borrowed}")
     card = read_card(path)
     _check(card, name, dataset, channels, path, force)
     return Checkpoint(name, path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], card)
@@ -146,8 +161,12 @@ def _ensemble(members: list[Checkpoint], spec: str) -> Checkpoint:
     if len(kinds) > 1:
         raise InputError(f"the ensemble {spec}", "its members do not answer alike: " + " and ".join(
             f"labels {', '.join(kind)}" if kind else "masks" for kind in sorted(kinds)), "members of one kind, with the same classes")
+    marks = {f"{member.target} by {'volumes' if member.dims == 3 else 'images'}" for member in members if member.task == "mask"}
+    if len(marks) > 1:
+        raise InputError(f"the ensemble {spec}", f"its members do not mark alike: {' and '.join(sorted(marks))}", "members of one kind")
     card = {"segmenter": "+".join(member.name for member in members), "options": {}, "channels": members[0].card["channels"],
-            "dataset": members[0].card["dataset"], "members": [{"name": member.name, "hash": member.hash} for member in members],
+            "target": members[0].target, "dataset": members[0].card["dataset"],
+            "members": [{"name": member.name, "hash": member.hash} for member in members],
             **({"classes": list(members[0].classes)} if members[0].task == "label" else {}),
             "train_patients": sorted({patient for member in members for patient in member.card.get("train_patients") or ()})}
     digest = hashlib.sha256("+".join(hashes).encode()).hexdigest()[:16]
@@ -156,7 +175,7 @@ def _ensemble(members: list[Checkpoint], spec: str) -> Checkpoint:
 
 def _check(card: dict[str, Any], name: str, dataset: str, channels: Sequence[str] | None, path: Path,
            force: bool) -> None:
-    train = f"python -m benchmark train --segmenter {name} --dataset {dataset}"
+    train = making(name, dataset)
     if channels is not None and len(channels) != len(card["channels"]):
         raise InputError(f"segmenter {name} on images of {len(channels)} channels ({', '.join(channels)})",
                          f"{path} was trained on {len(card['channels'])} ({', '.join(card['channels'])})",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.checkpoints import Checkpoint, find_checkpoint, places
+from benchmark.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
 from benchmark.errors import InputError, did_you_mean
 from benchmark.inits import Init, init_for
 from benchmark.plan import Cell, Choice, Rate, with_twins
@@ -20,6 +20,7 @@ from benchmark.recipes import Recipe, preset, recipe_for
 from benchmark.types import SCORE_AS, SPLITS, Sample, extent
 
 PEERS = ("jpeg2000", "jpeg2000+mask")
+REGULARIZERS = {"mask": "dice", "label": "kl"}  # by what the network in the loss reads
 FIDELITIES = ("mean", "sum")
 LARGE = 131_072  # voxels of a 64 x 64 x 32 crop: what one batch of slices holds as well
 
@@ -100,9 +101,10 @@ def resolve(selection: Selection) -> Job:
     segmenters, named = ([find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in specs]
                          for specs in (selection.segmenter, selection.reader))
     _check_in_loss(segmenters)
-    others, notes = (named, []) if named else _other_readers(segmenters, selection.dataset, channels)
+    others, notes = (named, []) if named else _other_readers(segmenters, selection, samples)
     readers = list({reader.hash: reader for reader in (*segmenters, *others)}.values())
     check_sizes(samples, readers)
+    samples = marked(samples, readers)
     job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenters, readers, preset=preset_name, notes=notes,
               dataset_options={**entry.defaults, **given})
     job.notes += trained_on(samples.values(), readers)
@@ -114,7 +116,7 @@ def resolve(selection: Selection) -> Job:
 
 def trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
     """A note on each network that has seen patients of these images."""
-    seen = [(reader, sum(sample.dataset == reader.card["dataset"] and sample.patient in reader.card.get("train_patients", ())
+    seen = [(reader, sum(sample.dataset == reader.card["dataset"] and sample.patient in (reader.card.get("train_patients") or ())
                          for sample in samples)) for reader in readers]
     return [f"{count} of {len(samples)} images are of patients that {reader.name} was trained on: what it reads there proves little"
             for reader, count in seen if count]
@@ -206,7 +208,9 @@ def parse_sets(sets: Sequence[str], selected: Sequence[tuple[str, str]]) -> dict
 
 
 def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
-    selected = [*(("inr", name) for name in s.inr), ("dataset", s.dataset), ("regularizer", "dice"),
+    networks = {part.partition("@")[0] for spec in s.segmenter for part in split_ensemble(spec)}
+    tasks = sorted({index.get("segmenter", name).declared["task"] for name in networks})
+    selected = [*(("inr", name) for name in s.inr), ("dataset", s.dataset), *(("regularizer", REGULARIZERS[task]) for task in tasks),
                 *(("optimizer", name) for name in sorted(set(optimizers.values())))]
     return parse_sets(s.sets, selected)
 
@@ -222,7 +226,7 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
                              did_you_mean(unknown[0], ids[:200]))
         ids = [i for i in ids if i in asked]
     if s.limit is not None:
-        ids = spread(ids)[:s.limit]
+        ids = spread(ids, dataset.label)[:s.limit]
     if not ids:
         raise InputError(f"images of {s.dataset}, split {s.split}", "there are none", "--split train, or another --root")
     samples: dict[str, Sample] = {}
@@ -250,19 +254,22 @@ def reader_of(dataset: Any, dims: int) -> tuple[Callable[[str], list[str]], Call
     return (dataset.volumes, dataset.load_volume) if dims == 3 else (dataset.ids, dataset.load)
 
 
-def spread(ids: Sequence[str]) -> list[str]:
+def spread(ids: Sequence[str], label: Callable[[str], str] = lambda sample_id: "") -> list[str]:
     """Ids in an order that takes one image of each patient before a second of any, each patient's middle slice first.
 
-    So the first N are as many patients as can be, and the first N + 1 hold the first N.
+    So the first N are as many patients as can be, and the first N + 1 hold the first N. Patients of different labels take turns.
     """
     patients: dict[str, list[str]] = {}
     for sample_id in ids:
         patients.setdefault(sample_id.rpartition("-")[0] or sample_id, []).append(sample_id)
     ranked = []
-    for number, own in enumerate(patients.values()):
+    seen: Counter[str] = Counter()
+    for own in patients.values():
         inside_out = sorted(range(len(own)), key=lambda i: (abs(i - len(own) // 2), i))
-        ranked += [(turn, number, own[i]) for turn, i in enumerate(inside_out)]
-    return [sample_id for _, _, sample_id in sorted(ranked)]
+        kind = label(own[0])
+        ranked += [(turn, seen[kind], kind, own[i]) for turn, i in enumerate(inside_out)]
+        seen[kind] += 1
+    return [sample_id for *_, sample_id in sorted(ranked)]
 
 
 def check_sample(sample: Sample, dims: int = 2) -> None:
@@ -305,14 +312,20 @@ def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
         raise InputError(f"--segmenter with {names}", "the same weights twice", "each network once")
 
 
-def _other_readers(segmenters: Sequence[Checkpoint], dataset: str, channels: Sequence[str]) -> tuple[list[Checkpoint], list[str]]:
+def _other_readers(segmenters: Sequence[Checkpoint], s: Selection, samples: dict[str, Sample]) -> tuple[list[Checkpoint], list[str]]:
     """Every other segmenter with usable weights for this data set, and a note on each whose weights cannot be used."""
     found, notes = [], []
+    targets = {segmenter.target for segmenter in segmenters if segmenter.task == "mask"}
     in_loss = {part.name for segmenter in segmenters for part in segmenter.parts}
     for name in index.entries("segmenter"):
-        if name not in in_loss and any(place.is_file() for place in places(name, dataset)):
+        if name not in in_loss and any(place.is_file() for place in places(name, s.dataset)):
             try:
-                found.append(find_checkpoint(name, dataset, channels=channels))
+                reader = find_checkpoint(name, s.dataset, channels=channels_of(samples))
+                check_sizes(samples, [reader])
+                if reader.task == "mask" and targets and reader.target not in targets:
+                    notes.append(f"the reader {name} is left out: it marks {reader.target}s")
+                else:
+                    found.append(reader)
             except InputError as error:
                 notes.append(f"the reader {name} is left out: {error.found}")
     return found, notes
@@ -324,10 +337,32 @@ def check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> No
         multiple = reader.multiple
         for sample in samples.values():
             height, width = sample.image.shape[0] // sample.depth, sample.image.shape[1]
+            if reader.task == "label" and sample.depth > 1:
+                raise InputError(f"the segmenter {reader.name} on the volume {sample.id}", "it reads the label of an image", "--dims 2")
+            if reader.dims == 3 and sample.depth == 1:
+                raise InputError(f"the segmenter {reader.name} on the image {sample.id}", "it reads volumes whole",
+                                 "--dims 3, or another segmenter")
+            if reader.dims == 3 and sample.depth % multiple:
+                raise InputError(f"the segmenter {reader.name} on the volume {sample.id} of {sample.depth} planes",
+                                 f"it reads depths that are multiples of {multiple}",
+                                 f"--set planes={max(1, sample.depth // multiple) * multiple}, where the data set has it")
             if height % multiple or width % multiple:
                 raise InputError(f"the segmenter {reader.name} on the image {sample.id} of {height} x {width} pixels",
                                  f"it reads heights and widths that are multiples of {multiple}",
                                  f"--set size={round(max(height, width) / multiple) * multiple or multiple}, where the data set has it")
+
+
+def marked(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> dict[str, Sample]:
+    """The samples with what the networks are to mark as their masks: brains, where that is what they were trained on.
+
+    Raises InputError where one network marks lesions and another brains: no one Dice would say how well they read.
+    """
+    targets = {reader.target: reader.name for reader in readers if reader.task == "mask"}
+    if len(targets) > 1:
+        raise InputError("networks that are scored by one Dice", " and ".join(f"{name} marks {what}s" for what, name in targets.items()),
+                         "--segmenter and --reader that mark the same")
+    brains = (replace(sample, mask=sample.brain) for sample in samples.values()) if "brain" in targets else samples.values()
+    return {sample.hash: sample for sample in brains}
 
 
 def unreadable_key(dataset: str, sample_id: str) -> str:
@@ -339,8 +374,11 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     s = job.selection
     fits: list[Cell] = []
     peers: list[Cell] = []
-    codecs = [Choice.of("codec", name) for name in PEERS]
-    regularizer = Choice.of("regularizer", "dice", **args.get(("regularizer", "dice"), {}))
+    tasks = {segmenter.task for segmenter in job.segmenters}
+    # Where no loss sees the true mask, a file that sends it is no rival.
+    codecs = [Choice.of("codec", name) for name in (PEERS if "mask" in tasks else PEERS[:1])]
+    chosen = {task: REGULARIZERS[task] for task in tasks}
+    regularizers = {task: Choice.of("regularizer", name, **args.get(("regularizer", name), {})) for task, name in chosen.items()}
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
@@ -351,7 +389,7 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
                         depth=sample.depth)
             fits += [replace(cell, seed=seed, lam=lam, segmenter=segmenter.name if lam else None,
                              segmenter_hash=segmenter.hash if lam else None, segmenter_source=segmenter.source if lam else None,
-                             regularizer=regularizer if lam else None,
+                             regularizer=regularizers[segmenter.task] if lam else None,
                              precision="bf16" if lam and s.precision == "bf16" else "float32")
                      for segmenter in job.segmenters for lam in s.lam for seed in s.seed]
             peers += [replace(cell, codec=codec) for codec in codecs]

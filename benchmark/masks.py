@@ -14,8 +14,8 @@ METRICS = ("dice", "f1", "iou", "precision", "recall", "hd95_mm", "volume_error"
 def mask_scores(found: np.ndarray, true: np.ndarray, spacing_mm: tuple[float, float] = (1.0, 1.0)) -> dict[str, float]:
     """Scores of one patient's slices, found and true bool [N, H, W]; nan where one means nothing.
 
-    dice: mean over slices with a lesion, as everywhere in this suite. f1 (the Dice of the volume), iou, precision, recall: over the pixels of
-    all slices together. hd95_mm: mean over the slices where both mark something. volume_error: (found - true) / true.
+    dice: mean over slices with a lesion, as everywhere in this suite. f1 (the Dice of the volume), iou, precision, recall: over the
+    pixels of all slices together. hd95_mm: mean over the slices where both mark something. volume_error: (found - true) / true.
     fp_area_px: mean falsely marked area of the slices without a lesion.
     """
     with_lesion = true.any((1, 2))

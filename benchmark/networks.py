@@ -32,11 +32,12 @@ class Network:
 
     name, hash, card: of its checkpoint; channels: names of the image's channels; multiple: what height and width
     must be a multiple of. `precision="bf16"` runs the convolutions in bfloat16; images and logits stay float32.
-    depth: planes of the volumes that it reads, each as an image of its own; 1 for images.
+    depth: planes of the volumes that it reads, each as an image of its own; 1 for images. dims: 3 where it reads volumes whole.
     task: "mask"; of a LabelNetwork "label".
     """
 
     depth = 1
+    dims = 2
     task = "mask"
 
     def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str,
@@ -53,7 +54,7 @@ class Network:
         another number of channels, or a height or width (of a plane) that is not a multiple of `multiple`.
         """
         x, rows = self._planes(images, volume)
-        at_once = max(1, _PIXELS_AT_ONCE // (x.shape[1] * x.shape[2]))
+        at_once = max(1, _PIXELS_AT_ONCE // math.prod(x.shape[1:-1]))
         if self.depth == 1 or len(x) <= at_once:
             return self._joined(self._read(x, rows))
         # On the way back a batch of planes is read again: a third more time, and the memory of one batch.
@@ -77,14 +78,14 @@ class Network:
         return planes if self.depth == 1 else planes.unflatten(0, (-1, self.depth)).flatten(1, 2)
 
     def _read(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        """Logits [B, H, W] of images [B, H, W, C]."""
+        """Logits [B, H, W] of images [B, H, W, C], or [B, D, H, W] of volumes [B, D, H, W, C]."""
         return self._out(images, volume)[:, 0]
 
     def _out(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
         """What the module makes of images [B, H, W, C], float32."""
         self._check(tuple(images.shape))
-        # A permuted [B, H, W, C] already is channels_last: no copy.
-        x = images.to(self.device, torch.float32).permute(0, 3, 1, 2)
+        # A moved [B, H, W, C] already is channels_last: no copy.
+        x = images.to(self.device, torch.float32).movedim(-1, 1)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             return self.module(x, volume.to(self.device, torch.float32)).float()
 
@@ -92,25 +93,49 @@ class Network:
         """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as `logits` takes them."""
         rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        at_once = _IMAGES_AT_ONCE if self.dims == 2 else 1
         with torch.no_grad():
             parts = [torch.sigmoid(self._read(*part)).cpu()
-                     for part in zip(*(all_.split(_IMAGES_AT_ONCE) for all_ in self._planes(x, rows)), strict=True)]
+                     for part in zip(*(all_.split(at_once) for all_ in self._planes(x, rows)), strict=True)]
         return self._joined(torch.cat(parts)).numpy()
+
+    def segment_planes(self, images: np.ndarray, volumes: Sequence[VolumeStatistics], depth: int) -> np.ndarray:
+        """`segment` of images (depth 1), or of volumes of `depth` planes."""
+        return self.planes(depth).segment(images, volumes)
 
     def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """What scores are taken of: bool masks as `segment` has probabilities; of a LabelNetwork its answers."""
         return self.segment(images, volumes) >= DICE_THRESHOLD
 
     def _check(self, shape: tuple[int, ...]) -> None:
-        height, width, channels = shape[1:]
+        *sides, channels = shape[1:]
         if channels != len(self.channels):
             raise InputError(f"segmenter {self.name} on images of {channels} channels",
                              f"it was trained on {len(self.channels)}: {', '.join(self.channels)}",
                              f"python -m benchmark train --segmenter {self.name} on data of those channels")
-        if height % self.multiple or width % self.multiple:
-            fitting = " and ".join(str(max(1, round(n / self.multiple)) * self.multiple) for n in (height, width))
-            raise InputError(f"segmenter {self.name} on images of {height} x {width} pixels",
+        if any(n % self.multiple for n in sides):
+            fitting = " and ".join(str(max(1, round(n / self.multiple)) * self.multiple) for n in sides)
+            raise InputError(f"segmenter {self.name} on images of {' x '.join(map(str, sides))} pixels",
                              f"it reads sizes that are multiples of {self.multiple}", f"sizes such as {fitting}")
+
+
+class VolumeNetwork(Network):
+    """A frozen segmenter that reads each volume whole, [B, C, D, H, W]; `planes(D)` says how many planes its volumes have.
+
+    Without a depth `logits` and `segment` raise InputError: it cannot read an image.
+    """
+
+    dims = 3
+
+    def _planes(self, images: torch.Tensor, volume: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """[B, D * H, W, C] -> [B, D, H, W, C]; [B, 4] as it is."""
+        if self.depth == 1:
+            raise InputError(f"segmenter {self.name} on an image", "it reads volumes whole", "--dims 3")
+        return images.unflatten(1, (self.depth, -1)), volume
+
+    def _joined(self, planes: torch.Tensor) -> torch.Tensor:
+        """[B, D, H, W] -> [B, D * H, W]."""
+        return planes.flatten(1, 2)
 
 
 class LabelNetwork(Network):
@@ -180,7 +205,7 @@ class Ensemble(nn.Module):
         return torch.logsumexp(logsigmoid(logits), 0) - torch.logsumexp(logsigmoid(-logits), 0)
 
 
-NETWORKS = {"mask": Network, "label": LabelNetwork}
+NETWORKS = {("mask", 2): Network, ("mask", 3): VolumeNetwork, ("label", 2): LabelNetwork}  # by task and dims
 
 
 def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str = "float32") -> Network:
@@ -189,8 +214,8 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
         raise InputError(f"precision {precision}", "no such precision of a segmenter", " or ".join(PRECISIONS))
     if checkpoint.members:
         modules = [load_network(member, device=device, precision=precision).module for member in checkpoint.members]
-        return NETWORKS[checkpoint.task](checkpoint, Ensemble(modules, checkpoint.task == "label"), multiple=checkpoint.multiple,
-                                         device=device, precision=precision)
+        return NETWORKS[checkpoint.task, checkpoint.dims](checkpoint, Ensemble(modules, checkpoint.task == "label"),
+                                                          multiple=checkpoint.multiple, device=device, precision=precision)
     entry = get("segmenter", checkpoint.name)
     try:
         module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
@@ -198,7 +223,8 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
         raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error),
                          "a checkpoint of this version of the segmenter") from None
     load_weights(module, checkpoint)
-    return NETWORKS[checkpoint.task](checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision)
+    return NETWORKS[checkpoint.task, checkpoint.dims](checkpoint, module, multiple=entry.declared["multiple"], device=device,
+                                                      precision=precision)
 
 
 def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
@@ -226,8 +252,11 @@ def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 
 def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:
-    """The module on a device, its convolution weights stored channels last (about 1.3x faster on a CPU)."""
-    return module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """The module on a device, its convolution weights stored channels last (about 1.3x faster on a CPU; of volumes no faster)."""
+    module = module.to(device)
+    if any(p.dim() == 5 for p in module.parameters()):
+        return module
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def fold(module: nn.Module) -> nn.Module:

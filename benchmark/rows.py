@@ -62,10 +62,11 @@ def fit_row(cell: Cell, sample: Sample, sized: Sized, fitted: Fitted, k: int, *,
 def went_wrong(cell: Cell, sample: Sample, fidelity: float, penalty: float, best: float) -> str:
     """What is wrong with the end of a fit whose fidelity had once been `best`; empty where nothing is.
 
-    The penalty is at most 1, so the total loss was at most best + lambda where the fidelity was best, and flat + lambda is easily had.
+    A Dice penalty is at most 1, so the total loss was at most best + lambda where the fidelity was best, and flat + lambda is easily had.
+    A KL divergence may be larger; what it has above 1 is not held against the fit.
     """
     flat = float(sample.image.var()) * (1.0 if cell.fidelity == "mean" else sample.image.size)
-    end = fidelity - cell.lam * (1.0 - penalty)
+    end = fidelity - cell.lam * max(0.0, 1.0 - penalty)
     if end > flat:
         return "it ended worse than a flat image"
     if lost(end, best):

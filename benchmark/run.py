@@ -21,15 +21,15 @@ from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.job import Job, check_sample, reader_of, unreadable_key
-from benchmark.networks import Network, load_network
+from benchmark.networks import LabelNetwork, Network, load_network
 from benchmark.plan import Cell, batches
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
 from benchmark.rate import PILOTS, Sized, settle
 from benchmark.rows import facts_of, failed_row, fit_row
-from benchmark.score import image_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
+from benchmark.score import image_scores, label_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
 from benchmark.store import Row, Score, Store
-from benchmark.types import DICE_THRESHOLD, IMAGE_METRICS, Sample
+from benchmark.types import IMAGE_METRICS, Sample
 
 RESTARTS = 3
 
@@ -94,7 +94,12 @@ class Runner:
 
     def segments(self) -> dict[str, Any]:
         """Reader hash -> what gives its probabilities, for the contours in pictures."""
-        return {reader.hash: self._network(reader).segment for reader in self.job.readers}
+        return {reader.hash: self._network(reader).segment_planes for reader in self.job.readers if reader.task == "mask"}
+
+    def descriptions(self) -> dict[str, Any]:
+        """Hash of a reader of labels -> what says its answer, for the captions of pictures."""
+        networks = [self._network(reader) for reader in self.job.readers]
+        return {network.hash: network.describe for network in networks if isinstance(network, LabelNetwork)}
 
     def _files_at_once(self) -> int:
         """Decoded and scored together: 64 slices, or volumes of about as many planes."""
@@ -162,7 +167,7 @@ class Runner:
                    {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
 
     def _at_once(self, cells: Sequence[Cell]) -> int:
-        kinds = {(cell.shape, self._settle(cell).inr, cell.depth, *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else (None, ""))): cell
+        kinds = {(cell.shape, self._settle(cell).inr, cell.depth, *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else ())): cell
                  for cell in cells if cell.codec is None}
         return min((images_at_once(cell.shape, self._settle(cell).inr, self.device,
                                    self._network(self.job.segmenter_of(cell), cell.precision) if cell.lam > 0 else None, cell.depth)
@@ -238,7 +243,8 @@ class Runner:
         wanted: list[str] = []
         for read in ("dice", "fp_area_px"):  # of samples with a lesion and without
             marks = [(as_, "", "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
-            marks += [(as_, reader.name, reader.hash, read) for as_ in self.job.selection.score_as for reader in self.job.readers]
+            marks += [(as_, reader.name, reader.hash, "kl" if reader.task == "label" else read)
+                      for as_ in self.job.selection.score_as for reader in self.job.readers]
             lesion = {hash_ for hash_, sample in self.job.samples.items() if sample.has_lesion == (read == "dice")}
             wanted += self.store.unscored((cell.key for cell in self.job.cells if cell.sample_hash in lesion), marks)
         if wanted:
@@ -279,8 +285,12 @@ class Runner:
                 found = self._read(checkpoint, rows, images)
                 for row, seen, d in zip(rows, found, decoded, strict=True):
                     sample = self.job.samples[row.sample_hash]
-                    read = (seen if d.mask is None else d.mask, self._original(checkpoint, sample), sample)
-                    values = reader_scores(*read) | plane_reader_scores(*read)
+                    on_original = self._original(checkpoint, sample)
+                    if checkpoint.task == "label":
+                        values = label_scores(seen, on_original, checkpoint.classes, sample.label)
+                    else:
+                        read = (seen if d.mask is None else d.mask, on_original, sample)
+                        values = reader_scores(*read) | plane_reader_scores(*read)
                     scores += [Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
                                for metric, value in values.items()]
         return scores
@@ -292,7 +302,7 @@ class Runner:
         return decode(row.data) if codec is None else index.get("codec", codec).load()().decode(row.data)
 
     def _read(self, checkpoint: Any, rows: Sequence[Row], images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The reader's masks of decoded images, images of one shape at once."""
+        """The reader's masks of decoded images, or its answers; images of one shape at once."""
         groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
         for i, (row, image) in enumerate(zip(rows, images, strict=True)):
             groups[image.shape, self.job.samples[row.sample_hash].depth].append(i)
@@ -300,8 +310,8 @@ class Runner:
         for (_, depth), members in groups.items():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
             with self.clock.part("score: readers"):
-                seen = self._network(checkpoint).planes(depth).segment(np.stack([images[i] for i in members]), volumes)
-            out.update({i: p >= DICE_THRESHOLD for i, p in zip(members, seen, strict=True)})
+                seen = self._network(checkpoint).planes(depth).see(np.stack([images[i] for i in members]), volumes)
+            out.update(zip(members, seen, strict=True))
         return [out[i] for i in range(len(images))]
 
     def _original(self, checkpoint: Any, sample: Sample) -> np.ndarray:
@@ -309,7 +319,7 @@ class Runner:
         if name not in self.originals:
             with self.clock.part("read originals"):
                 network = self._network(checkpoint).planes(sample.depth)
-                self.originals[name] = network.segment(sample.image[None], [sample.volume])[0] >= DICE_THRESHOLD
+                self.originals[name] = network.see(sample.image[None], [sample.volume])[0]
         return self.originals[name]
 
 

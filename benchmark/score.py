@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -42,6 +43,22 @@ def reader_scores(found: np.ndarray, on_original: np.ndarray, sample: Sample) ->
     if sample.has_lesion:
         return {"dice": dice(found, sample.mask), "dice_original": dice(on_original, sample.mask)}
     return {"fp_area_px": float(found.sum())}
+
+
+def label_scores(answer: np.ndarray, on_original: np.ndarray, classes: Sequence[str], label: str) -> dict[str, float]:
+    """What one reader's answer on the decoded image is worth beside that on the original: probabilities [classes].
+
+    label_kept: 1 where the most probable class is the same, else 0. kl: sum p log(p / q) in nats, of the original's p and the decoded
+    image's q (not below the smallest normal float32, so that it is finite: at most 87.4). Where the true `label` is one of `classes`,
+    label_right and label_right_original: 1 where it is the most probable class.
+    """
+    p, q = (np.maximum(a.astype(np.float64), np.finfo(np.float32).tiny) for a in (on_original, answer))
+    kept = answer.argmax() == on_original.argmax()
+    out = {"label_kept": float(kept), "kl": max(0.0, float((p * (np.log(p) - np.log(q))).sum()))}
+    if label in classes:
+        truth = list(classes).index(label)
+        out |= {"label_right": float(answer.argmax() == truth), "label_right_original": float(on_original.argmax() == truth)}
+    return out
 
 
 def plane_scores(original: np.ndarray, decoded: np.ndarray, depth: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from benchmark.store import Row, Store
-from benchmark.types import READER_METRICS
+from benchmark.types import LABEL_METRICS, READER_METRICS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,14 +37,20 @@ class Scored:
             if row.facts.get("codec") and row.status == "ok":
                 self.files[row.sample_hash].append(row)
         self.names: dict[str, str] = {}  # reader hash -> name
+        self.members: dict[str, list[str]] = store.recall("runs", "members") or {}  # of ensembles: hash -> those of its networks
+        self.label_readers: set[str] = set()  # hashes of those that read labels; the others read masks
         self.values_as: dict[str, Values] = defaultdict(lambda: defaultdict(dict))
         for key, metric, value, reader, reader_hash, scored_as in store.each_score(keys):
             if reader_hash:
                 self.names[reader_hash] = reader
+                if metric in LABEL_METRICS:
+                    self.label_readers.add(reader_hash)
             if value is not None:
                 self.values_as[scored_as][key][share((metric, reader_hash))] = value
         self.values = self.values_as[score_as]
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
+        # Those that have no score as yet too.
+        self.label_readers |= {hash_ for hash_, reader in listed.items() if "classes" in (reader.get("card") or {})}
         fitted = {row.facts["segmenter_hash"]: row.facts["segmenter"] for row in self.rows if is_sinco(row)}
         self.names.update({hash_: reader["name"] for hash_, reader in listed.items()} | fitted)
         self.readers = list(listed) or sorted(self.names)
@@ -61,10 +67,19 @@ class Scored:
         first, second = (self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None for key in (a, b))
         return first == second
 
+    def kin(self, a: str, b: str) -> bool:
+        """Whether two readers are one network, or share one as members of an ensemble."""
+        first, second = ({reader, *self.members.get(reader, ())} for reader in (a, b))
+        return not first.isdisjoint(second)
+
     def others(self, loss: str | None, keys: Iterable[str]) -> list[str]:
-        """Readers that were not in the loss and have read at least one of the cells."""
+        """Readers that were not in the loss, nor members of it, and have read at least one of the cells."""
         seen = {reader for key in keys for _, reader in self.values.get(key, ())}
-        return [reader for reader in self.readers if reader != loss and reader in seen]
+        return [reader for reader in self.readers if reader in seen and (loss is None or not self.kin(reader, loss))]
+
+    def readers_of(self, metric: str, readers: Iterable[str]) -> list[str]:
+        """Those of `readers` that give a metric: masks have a Dice, labels a kl."""
+        return [reader for reader in readers if (metric in LABEL_METRICS) == (reader in self.label_readers)]
 
     def data(self, key: str) -> bytes:
         """The file of a cell that is ok."""
@@ -82,10 +97,11 @@ class Scored:
         return self._settings[name]
 
     def value(self, key: str, metric: str, loss: str | None, others: Sequence[str] = ()) -> float:
-        """One number of a cell, nan where there is none: `dice` by the network in the loss, `dice_eval` by `others`."""
+        """One number of a cell, nan where there is none: `dice` by the network in the loss, `dice_eval` by `others` that read masks."""
         values = self.values.get(key, {})
         if metric.endswith("_eval"):
-            read = [values.get((metric.removesuffix("_eval"), reader), math.nan) for reader in others]
+            name = metric.removesuffix("_eval")
+            read = [values.get((name, reader), math.nan) for reader in (self.readers_of(name, others) if self.label_readers else others)]
             return sum(read) / len(read) if read else math.nan
         return values.get((metric, (loss or "") if metric in READER_METRICS else ""), math.nan)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -19,8 +19,12 @@ from scipy.special import stdtrit
 from benchmark.scored import Scored, is_fit, is_sinco, once
 from benchmark.store import Row
 
-METRICS = ("psnr_db", "ssim", "dice", "dice_eval")  # what is compared; higher is better for each of them
-SENSIBLE = {"psnr_db": 1.0, "ssim": 0.02, "dice": 0.1, "dice_eval": 0.1}  # to sort by where no band is
+# What is compared. Higher is better, but for those in LOWER.
+METRICS = ("psnr_db", "ssim", "dice", "dice_eval", "label_kept", "label_kept_eval", "kl", "kl_eval")
+LOWER = ("kl", "kl_eval")
+# To sort by where no band is.
+SENSIBLE = {"psnr_db": 1.0, "ssim": 0.02, "dice": 0.1, "dice_eval": 0.1, "label_kept": 0.1, "label_kept_eval": 0.1, "kl": 0.1,
+            "kl_eval": 0.1}
 FEWEST_NULLS = 3
 
 
@@ -56,8 +60,28 @@ def null_band(pooled: np.ndarray, own: np.ndarray, seeds: int) -> float | None:
     return t_quantile(len(pooled)) * spread / math.sqrt(seeds)
 
 
+@once
+def metrics_of(scored: Scored) -> tuple[str, ...]:
+    """Those of METRICS that a store's readers can give: without a classifier none of labels, and the other way round."""
+    if not scored.label_readers:
+        return METRICS[:4]
+
+    def given(metric: str) -> bool:
+        readers = scored.readers_of(metric.removesuffix("_eval"), {*scored.readers, *scored.losses})
+        if metric.endswith("_eval"):
+            return any(reader != loss for reader in readers for loss in scored.losses or [None])
+        return any(reader in scored.losses for reader in readers)
+
+    return (*METRICS[:2], *filter(given, METRICS[2:]))
+
+
+def gain(metric: str, difference: float) -> float:
+    """A difference in a metric, above 0 where it is for the better."""
+    return -difference if metric in LOWER else difference
+
+
 def verdict(difference: float, band: float | None) -> str:
-    """win or loss beyond the band, tie within it, unknown where no band was measured."""
+    """win or loss beyond the band, tie within it, unknown where no band was measured; of a `gain`."""
     if band is None:
         return "unknown"
     return "tie" if abs(difference) <= band else "win" if difference > 0 else "loss"
@@ -110,12 +134,17 @@ class Difference:
     verdict: str  # win, tie, loss or unknown
 
     @property
+    def gain(self) -> float:
+        """The difference, above 0 where SINCO is better."""
+        return gain(self.metric, self.difference)
+
+    @property
     def severity(self) -> float:
-        """The difference in bands, for sorting: -1 is a loss that just leaves the band."""
+        """The gain in bands, for sorting: -1 is a loss that just leaves the band."""
         yardstick = SENSIBLE[self.metric] if self.band is None else self.band
         if yardstick == 0:
-            return math.copysign(math.inf, self.difference) if self.difference else 0.0
-        return self.difference / yardstick
+            return math.copysign(math.inf, self.gain) if self.gain else 0.0
+        return self.gain / yardstick
 
 
 @dataclass
@@ -229,7 +258,7 @@ def _compare_metric(scored: Scored, group: Group, images: list[Image], metric: s
             sinco, plain = pairs.mean(0)
             difference, band = float(np.mean(pairs[:, 0] - pairs[:, 1])), null_band(pooled, null, len(pairs))
             image.differences[metric] = Difference(metric, float(plain), float(sinco), difference, len(pairs), band,
-                                                   verdict(difference, band))
+                                                   verdict(gain(metric, difference), band))
             found.append((image, image.differences[metric]))
     mean, low, high = patient_interval([d.difference for _, d in found], [image.patient for image, _ in found])
     count = [d.verdict for _, d in found].count
@@ -240,6 +269,12 @@ def _compare_metric(scored: Scored, group: Group, images: list[Image], metric: s
     mean_band = t_quantile(len(pooled)) * floor * math.hypot(*weights) if len(pooled) >= FEWEST_NULLS else math.nan
     return Summary(metric, len(found), len(patients), count("win"), count("tie"), count("loss"), count("unknown"),
                    mean, low, high, floor, len(pooled), mean_band)
+
+
+def read_by(scored: Scored, comparison: Comparison, reader: str) -> tuple[Summary, list[Image]]:
+    """Dice of a comparison's fits as one reader sees them: the summary, and the images with that difference alone."""
+    images = [replace(image, differences={}) for image in comparison.images]
+    return _compare_metric(scored, replace(comparison.group, segmenter_hash=reader), images, "dice", []), images
 
 
 def failures(scored: Scored) -> list[Row]:

@@ -183,7 +183,7 @@ class Store:
         facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,
                  "channels": sample.channels, "volume": sample.volume.as_row(), "slice_index": sample.slice_index,
                  "spacing_mm": sample.spacing_mm, "window": sample.window, **({"depth": sample.depth} if sample.depth > 1 else {}),
-                 **({"prepared": dict(options)} if options else {})}
+                 **({"label": sample.label} if sample.label else {}), **({"prepared": dict(options)} if options else {})}
         self._db.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", (
             sample.hash, json.dumps(facts), sample.image.astype("float32").tobytes(),
             sample.mask.astype("uint8").tobytes(), sample.brain.astype("uint8").tobytes()))
@@ -204,7 +204,7 @@ class Store:
         mask, brain = (np.frombuffer(blob, np.uint8).reshape(height, width).astype(bool) for blob in found[2:])
         return Sample(facts["id"], facts["dataset"], facts["patient"], np.frombuffer(found[1], np.float32).reshape(facts["shape"]).copy(),
                       mask, brain, tuple(facts["channels"]), VolumeStatistics(*facts["volume"]), facts["slice_index"],
-                      tuple(facts["spacing_mm"]), tuple(facts["window"]), facts.get("depth", 1))
+                      tuple(facts["spacing_mm"]), tuple(facts["window"]), facts.get("depth", 1), facts.get("label", ""))
 
     def publish(self, folder: Path) -> Path:
         """Copy the store into `folder` without the originals' pixels and masks, which are not ours to pass on.

@@ -77,6 +77,9 @@ class BrainTumorMri(VolumeDataset):
             return super().split(case)
         return "test" if case.startswith("Testing") else split_of(self._digests[case], self.salt, (0.85, 0.15, 0.0))
 
+    def label(self, sample_id: str) -> str:
+        return sample_id.split("-")[1]  # Testing-glioma-Te-gl_0134-000
+
     def read(self, case: str) -> Scan:
         path, label = self._pictures[case]
         in_utf8(path)

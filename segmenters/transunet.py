@@ -34,10 +34,10 @@ class TransUNet(nn.Module):
     """CNN encoder of 3 stages, transformer on its 1/8 map, cascaded decoder with skips (Chen et al. 2021, arXiv 2102.04306).
 
     base: features of the first stage; width: of a token, a multiple of heads; depth: transformer layers; patch: side of the
-    patches of the 1/8 map, 1, 2 or 4, each a token. The paper's hybrid has a ResNet-50 in front and 12 layers of 768 (105 million parameters), the
-    prior work's 98 million: both too large to train here from nothing, and they start from ImageNet. The position embedding is learned for
-    16x16 tokens and interpolated to others. Each pixel sees the whole image: no window. The image enters as (image - mean) / std
-    with the numbers of its volume.
+    patches of the 1/8 map, 1, 2 or 4, each a token. The paper's hybrid has a ResNet-50 in front and 12 layers of 768 (105 million
+    parameters, from ImageNet), the prior work's 98,474,177 (gia-guar's notebook): both too large to train here from nothing. The
+    position embedding is learned for 16x16 tokens and interpolated to others. Each pixel sees the whole image: no window. The
+    image enters as (image - mean) / std with the numbers of its volume.
     """
 
     def __init__(self, channels: int, *, base: int = 16, width: int = 128, depth: int = 4, heads: int = 4, patch: int = 1) -> None:

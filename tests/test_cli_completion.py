@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
     (["run", "--preset"], "adam", ["adam-10k"]),
     (["run", "--inr", "siren", "--set"], "omega", ["omega_0=", "omega_hidden="]),
     (["run"], "--lam", ["--lambda"]),
-    (["run", "--reader"], "une", ["unet"]),
+    (["run", "--reader"], "dil", ["dilated"]),
     (["data"], "", ["list", "fetch", "check", "show", "split", "task01"]),
     (["data", "show"], "mni", ["mni-lesion"]),
     (["data", "show", "mni-lesion"], "--li", ["--limit"]),

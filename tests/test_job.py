@@ -121,6 +121,12 @@ def test_the_first_images_are_of_as_many_patients_as_can_be():
     assert spread(ids) == ["a-2", "b-1", "c-2", "a-1", "c-1", "a-3"]
 
 
+def test_classes_take_turns():
+    ids = ["Testing-glioma-a-000", "Testing-glioma-b-000", "Testing-none-c-000", "Testing-none-d-000", "Testing-pituitary-e-000"]
+    taken = spread(ids, get("dataset", "brain-tumor-mri").load()().label)
+    assert [i[8] + i[-5] for i in taken] == ["ga", "nc", "pe", "gb", "nd"]
+
+
 def test_quick_is_only_for_a_first_look():
     assert default_preset("lgg") == "standard"
 

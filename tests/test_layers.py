@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("types", "errors", "folders"),
     ("plugins", "store", "plan", "recipes", "images", "fetch", "unpack"),
-    ("fit", "bitstream", "codecs", "score", "networks", "checkpoints", "inits"),
+    ("fit", "bitstream", "codecs", "score", "masks", "networks", "stripping", "checkpoints", "foreign", "inits"),
     ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job",
-     "scored", "environment", "precision"),
+     "scored", "environment", "precision", "calibration", "evaluate", "chain"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

@@ -26,13 +26,13 @@ def test_a_report_has_both_pictures_and_reads_them_with_the_networks_given(store
     store = make_store(store_folder, images=3, noise=0.1, effect=planted)
     read = []
 
-    def segment(images, volumes):
-        read.append((images.shape, len(volumes)))
+    def segment(images, volumes, depth):
+        read.append((images.shape, len(volumes), depth))
         return (images[..., 0] > 0.6).astype(np.float32)
 
     paths = write_report(Scored(store), tmp_path, segment={UNET: segment}, decode=decode)
     assert {path.name for path in paths} >= {"curves_synthetic.png", "worst_images.png"}
-    assert read == [((1, 48, 48, 1), 1)] * 9  # original, plain and SINCO of three images
+    assert read == [((1, 48, 48, 1), 1, 1)] * 9  # original, plain and SINCO of three images
     for path in paths:
         if path.suffix == ".png":
             pixels = np.asarray(Image.open(path).convert("RGB"))
@@ -43,7 +43,7 @@ def test_each_image_is_shown_once_worst_first(store_folder, tmp_path, monkeypatc
     store = make_store(store_folder, images=4, noise=0.1, effect=planted, lams=(1e-5, 1e-4))
     shown = []
     monkeypatch.setattr(
-        pictures, "_row", lambda axes, scored, line, sample, pair, images, segment: shown.append(sample.id)
+        pictures, "_row", lambda axes, scored, line, sample, *others: shown.append(sample.id)
     )
     scored = Scored(store)
     found = [line for comparison in compare(scored) for line in lines(scored, comparison)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from benchmark.score import dice, image_scores, reader_scores, stretched_png
+from benchmark.score import dice, image_scores, label_scores, reader_scores, stretched_png
 from benchmark.types import Sample, VolumeStatistics
 
 rng = np.random.default_rng(0)
@@ -46,6 +46,21 @@ def test_slices_without_lesion_have_an_area_and_no_dice():
     found = np.zeros((32, 24), bool)
     found[:2, :3] = True
     assert reader_scores(found, found, empty) == {"fp_area_px": 6.0}
+
+
+def test_labels_by_hand():
+    classes, p, q = ("a", "b", "c"), np.array([0.5, 0.25, 0.25], np.float32), np.array([0.25, 0.5, 0.25], np.float32)
+    scores = label_scores(q, p, classes, "b")
+    assert scores == {"label_kept": 0.0, "kl": pytest.approx(0.5 * np.log(2) - 0.25 * np.log(2)), "label_right": 1.0,
+                      "label_right_original": 0.0}
+    assert label_scores(p, p, classes, "b") == {"label_kept": 1.0, "kl": 0.0, "label_right": 0.0, "label_right_original": 0.0}
+    other_way = label_scores(p, np.array([0.8, 0.1, 0.1], np.float32), classes, "")  # not symmetric, and of the original from the file
+    assert other_way == {"label_kept": 1.0, "kl": pytest.approx(0.8 * np.log(0.8 / 0.5) + 0.2 * np.log(0.1 / 0.25))}
+
+
+def test_a_divergence_is_finite_whatever_is_answered():
+    sure, other = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
+    assert label_scores(other, sure, ("a", "b"), "z") == {"label_kept": 0.0, "kl": pytest.approx(87.34, abs=0.01)}
 
 
 @pytest.mark.parametrize("low, high", [(0.0, 1.0), (0.13, 0.71), (-0.2, 1.4)])

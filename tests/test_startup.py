@@ -43,7 +43,8 @@ def test_lists_load_nothing_heavy(argv):
 @pytest.mark.parametrize("argv", [
     "rnu", "run --lamda 1", "run --lambda x", "run --lambda -1", "run --inr sirne", "run --steps x",
     "run --preset quik", "run --dataset mni-lesoin", "run --set omega=3", "list inr sirne", "decode", "report",
-    "check inr sirne", "train --segmenter unt", "plan --inr sirne", "data shwo", "data show --root x"])
+    "check inr sirne", "train --segmenter unt", "plan --inr sirne", "data shwo", "data show --root x",
+    "evaluate --segmenter unt", "evaluate --segmenter unet --post largst", "read nothing.png"])
 def test_usage_errors_load_nothing_heavy(argv):
     assert run(*argv.split()) == ["CODE", "2", "LOADED"]
 

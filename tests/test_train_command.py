@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,6 +16,11 @@ from benchmark.networks import load_network
 from benchmark.plugins.index import add_plugin_file
 
 PLUGIN = '''
+from dataclasses import replace
+
+import numpy as np
+from torch import nn
+
 from benchmark.plugins import register
 from benchmark.plugins.datasets.mni_lesion import MniLesion
 
@@ -27,6 +34,52 @@ class Few(MniLesion):
 
     def ids(self, split):
         return super().ids(split)[:6]
+
+
+@register.dataset("blind")
+class Blind(Few):
+    """The same without masks."""
+
+    def load(self, sample_id):
+        sample = super().load(sample_id)
+        return replace(sample, mask=np.zeros_like(sample.mask), brain=np.ones_like(sample.brain))
+
+
+@register.dataset("sorted")
+class Sorted(Few):
+    """The same with labels."""
+
+    def load(self, sample_id):
+        return replace(super().load(sample_id), label="tall" if sample_id.endswith("s3") else "low")
+
+
+@register.segmenter("ready", trains=False)
+class Ready(nn.Module):
+    """One that comes from elsewhere."""
+
+
+@register.segmenter("tells", task="label", multiple=8)
+class Tells(nn.Module):
+    """One number a channel."""
+
+    def __init__(self, channels, *, classes: int = 4) -> None:
+        super().__init__()
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, image, volume):
+        return self.head(image.mean((2, 3)))
+
+
+@register.segmenter("deep", dims=3, multiple=4)
+class Deep(nn.Module):
+    """One convolution."""
+
+    def __init__(self, channels) -> None:
+        super().__init__()
+        self.head = nn.Conv3d(channels, 1, 3, padding=1)
+
+    def forward(self, image, volume):
+        return self.head(image)
 '''
 
 
@@ -36,7 +89,7 @@ def few(tmp_path):
     add_plugin_file(tmp_path / "few.py")
 
 
-COMMAND = ["train", "--segmenter", "unet", "--dataset", "few", "--set", "base=4", "--epochs", "3", "--batch", "3"]
+COMMAND = ["train", "--segmenter", "unet", "--dataset", "few", "--set", "base=4", "--epochs", "3", "--batch", "3", "--precision", "float32"]
 
 
 def test_trains_and_writes_a_checkpoint_that_run_finds(capsys):
@@ -47,7 +100,9 @@ def test_trains_and_writes_a_checkpoint_that_run_finds(capsys):
     assert card["options"] == {"base": 4} and card["dataset_options"] == {"size": 32} and card["epochs_run"] == 3
     assert card["command"].startswith("python -m benchmark train --segmenter unet --dataset few --set unet.base=4 ")
     assert f"mean of {len(card['test_dice_by_patient'])} patients" in said.out and "epoch 3: loss" in said.err
-    assert [p.name for p in found.path.parent.iterdir()] == ["unet-few.safetensors"]  # no state is left behind
+    assert sorted(p.name for p in found.path.parent.iterdir()) == ["unet-few.png", "unet-few.safetensors"]  # no state is left behind
+    assert {"dice", "iou", "precision", "recall", "volume_error"} <= set(card["test_by_patient"]["p0441"]) and card["target"] == "lesion"
+    assert "HD95 mm" in said.out and [row["epoch"] for row in card["history"]] == [1, 2, 3]
     assert load_network(found).logits(torch.rand(1, 32, 32, 1), torch.tensor([[0.3, 0.2, 0.1, 0.9]])).isfinite().all()
 
 
@@ -59,10 +114,10 @@ def test_json_is_the_card(capsys, tmp_path):
 
 
 def test_what_is_tested_is_what_is_written(tmp_path, monkeypatch):
-    from benchmark.train import loop
+    from benchmark.train import card
 
-    read, seen = loop.read, []
-    monkeypatch.setattr(loop, "read", lambda module, slices: seen.append(module) or read(module, slices))
+    read, seen = card.read, []
+    monkeypatch.setattr(card, "read", lambda module, slices: seen.append(module) or read(module, slices))
     assert main([*COMMAND, "--epochs", "1"]) == 0
     assert all(torch.equal(w, w.half().float()) for w in seen[-1].state_dict().values() if w.is_floating_point())
 
@@ -73,10 +128,15 @@ def test_starts_from_the_weights_of_another_data_set(capsys, tmp_path):
     again = [*COMMAND, "--init", "few", "--lr", "1e-9", "--epochs", "1", "--out", str(tmp_path / "w.safetensors")]
     assert main(again) == 0
     found = find_checkpoint(f"unet@{tmp_path / 'w.safetensors'}", "few")
-    assert found.card["init"] == {"dataset": "few", "hash": start.hash} and "--init few" in found.card["command"]
+    assert found.card["init"] == {"dataset": "few", "hash": start.hash, "fresh": []} and "--init-from few" in found.card["command"]
     one, other = load_file(start.path), load_file(found.path)
     assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one if name.endswith("weight"))
     assert main([*again, "--set", "unet.base=8"]) == 2 and "do not fit" in capsys.readouterr().err
+    for spec in (str(start.path), f"unet@{start.path}"):
+        assert main([*again, "--init-from", spec, "--freeze", "down", "--freeze", "up"]) == 0
+        card = find_checkpoint(f"unet@{tmp_path / 'w.safetensors'}", "few").card
+        assert str(start.path.parent) not in json.dumps(card) and "--freeze down --freeze up" in card["command"]
+        assert 0 < card["frozen_parameters"] < card["parameters"]
 
 
 def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, capsys):
@@ -105,7 +165,17 @@ def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, c
     (["--segmenter", "unit"], "did you mean 'unet'"),
     (["--device", "tpu"], "no such device"),
     (["--loss", "mse"], "invalid choice"),
-    (["--resume"], "no unfinished training"),
+    (["--batch", "0"], "not above 0"),
+    (["--freeze", "dwn"], "did you mean 'down'"),
+    (["--fresh", "head"], "without --init-from"),
+    (["--init-from", "nowhere"], "no weights there"),
+    (["--init-from", "dilated@x.safetensors"], "do not fit unet"),
+    (["--loss", "kl"], "it learns masks"),
+    (["--train-on", "both", "--compressor", "jpeg"], "did you mean 'jpeg2000'"),
+    (["--train-on", "both"], "--train-bpp"),
+    (["--segmenter", "ready"], "python -m benchmark import --segmenter ready"),
+    (["--dataset", "blind"], "none with a lesion"),
+    (["--dataset", "blind", "--target", "brain"], "no brain masks"),
 ])
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, capsys):
     assert main([*COMMAND, *words]) == 2
@@ -115,3 +185,54 @@ def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, capsys):
 def test_a_folder_is_no_file_to_write(tmp_path, capsys):
     assert main(["train", "--segmenter", "unet", "--dataset", "mni-lesion", "--out", str(tmp_path)]) == 2
     assert f"--out {tmp_path / 'unet-mni-lesion.safetensors'}" in capsys.readouterr().err
+
+
+def test_a_recipe_sets_defaults_and_options_win(tmp_path):
+    out = tmp_path / "w.safetensors"
+    words = ["train", "--segmenter", "unet", "--dataset", "few", "--set", "base=4", "--out", str(out)]
+    assert main([*words, "--recipe", "reproduction", "--epochs", "1"]) == 0
+    recipe = find_checkpoint(f"unet@{out}", "few").card["recipe"]
+    assert [recipe[name] for name in ("loss", "optimizer", "lr", "schedule", "batch", "epochs")] == ["bce", "adam", 1e-4, "constant", 32, 1]
+    assert main([*words, "--recipe", "reproduction", "--epochs", "1", "--optimizer", "sgd", "--loss", "dice"]) == 0
+    recipe = find_checkpoint(f"unet@{out}", "few").card["recipe"]
+    assert [recipe[name] for name in ("loss", "optimizer", "lr")] == ["dice", "sgd", 1e-2]
+
+
+def test_the_brain_as_target(tmp_path):
+    out = tmp_path / "w.safetensors"
+    assert main([*COMMAND, "--epochs", "1", "--target", "brain", "--out", str(out)]) == 0
+    card = find_checkpoint(f"unet@{out}", "few").card
+    assert card["target"] == "brain" and "--target brain" in card["command"]
+
+
+def test_labels_in_a_card_and_a_table(capsys):
+    words = ["train", "--segmenter", "tells", "--dataset", "sorted", "--epochs", "1", "--precision", "float32"]
+    assert main(words) == 0
+    said, card = capsys.readouterr().out, find_checkpoint("tells", "sorted").card
+    assert card["classes"] == ["low", "tall"] and card["options"] == {"classes": 2} and "target" not in card
+    counts = card["test_confusion"]
+    assert [sum(row) for row in counts] == [4, 2] and card["test_accuracy"] == round((counts[0][0] + counts[1][1]) / 6, 4)
+    assert card["test_recall_by_class"] == {"low": counts[0][0] / 4, "tall": counts[1][1] / 2} and "accuracy" in said and "tall" in said
+    assert "classes" not in card["command"]
+    assert main([*words, "--set", "classes=5"]) == 2 and "have 2: low, tall" in capsys.readouterr().err
+    assert main([*words, "--target", "brain"]) == 2 and "learns labels" in capsys.readouterr().err
+    assert main([*words, "--dataset", "few"]) == 2 and "6 of 6 images have no label" in capsys.readouterr().err
+
+
+def test_a_network_of_volumes(capsys):
+    words = ["train", "--segmenter", "deep", "--dataset", "tiny", "--epochs", "2", "--loss", "dice"]
+    add_plugin_file(Path(__file__).parent / "tiny.py")
+    assert main(words) == 0
+    card = find_checkpoint("deep", "tiny").card
+    assert card["slices"] == {"train": 12, "val": 8, "test": 12} and card["recipe"]["augment"] == "flips"
+    assert main([*words, "--set", "size=30"]) == 2 and "4 x 30 x 30 voxels; this segmenter reads multiples of 4" in capsys.readouterr().err
+    assert main([*words, "--train-on", "both"]) == 2 and "only slices are compressed" in capsys.readouterr().err
+
+
+def test_a_picture_of_the_learning_curves(tmp_path):
+    from PIL import Image
+
+    assert main([*COMMAND, "--epochs", "2", "--out", str(tmp_path / "w.safetensors")]) == 0
+    pixels = np.asarray(Image.open(tmp_path / "w.png").convert("RGB"), int)
+    blue, orange = (np.abs(pixels - color).sum(2) < 60 for color in ((31, 119, 180), (255, 127, 14)))
+    assert blue.sum() > 100 and orange.sum() > 100

@@ -24,6 +24,19 @@ class Network:
         return torch.nn.functional.conv2d(x, kernel, padding=1)[:, 0]
 
 
+class Classifier(Network):
+    """A stand-in for a network of labels: smooth functions of the whole image. logits: [B, H, W, C] -> [B, 3]."""
+
+    def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+        field = super().logits(images, volume)
+        ramp = torch.linspace(-1, 1, field.shape[1], dtype=field.dtype)[:, None]
+        return 4 * torch.stack([field.mean((1, 2)), (ramp * field).mean((1, 2)), field.tanh().square().mean((1, 2))], 1)
+
+
+def network(subject: Subject) -> Network:
+    return Classifier() if subject.declared["task"] == "label" else Network()
+
+
 def samples() -> list[Sample]:
     out = []
     for k in range(K):
@@ -38,7 +51,7 @@ def samples() -> list[Sample]:
 def build(subject: Subject) -> tuple[Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
     """The penalty, and renderings [K, H, W, C] in float64 that overshoot [0, 1] as those of a fit do."""
     images = torch.rand(K, SIDE, SIDE, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    penalty = subject.make().make(samples(), Network())
+    penalty = subject.make().make(samples(), network(subject))
     return lambda images: penalty(images, torch.arange(len(images))), 1.4 * images - 0.2
 
 
@@ -83,7 +96,7 @@ def check_some_of_the_fits_are_served_alone(subject: Subject) -> None:
     penalty, images = build(subject)
     value, gradient = penalty(images)
     some = torch.tensor([2, 0])
-    value2, gradient2 = subject.make().make(samples(), Network())(images[some], some)
+    value2, gradient2 = subject.make().make(samples(), network(subject))(images[some], some)
     off = max(float((value[some] - value2).abs().max()), float((gradient[some] - gradient2).abs().max()))
     assert off < 1e-6, f"penalty or gradient differ by {off:.2g}"
 

@@ -1,16 +1,21 @@
-"""Claims about a segmenter: `(channels, *, options)`, `forward(image [B, C, H, W], volume [B, 4]) -> logits [B, 1, H, W]`."""
+"""Claims about a segmenter: `(channels, *, options)`, `forward(image [B, C, H, W], volume [B, 4]) -> logits [B, 1, H, W]`.
+
+One of task "label" has a keyword `classes` too, and gives logits [B, classes].
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from benchmark.checks import Subject
+from benchmark.checks import Skip, Subject
 from benchmark.types import VolumeStatistics
 
 
 def build(subject: Subject, channels: int = 1) -> nn.Module:
-    """Frozen, as a run uses it, with running statistics that are not those of the start."""
+    """Frozen, as a run uses it, with running statistics that are not those of the start; skips what comes without a network."""
+    if subject.entry is not None and not subject.declared["trains"]:
+        raise Skip("it has no network of its own: `python -m benchmark import` tries each that it reads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = subject.make(channels)
@@ -21,17 +26,27 @@ def build(subject: Subject, channels: int = 1) -> nn.Module:
 
 
 def batch(subject: Subject, channels: int = 1, count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images [B, C, H, W] in [0, 1] and their volumes' statistics [B, 4]; H is not W."""
-    side = 2 * subject.declared["multiple"]
-    images = torch.rand(count, channels, side, 2 * side, generator=torch.Generator().manual_seed(0))
+    """Images [B, C, H, W], or volumes [B, C, D, H, W], in [0, 1] and their volumes' statistics [B, 4]; no side is like another."""
+    multiple = subject.declared["multiple"]
+    side = multiple * max(2, -(-16 // multiple))
+    sides = (side + multiple, side, 2 * side)[3 - subject.declared["dims"]:]
+    images = torch.rand(count, channels, *sides, generator=torch.Generator().manual_seed(0))
     return images, torch.tensor([VolumeStatistics.of(image.numpy()).as_row() for image in images])
 
 
+def classes_of(subject: Subject) -> int:
+    """How many labels a network of task "label" has by default."""
+    count = subject.kwargs.get("classes", subject.defaults.get("classes"))
+    assert isinstance(count, int), "task is label, and there is no keyword `classes` with a number as its default"
+    return count
+
+
 def check_logits_have_the_images_size(subject: Subject) -> None:
-    """[B, C, H, W] gives [B, 1, H, W], for one channel and three, also where H is not W."""
+    """[B, C, H, W] gives [B, 1, H, W], of task "label" [B, classes]; for one channel and three, also where H is not W."""
     for channels in (1, 3):
         images, volume = batch(subject, channels)
-        shape, expected = tuple(build(subject, channels)(images, volume).shape), (len(images), 1, *images.shape[2:])
+        shape = tuple(build(subject, channels)(images, volume).shape)
+        expected = (len(images), 1, *images.shape[2:]) if subject.declared["task"] == "mask" else (len(images), classes_of(subject))
         assert shape == expected, f"{channels} channel(s): {shape}, not {expected}"
 
 
@@ -50,7 +65,7 @@ def check_gradient_reaches_the_image(subject: Subject) -> None:
     assert logits.requires_grad, "the logits do not depend on the image"
     (gradient,) = torch.autograd.grad(torch.sigmoid(logits).sum(), images)
     assert bool(torch.isfinite(gradient).all()), "it is not finite"
-    assert bool((gradient.abs().sum((2, 3)) > 0).all()), "it is zero in a whole channel"
+    assert bool((gradient.abs().flatten(2).sum(2) > 0).all()), "it is zero in a whole channel"
 
 
 def check_frozen_parameters_get_no_gradient(subject: Subject) -> None:

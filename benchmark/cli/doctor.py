@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.checkpoints import read_card
+from benchmark.checkpoints import making, read_card
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
 from benchmark.plugins import index
@@ -139,5 +139,7 @@ def checkpoints_found() -> Iterator[Finding]:
             without.discard(name)
             yield Finding(f"weights of {name}", True, f"for {card['dataset']} ({channels}): {file}")
     for name in sorted(without):
-        todo = f"python -m benchmark train --segmenter {name} --dataset mni-lesion"
-        yield Finding(f"weights of {name}", False, "none", (todo,))
+        why, entry = segmenters[name].unavailable(), segmenters[name]
+        todo = making(name, "mni-lesion" if entry.declared["trains"] else "DATASET")
+        yield Finding(f"weights of {name}", False, f"none; {why}" if why else "none",
+                      (*([entry.declared["install"]] if why and entry.declared["install"] else []), todo))

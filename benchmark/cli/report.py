@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
             from benchmark.report.files import write_files
 
             print(f"wrote {len(write_files(scored, args.files))} files into {args.files}", file=sys.stderr)
-        paths = write_report(scored, args.out or args.folder, segment=_readers(scored))
+        networks = _readers(scored)
+        paths = write_report(scored, args.out or args.folder, segment={n.hash: n.segment_planes for n in networks if n.task == "mask"},
+                             describe={n.hash: n.describe for n in networks if n.task == "label"})
         if args.json:
             print(json.dumps(as_json(scored, paths), indent=2))
             return 0
@@ -96,9 +98,9 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
         "files": [str(path) for path in paths]}
 
 
-def _readers(scored: Scored) -> dict[str, Any]:
-    """Reader hash -> its `segment`, for the contours, as far as the run's checkpoints are still where they were."""
-    found: dict[str, Any] = {}
+def _readers(scored: Scored) -> list[Any]:
+    """The run's readers, for contours and captions, as far as its checkpoints are still where they were."""
+    found = []
     for reader in scored.run.get("readers") or []:
         from benchmark.checkpoints import find_checkpoint
         from benchmark.networks import load_network
@@ -107,10 +109,10 @@ def _readers(scored: Scored) -> dict[str, Any]:
         try:
             checkpoint = find_checkpoint(spec, (scored.run.get("dataset") or {}).get("name", ""), force=True)
             if checkpoint.hash == reader["hash"]:
-                found[reader["hash"]] = load_network(checkpoint).segment
+                found.append(load_network(checkpoint))
                 continue
             why = f"it has the hash {checkpoint.hash} now"
         except InputError as error:
             why = error.found
-        print(f"no contours of the reader {reader['name']} {reader['hash']}: {why}", file=sys.stderr)
+        print(f"no contours or captions of the reader {reader['name']} {reader['hash']}: {why}", file=sys.stderr)
     return found

@@ -64,6 +64,8 @@ def _run(args: argparse.Namespace) -> int:
         with progress_for(sys.stderr, quiet=args.json) as progress:
             settle_precision(job, store, device, progress.say)
             store.remember("runs", "latest", _record(args, job, environment(device)))
+            ensembles = {reader.hash: [member.hash for member in reader.members] for reader in job.readers if reader.members}
+            store.remember("runs", "members", (store.recall("runs", "members") or {}) | ensembles)
             runner = Runner(job, store, progress, device=device, batch=args.batch, fresh=args.fresh, kernel=args.kernel)
             runner.run()
         return _report(args, job, store, out, runner)
@@ -89,7 +91,7 @@ def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner:
     from benchmark.scored import Scored
 
     scored = Scored(store)
-    paths = write_report(scored, out, segment=runner.segments())
+    paths = write_report(scored, out, segment=runner.segments(), describe=runner.descriptions())
     statuses = {row.key: row.status for row in scored.rows}
     failed = len(job.unreadable) + sum(statuses.get(cell.key) != "ok" for cell in job.cells)
     if args.json:

@@ -1,39 +1,36 @@
-"""Train a segmenter on a data set, and write a checkpoint with a card that says how.
+"""Train a segmenter or a classifier on a data set, and write a checkpoint with a card that says how.
 
-Reads the train and val splits for training and stopping, and the test split once at the end: Dice by patient (mean over
-the patient's slices with a lesion) and falsely marked pixels on slices without.
+Reads the train and val splits for training and stopping, and the test split once at the end: of masks Dice, IoU, precision, recall,
+HD95 and volume error by patient, and falsely marked pixels on slices without a lesion; of labels accuracy and recall by class. Beside
+the checkpoint goes a picture of the learning curves.
 
 examples:
   python -m benchmark train --segmenter unet --dataset mni-lesion
   python -m benchmark train --segmenter unet --dataset lgg --root FOLDER --set lgg.slices=all
-  python -m benchmark train --segmenter dilated --dataset lgg --init mni-lesion --loss dice --seed 1
-  python -m benchmark train --segmenter unet --dataset lgg --resume       (goes on after ctrl-C, with the same result)
+  python -m benchmark train --segmenter unet --dataset lgg --recipe reproduction --set base=64
+  python -m benchmark train --segmenter unet --dataset ms --init-from lgg --freeze down --lr 5e-4     (tumor to lesions of MS)
+  python -m benchmark train --segmenter unet --dataset lgg --train-on both --compressor jpeg2000 --train-bpp 0.6
+  python -m benchmark train --segmenter mobilenet-v2 --dataset brain-tumor-mri --set size=128 --recipe classifier
+  python -m benchmark train --segmenter unet --dataset lgg --resume       (goes on after ctrl-C or a crash, with the same result)
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.checkpoints import Checkpoint, default_path, find_checkpoint
+from benchmark.checkpoints import default_path
 from benchmark.errors import InputError
 from benchmark.plugins.index import Entry, add_plugin_file, get
+from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, TrainRecipe
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from benchmark.train.data import Splits
-    from benchmark.train.loop import Progress, Reading, TrainRecipe
-
-RECIPE_OPTIONS = ("loss", "epochs", "lr", "batch", "seed", "patience", "precision")
-IMAGES_SHOWN = 16_000  # the default for --epochs: about ten minutes of a U-Net at 128x128 on two cores, in float32
+    from benchmark.train.trainer import Training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,132 +39,163 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dataset", required=True, help="the data set to train on; `python -m benchmark list dataset`")
     add("--root", type=Path, help="folder of the data set (default: SINCO_BENCH_DATA)")
     add("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
-        help="an option of the segmenter or the data set: base=8, or unet.base=8")
-    add("--init", metavar="DATASET", help="start from this segmenter's weights for that data set (default: random)")
-    add("--loss", choices=("bce", "dice", "bce+dice"), default="bce+dice")
-    add("--epochs", type=int, help=f"default: as many as show {IMAGES_SHOWN:,} images")
-    add("--lr", type=float, default=2e-3, help="peak of the one-cycle schedule (default: %(default)s)")
-    add("--batch", type=int, default=16, help="images a step (default: %(default)s)")
+        help="an option of the segmenter, the data set or the compressor: base=8, or unet.base=8")
+    add("--target", choices=TARGETS, default="lesion", help="which masks to learn (default: lesion)")
+    add("--recipe", choices=tuple(RECIPES), help="defaults of the prior work for the options below; each option that is given wins")
+    add("--loss", choices=tuple(loss for losses in LOSSES.values() for loss in losses),
+        help=f"default: {LOSSES['mask'][0]}; of labels {LOSSES['label'][0]}")
+    add("--optimizer", choices=tuple(RATES), help="default: adamw; sgd has momentum 0.9")
+    add("--lr", type=float, help="learning rate, of the one-cycle schedule its peak (default: 2e-3, of sgd 1e-2)")
+    add("--schedule", choices=SCHEDULES, help="default: one-cycle")
+    add("--epochs", type=int, help="default: as many as show 16,000 images")
+    add("--batch", type=int, help="images a step (default: 16, of volumes 2)")
+    add("--patience", type=int,
+        help="stop after so many epochs without a better validation score; 0: never, and keep the last (default: 10)")
+    add("--augment", choices=AUGMENTS, default="full", help="default: full; volumes are flipped only")
     add("--seed", type=int, default=0)
-    add("--patience", type=int, default=10,
-        help="stop after so many epochs without a better validation Dice; 0: never, and keep the last (default: %(default)s)")
-    add("--precision", choices=("float32", "bf16"), default="float32",
-        help="bf16 is twice as fast on processors that have it")
+    add("--init-from", "--init", dest="init_from", metavar="CHECKPOINT",
+        help="start from NAME@FILE, FILE.safetensors, or this segmenter's weights for another data set (default: random)")
+    add("--fresh", action="append", default=[], metavar="PREFIX", help="with --init-from: parameters whose names begin so start at random")
+    add("--freeze", action="append", default=[], metavar="PREFIX", help="parameters whose names begin so stay as they are")
+    add("--loaded-rate", type=float, default=1.0, metavar="SHARE",
+        help="with --fresh: the share of --lr that loaded weights get (default: 1)")
+    add("--train-on", choices=TRAIN_ON, default="original", help="original, decoded, or both images of the train split (default: original)")
+    add("--compressor", default="jpeg2000", help="with --train-on: a codec or an INR (default: jpeg2000)")
+    add("--train-bpp", type=float, default=0.6, help="with --train-on: bits a pixel (default: 0.6)")
+    add("--precision", choices=("auto", "float32", "bf16"), default="auto",
+        help="auto: bf16 where the processor multiplies it (twice as fast), else float32")
     add("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
     add("--out", type=Path, help="the checkpoint (default: in the cache, where `run` looks for it)")
-    add("--resume", action="store_true", help="go on with the unfinished training of the same command")
+    add("--resume", action="store_true", help="go on with the unfinished training of the same command; where there is none, start it")
     add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
     add("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.job import parse_sets
-
     for path in args.plugin:
         add_plugin_file(path)
-    entries = get("segmenter", args.segmenter), get("dataset", args.dataset)
-    chosen = parse_sets(args.sets, [(entry.kind, entry.name) for entry in entries])
-    options = [chosen.get((entry.kind, entry.name), {}) for entry in entries]
-    if args.patience < 0:
-        raise InputError(f"--patience {args.patience}", "it is below 0", "--patience 10, or 0 to never stop early")
-    for name in ("epochs", "lr", "batch"):
-        if getattr(args, name) is not None and not getattr(args, name) > 0:
-            raise InputError(f"--{name} {getattr(args, name)}", "it is not above 0", "python -m benchmark train --help")
-    import torch
-
-    if args.device not in ("auto", "cpu", "cuda") or (args.device == "cuda" and not torch.cuda.is_available()):
-        raise InputError(f"--device {args.device}", "no such device here", "--device cpu")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
+    recipe = _recipe(args, segmenter)
     out = args.out or default_path(args.segmenter, args.dataset)
     if out.is_dir():
         raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
+    training = _training(args, segmenter, dataset, recipe, out)
+    from benchmark.train.trainer import run_training
+
     try:
-        card, reading = _train(args, entries, options, device, out)
+        with Show(args.json) as show:
+            card = run_training(training, show)
     except KeyboardInterrupt:
         again = shlex.join(word for word in sys.argv[1:] if word != "--resume")
         print(f"interrupted; finished epochs are kept; go on: python -m benchmark {again} --resume", file=sys.stderr)
         return 130
-    print(json.dumps(card, indent=2) if args.json else _table(card, reading, out))
+    print(json.dumps(card, indent=2) if args.json else table(card, out))
     return 0
 
 
-def _train(args: argparse.Namespace, entries: tuple[Entry, Entry], options: list[dict[str, Any]], device: str,
-           out: Path) -> tuple[dict[str, Any], Reading]:
-    import torch
-
-    from benchmark.networks import load_weights, save_checkpoint
-    from benchmark.train.data import read_splits
-    from benchmark.train.loop import TrainRecipe, read, scores_by_patient, train
-
-    segmenter, dataset = entries
-    with _Show(args.json) as show:
-        splits = read_splits(dataset.load()(root=args.root, **options[1]), segmenter.declared["multiple"], show.reading)
-        epochs = args.epochs or max(5, round(IMAGES_SHOWN / len(splits.train)))
-        show.say(f"{args.segmenter} on {args.dataset}: {len(splits.train)} train, {len(splits.val)} val, "
-                 f"{len(splits.test)} test slices; {epochs} epochs at most")
-        torch.manual_seed(args.seed)
-        module: nn.Module = segmenter.load()(len(splits.train.channels), **options[0])
-        start = find_checkpoint(segmenter.name, args.init, channels=splits.train.channels) if args.init else None
-        if start:
-            load_weights(module, start)
-        recipe = TrainRecipe(args.loss, epochs, args.lr, args.batch, args.seed, args.patience, precision=args.precision,
-                             device=device, init=start.hash if start else "", data=splits.hash)
-        state = out.with_suffix(".resume")
-        progress = train(module, splits.train, splits.val, recipe, state_path=state, resume=args.resume,
-                         on_epoch=show.epoch, on_batch=show.batch)
-    # What ships is float16, so that is what is tested.
-    module.half().float()
-    reading, by_patient = read(module, splits.test.to(device)), scores_by_patient(module, splits.test.to(device))
-    card = _card(entries, options, splits, recipe, progress, reading, by_patient, start, sum(p.numel() for p in module.parameters()))
-    save_checkpoint(out, module, card)
-    state.unlink(missing_ok=True)
-    return card, reading
+def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:
+    """The recipe that was asked for: an option, else what --recipe says, else the default."""
+    task, volumes = segmenter.declared["task"], segmenter.declared["dims"] == 3
+    if not segmenter.declared["trains"]:
+        raise InputError(f"training {segmenter.name}", "it comes ready: it is trained elsewhere",
+                         f"python -m benchmark import --segmenter {segmenter.name} --dataset {args.dataset} --file FILE")
+    base = RECIPES.get(args.recipe, {})
+    optimizer = args.optimizer or base.get("optimizer", "adamw")
+    asked = {"loss": LOSSES[task][0], "optimizer": optimizer, "lr": RATES[optimizer], "schedule": "one-cycle", "epochs": 0,
+             "batch": 2 if volumes else 16, "patience": 10} | base
+    if args.optimizer and args.optimizer != base.get("optimizer"):
+        asked["lr"] = RATES[args.optimizer]  # a rate belongs to its optimizer
+    asked |= {name: getattr(args, name) for name in asked if getattr(args, name) is not None}
+    _check(args, asked, task)
+    return TrainRecipe(**asked, seed=args.seed, augment="flips" if volumes and args.augment == "full" else args.augment,
+                       target=args.target, train_on=args.train_on, fresh=tuple(args.fresh), freeze=tuple(args.freeze),
+                       loaded_rate=args.loaded_rate)
 
 
-def _card(entries: tuple[Entry, Entry], options: list[dict[str, Any]], splits: Splits, recipe: TrainRecipe,
-          progress: Progress, reading: Reading, by_patient: dict[str, dict[str, float]], start: Checkpoint | None,
-          parameters: int) -> dict[str, Any]:
-    import torch
-
-    from benchmark import __version__
-
-    segmenter, dataset = entries
-    # Without --root and --out: a card travels, folders do not.
-    words = [f"python -m benchmark train --segmenter {segmenter.name} --dataset {dataset.name}",
-             *(f"--set {e.name}.{k}={v}" for e, set_ in zip(entries, options, strict=True) for k, v in set_.items()),
-             *([f"--init {start.card['dataset']}"] if start else []),
-             *(f"--{k} {getattr(recipe, k)}" for k in RECIPE_OPTIONS)]
-    return {
-        "segmenter": segmenter.name, "options": {**segmenter.defaults, **options[0]},
-        "channels": list(splits.train.channels), "dataset": dataset.name, "data_licence": dataset.load().licence,
-        "dataset_options": {**dataset.defaults, **options[1]},
-        "command": " ".join(words), "recipe": asdict(recipe), "seed": recipe.seed,
-        "init": start and {"dataset": start.card["dataset"], "hash": start.hash}, "split_hash": splits.hash,
-        "train_patients": sorted(set(splits.train.patients)),
-        "slices": {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)},
-        "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
-        "cpu_minutes": round(progress.cpu_minutes, 2),
-        "val_dice": round(progress.best_dice, 4), "test_dice": round(reading.dice, 4),
-        "test_dice_by_patient": {patient: round(dice, 4) for patient, dice in reading.dice_by_patient.items()},
-        "test_by_patient": {patient: {metric: round(value, 4) for metric, value in scores.items() if math.isfinite(value)}
-                            for patient, scores in by_patient.items()},
-        "parameters": parameters,
-        "test_fp_area_px": None if reading.fp_area_px is None else round(reading.fp_area_px, 2),
-        "source_hash": segmenter.source_hash(), "dataset_source_hash": dataset.source_hash(),
-        "versions": {"sinco-bench": __version__, "torch": torch.__version__}}
+def _check(args: argparse.Namespace, asked: dict[str, Any], task: str) -> None:
+    if asked["loss"] not in LOSSES[task]:
+        raise InputError(f"--loss {asked['loss']} for {args.segmenter}", f"it learns {task}s", f"--loss {' or '.join(LOSSES[task])}")
+    if task == "label" and args.target != "lesion":
+        raise InputError(f"--target {args.target} for {args.segmenter}", "it learns labels, not masks", "leave it out")
+    if asked["patience"] < 0:
+        raise InputError(f"--patience {asked['patience']}", "it is below 0", "--patience 10, or 0 to never stop early")
+    above = {"epochs": args.epochs, "lr": asked["lr"], "batch": asked["batch"], "train-bpp": args.train_bpp,
+             "loaded-rate": args.loaded_rate}
+    for name, value in above.items():
+        if value is not None and not value > 0:
+            raise InputError(f"--{name} {value}", "it is not above 0", "python -m benchmark train --help")
+    for name, given in (("fresh", bool(args.fresh)), ("loaded-rate", args.loaded_rate != 1)):
+        if given and not args.init_from:
+            raise InputError(f"--{name} without --init-from", "without it all weights start at random", "--init-from CHECKPOINT")
 
 
-def _table(card: dict[str, Any], reading: Reading, out: Path) -> str:
-    lines = ["patient" + " " * 21 + "Dice (test split, mean over slices with a lesion)"]
-    lines += [f"{patient:<28}{dice:.3f}" for patient, dice in reading.dice_by_patient.items()]
-    lines.append(f"{'mean of ' + str(len(reading.dice_by_patient)) + ' patients':<28}{reading.dice:.3f}")
-    if reading.fp_area_px is not None:
-        lines.append(f"{'fp_area_px':<28}{reading.fp_area_px:.1f} (mean falsely marked pixels, slices without lesion)")
-    lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out}")
+def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe: TrainRecipe, out: Path) -> Training:
+    """The options of each plug-in, and the device and precision that `auto` stands for."""
+    from dataclasses import replace
+
+    from benchmark.job import parse_sets
+    from benchmark.train.decoded import Compressor, kind_of
+
+    chosen = [("segmenter", segmenter.name), ("dataset", dataset.name)]
+    if args.train_on != "original":
+        chosen.append((kind_of(args.compressor), args.compressor))
+    sets = parse_sets(args.sets, chosen)
+    options, dataset_options, *others = (sets.get(plugin, {}) for plugin in chosen)
+    compressor = Compressor.of(args.compressor, args.train_bpp, others[0]) if others else None
+    if compressor:
+        recipe = replace(recipe, compressor=compressor.text(), train_bpp=args.train_bpp)
+    from benchmark.precision import has_bf16
+    from benchmark.run import resolve_device
+    from benchmark.train.trainer import Training
+
+    device = resolve_device(args.device)
+    precision = args.precision if args.precision != "auto" else "bf16" if has_bf16(device) else "float32"
+    return Training(segmenter, dataset, replace(recipe, device=device, precision=precision), out, options, dataset_options, compressor,
+                    args.root, args.init_from, args.resume)
+
+
+COLUMNS = {"dice": "Dice", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm", "volume_error": "vol. error",
+           "fp_area_px": "fp px"}
+
+
+def table(card: dict[str, Any], out: Path) -> str:
+    """The test split of a card: by patient, or by class."""
+    lines = []
+    for prefix, what in (("test", "test split"), ("test_decoded", "test split, decoded")):
+        if f"{prefix}_by_patient" in card:
+            lines += _by_patient(card[f"{prefix}_by_patient"], what)
+        elif f"{prefix}_confusion" in card:
+            lines += _by_class(card["classes"], card[f"{prefix}_confusion"], card[f"{prefix}_recall_by_class"], what)
+            lines.append(f"accuracy {card[f'{prefix}_accuracy']:.3f}")
+    lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out} and {out.stem}.png")
     return "\n".join(lines)
 
 
-class _Show:
+def _by_patient(patients: dict[str, dict[str, float]], what: str) -> list[str]:
+    """Dice, HD95: means over slices with a lesion; IoU, precision, recall, volume error: over all pixels; fp px: over slices without."""
+    def row(name: str, scores: dict[str, float]) -> str:
+        digits = {"hd95_mm": 1, "fp_area_px": 1}
+        return f"{name:<28}" + "".join(f"{scores[m]:>11.{digits.get(m, 3)}f}" if m in scores else f"{'-':>11}" for m in COLUMNS)
+
+    means = {}
+    for metric in COLUMNS:
+        if values := [scores[metric] for scores in patients.values() if metric in scores]:
+            means[metric] = sum(values) / len(values)
+    return [f"{what:<28}" + "".join(f"{name:>11}" for name in COLUMNS.values()),
+            *(row(patient, scores) for patient, scores in patients.items()), row(f"mean of {len(patients)} patients", means)]
+
+
+def _by_class(classes: list[str], confusion: list[list[int]], recall: dict[str, float], what: str) -> list[str]:
+    """Rows: what an image is; columns: what the network calls it."""
+    width = max(11, *(len(name) + 1 for name in classes))
+    lines = [f"{what:<28}" + "".join(f"{name:>{width}}" for name in classes) + f"{'recall':>{width}}"]
+    for name, counts in zip(classes, confusion, strict=True):
+        share = f"{recall[name]:.3f}" if name in recall else "-"
+        lines.append(f"{name:<28}" + "".join(f"{count:>{width}}" for count in counts) + f"{share:>{width}}")
+    return lines
+
+
+class Show:
     """Progress: a bar in a terminal, a plain line an epoch when piped. All of it on stderr."""
 
     def __init__(self, quiet: bool) -> None:
@@ -179,7 +207,7 @@ class _Show:
             self.context = self.bar = Bar(console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task("reading")
 
-    def __enter__(self) -> _Show:
+    def __enter__(self) -> Show:
         self.context.__enter__()
         return self
 
@@ -192,11 +220,12 @@ class _Show:
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def reading(self, split: str, i: int, count: int) -> None:
+    def reading(self, what: str, i: int, count: int) -> None:
+        what = what if what == "compressing" else f"reading {what}"
         if self.bar:
-            self.bar.update(self.task, description=f"reading {split}", completed=i, total=count)
+            self.bar.update(self.task, description=what, completed=i, total=count)
         elif i == count:
-            self.say(f"read {split}: {count} slices")
+            self.say(f"{what}: {count} images")
 
     def batch(self, i: int, count: int) -> None:
         if self.bar:
@@ -205,5 +234,5 @@ class _Show:
     def epoch(self, progress: Progress) -> None:
         row = progress.history[-1]
         mark = " *" if progress.best_epoch == progress.epoch else ""
-        self.say(f"epoch {progress.epoch}: loss {row['loss']:.4f}, validation Dice {row['val_dice']:.4f}{mark}, "
-                 f"{progress.minutes:.1f} minutes")
+        score = f"Dice {row['val_dice']:.4f}" if "val_dice" in row else f"accuracy {row['val_accuracy']:.4f}"
+        self.say(f"epoch {progress.epoch}: loss {row['loss']:.4f}, validation {score}{mark}, {progress.minutes:.1f} minutes")

@@ -18,6 +18,7 @@ SHARE = 0.8  # of the free memory: the rest is for handles, workspaces and fragm
 BACKWARD = 2.0  # what autograd keeps, and as much again for gradients on their way back. An estimate: gpu.py prints the peak beside it
 IMAGES = 8  # targets, errors, gradients and the like, that the step loop itself holds of each image
 SIDE = 64  # of the small image that is measured
+PLANES = 8  # of the small volume, for networks that read one whole
 
 
 def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1) -> int:
@@ -44,7 +45,11 @@ def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network:
     a_pixel = _slope(lambda n: kept(lambda: backbone(torch.rand(n, dims(depth), device=where))), SIDE * SIDE)
     if network is not None:
         side = -(-SIDE // network.multiple) * network.multiple
-        a_pixel += _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side) / side
+        if network.dims == 3:
+            planes = -(-PLANES // network.multiple) * network.multiple
+            a_pixel += _slope(lambda n: kept(lambda: _logits(network.planes(n), (n * side, side, channels))), planes) / side**2
+        else:
+            a_pixel += _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side) / side
     return height * width * (BACKWARD * a_pixel + IMAGES * 4 * channels)
 
 

@@ -3,7 +3,8 @@
 INR: a torch.nn.Module `(in_dim, out_dim, *, hyper-parameters)` with `forward(coords [N, in_dim]) -> [N, out_dim]`. A
 keyword `seed` is filled with the fit's seed: for random constants that cost no bytes (make them with philox_*).
 Segmenter: a torch.nn.Module `(channels, *, hyper-parameters)` with `forward(image [B, C, H, W] in [0, 1], volume [B, 4])
--> logits [B, 1, H, W]`; `volume` holds VolumeStatistics.as_row() for each image; it owns its normalisation.
+-> logits [B, 1, H, W]`; `volume` holds VolumeStatistics.as_row() for each image; it owns its normalisation. One declared with
+task="label" has a keyword `classes` and gives logits [B, classes]; one with dims=3 takes volumes [B, C, D, H, W], gives [B, 1, D, H, W].
 An INR that is a multilayer perceptron may have a method `fused(coords [N, in_dim]) -> FusedMLP`, which describes it to the
 compiled kernels; without one it runs in PyTorch.
 """
@@ -77,6 +78,10 @@ class Dataset:
         """Read one sample; raises InputError naming the file where it cannot be used."""
         raise NotImplementedError
 
+    def label(self, sample_id: str) -> str:
+        """The class of a sample, where its id alone says so, else ""; `--limit` takes classes in turn."""
+        return ""
+
     def samples(self, split: str) -> Iterator[Sample]:
         return (self.load(sample_id) for sample_id in self.ids(split))
 
@@ -146,6 +151,7 @@ class Regularizer(Protocol):
     """`make(samples, network)` returns f(images [k, H, W, C], numbers of their samples [k]) -> (penalty [k], its gradient).
 
     The gradient [k, H, W, C] is that of the sum of the penalties with respect to the images; k may be fewer than the samples.
+    network.logits(images, volume [k, 4]) gives [k, H, W], or [k, classes] to a regularizer declared with task="label".
     """
 
     def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:

@@ -25,7 +25,8 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     "segmenter": {"multiple": 16, "task": "mask", "dims": 2, "in_loss": True, "trains": True},
     "dataset": {},
     "codec": {},
-    "regularizer": {},
+    # task: what the network in the loss must read: "mask" or "label".
+    "regularizer": {"task": "mask"},
     "optimizer": {},
 }
 # requires: modules that must be installed; device: "cuda" where the plug-in cannot do without; install: what to type.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchmark.types import VolumeStatistics
 
     Segment = Callable[[np.ndarray, Sequence[VolumeStatistics]], np.ndarray]
+    Describe = Callable[[np.ndarray, VolumeStatistics], str]
 
 
 def print_tables(scored: Scored, console: Console) -> None:
@@ -25,12 +26,14 @@ def print_tables(scored: Scored, console: Console) -> None:
 
 
 def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment] | None = None,
-                 decode: Callable[[bytes], Decoded] | None = None) -> list[Path]:
+                 describe: Mapping[str, Describe] | None = None, decode: Callable[[bytes], Decoded] | None = None) -> list[Path]:
     """Write leaderboard, tables and pictures into `folder` and return their paths. Nothing is fitted again.
 
-    segment: for each reader's hash what gives its probabilities (`Network.segment`), for the contours in the pictures;
-    readers without get none. decode: what turns a fit's file into an image; the bitstream's own by default.
+    segment: for each reader's hash what gives its probabilities (`Network.segment_planes`), for the contours in the pictures;
+    readers without get none. describe: for each hash of a reader of labels what says its answer (`LabelNetwork.describe`), for their
+    captions. decode: what turns a fit's file into an image; the bitstream's own by default.
     """
+    from benchmark.report.cross import write_cross
     from benchmark.report.curves import write_curves
     from benchmark.report.exports import write_exports
     from benchmark.report.leaderboard import leaderboard
@@ -47,5 +50,5 @@ def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment]
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     page = folder / "leaderboard.md"
     page.write_text(leaderboard(scored), encoding="utf-8")
-    paths = [page, *write_exports(scored, found, folder), *write_curves(scored, comparisons, folder)]
-    return paths + write_pictures(scored, found, folder, segment=segment or {}, decode=decode)
+    paths = [page, *write_exports(scored, found, folder), *write_curves(scored, comparisons, folder), *write_cross(scored, folder)]
+    return paths + write_pictures(scored, found, folder, segment=segment or {}, describe=describe or {}, decode=decode)

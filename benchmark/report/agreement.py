@@ -15,9 +15,9 @@ import numpy as np
 from benchmark.report.ways import Fits, Seeds, Setting, Way, same_seeds, ways_of
 from benchmark.report.words import lambda_text, plain, plural
 from benchmark.scored import Scored, once
-from benchmark.stats import FEWEST_NULLS, Image, patient_interval, t_quantile, verdict
+from benchmark.stats import FEWEST_NULLS, Image, gain, metrics_of, patient_interval, t_quantile, verdict
 
-METRICS = ("psnr_db", "dice", "dice_eval")
+METRICS = ("psnr_db", "dice", "dice_eval", "kl", "kl_eval")  # as far as the store's readers give them
 PSNR_LIMIT_DB = -0.1  # equal quality: the mean PSNR is not further below the reference's
 BPP_TOLERANCE = 0.01  # "the same bytes", of the bpp
 SOURCES = {"inr_source": "the backbone's source", "fit_version": "the version of the step loop",
@@ -93,7 +93,7 @@ class Conclusion:
 
     def total(self, side: int) -> str:
         """win or loss where the interval over patients leaves out 0, else open; unknown of a single patient."""
-        _, low, high = self.totals[side]
+        low, high = sorted(gain(self.metric, bound) for bound in self.totals[side][1:])
         return "unknown" if math.isnan(low) else "win" if low > 0 else "loss" if high < 0 else "open"
 
     @property
@@ -111,6 +111,7 @@ class Agreement:
     qualities: list[Quality]
     conclusions: list[Conclusion]
     notes: list[str]
+    metrics: tuple[str, ...]  # of METRICS
 
 
 @once
@@ -125,7 +126,8 @@ def agreements(scored: Scored) -> list[Agreement]:
 
 
 def _agreement(scored: Scored, setting: Setting, first: Way, second: Way) -> Agreement:
-    found = Agreement(setting, (first.label, second.label), {}, [], [], [])
+    metrics = tuple(metric for metric in METRICS if metric in metrics_of(scored))
+    found = Agreement(setting, (first.label, second.label), {}, [], [], [], metrics)
     for lam in sorted(first.fits.keys() & second.fits.keys()):
         a, b = first.fits[lam], second.fits[lam]
         of, seeds = same_seeds(scored, a, b)
@@ -135,7 +137,7 @@ def _agreement(scored: Scored, setting: Setting, first: Way, second: Way) -> Agr
         found.sizes.update(dict.fromkeys(who[2:] for who in of))
         found.qualities.append(_quality(scored, setting.loss, lam, (a, b), images, seeds))
         if lam:
-            made = [_conclusion(scored, setting.loss, lam, metric, (a, b), images, seeds) for metric in METRICS]
+            made = [_conclusion(scored, setting.loss, lam, metric, (a, b), images, seeds) for metric in metrics]
             found.conclusions.extend(one for one in made if one.images)
         if set(a.readers) != set(b.readers):
             found.notes.append(f"lambda {lambda_text(lam)}: not the same networks read both recipes' files; the table's Dice (eval) is of "
@@ -247,7 +249,7 @@ def _conclusion(scored: Scored, loss: str | None, lam: float, metric: str, sides
         if not all(map(len, gaps)):
             continue
         (a, b), bands = map(float, map(np.mean, gaps)), (_band(pair[0], metric, len(gaps[0])), _band(pair[1], metric, len(gaps[1])))
-        said = verdict(a, bands[0]), verdict(b, bands[1])
+        said = verdict(gain(metric, a), bands[0]), verdict(gain(metric, b), bands[1])
         patients.append(pair[0].patient)
         differences.append((a, b))
         if said[0] != said[1] or "unknown" in said:
@@ -267,5 +269,6 @@ def _band(image: Image, metric: str, seeds: int) -> float | None:
 def as_json(agreement: Agreement) -> dict[str, Any]:
     """Plain values, with None where a number is not finite."""
     sizes = [{"inr_args": json.loads(args), "bits": bits} for args, bits in agreement.sizes]
-    found: dict[str, Any] = plain({name: value for name, value in asdict(agreement).items() if name != "sizes"} | {"sizes": sizes})
+    found: dict[str, Any] = plain({name: value for name, value in asdict(agreement).items() if name not in ("sizes", "metrics")}
+                                  | {"sizes": sizes})
     return found

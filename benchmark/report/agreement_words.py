@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 
-from benchmark.report.agreement import METRICS, PSNR_LIMIT_DB, Agreement, Conclusion, Delta, Disagreement, Quality
+from benchmark.report.agreement import PSNR_LIMIT_DB, Agreement, Conclusion, Delta, Disagreement, Quality
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
 
 READING = (
@@ -40,8 +41,8 @@ def sizes(agreement: Agreement) -> str:
     return ", ".join([*(f"{name} {value}" for name, value in (json.loads(args) or {}).items()), f"{bits} bits a weight"])
 
 
-def verdict(quality: Quality) -> str:
-    """Whether the first recipe reaches the reference's quality, and what it lacks."""
+def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice_eval")) -> str:
+    """Whether the first recipe reaches the reference's quality, and what it lacks. metrics: those of the agreement."""
     short, open_ = [], []
     if not quality.same_bytes:
         short.append("not at the same bytes: {:.3g} against {:.3g} bpp".format(*(cost.bpp for cost in quality.costs)))
@@ -50,7 +51,7 @@ def verdict(quality: Quality) -> str:
         open_.append("no PSNR")
     elif psnr.difference < PSNR_LIMIT_DB - 1e-9:
         short.append(f"PSNR {psnr.difference:+.2f} dB is {PSNR_LIMIT_DB - psnr.difference:.2f} beyond the limit of {PSNR_LIMIT_DB:g}")
-    for metric in METRICS[1:]:
+    for metric in metrics[1:]:
         delta = quality.deltas.get(metric)
         if delta is None:
             open_.append(f"no {LABELS[metric]}")
@@ -66,7 +67,12 @@ def verdict(quality: Quality) -> str:
     if short or open_:
         return f"{'not equal' if short and quality.seeds.paired else 'undecided'}: {'; '.join(short + open_)}{more}"
     assert psnr is not None
-    return f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), Dice (loss) and (eval) inside the band{more}"
+    roles: dict[str, list[str]] = {}
+    for metric in metrics[1:]:
+        name, _, role = LABELS[metric].partition(" ")
+        roles.setdefault(name, []).append(role)
+    read = ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
+    return f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {read} inside the band{more}"
 
 
 def ratio(quality: Quality) -> str:
@@ -90,11 +96,11 @@ def quality_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
             lambda_text(q.lam), f"{q.images} ({q.patients})", str(len(q.seeds.paired) or "none"),
             " / ".join(str(cost.fits) for cost in costs), " / ".join(map(str, q.seeds.left_out)),
             " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
-            *(cell for metric in METRICS for cell in delta(metric, q.deltas.get(metric))),
+            *(cell for metric in agreement.metrics for cell in delta(metric, q.deltas.get(metric))),
             " / ".join(number(cost.bpp, 3) for cost in costs), " / ".join(number(cost.seconds, 2) for cost in costs), ratio(q),
             " / ".join(cost.kernels for cost in costs), " / ".join(str(cost.lost) for cost in costs)])
     heads = ["lambda", "images (patients)", "seeds paired", "fits A / B", "left out A / B", "PSNR dB A / B"]
-    heads += [head for metric in METRICS for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")]
+    heads += [head for metric in agreement.metrics for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")]
     return [*heads, "bpp A / B", "seconds a fit A / B", "B / A", "kernel A / B", "in no mean A / B"], rows
 
 

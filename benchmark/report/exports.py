@@ -19,7 +19,7 @@ UNDERPERFORMER_COLUMNS = ("dataset", "sample_id", "patient", "inr", "segmenter",
 
 def write_exports(scored: Scored, found: list[Line], folder: Path) -> list[Path]:
     """Write the files and return their paths; a table without rows keeps its header. Only volumes have slices."""
-    tables = {"rows.csv": frame(scored), "per_image.csv": pd.DataFrame([flat(line) for line in found]),
+    tables = {"rows.csv": frame(scored), "per_image.csv": pd.DataFrame([flat(scored, line) for line in found]),
               "underperformers.csv": pd.DataFrame(underperformers(found), columns=list(UNDERPERFORMER_COLUMNS))}
     if not found:
         tables["per_image.csv"] = pd.DataFrame(columns=["dataset", "sample_id"])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.scored import Scored, is_sinco
 from benchmark.store import Row
-from benchmark.types import IMAGE_METRICS
+from benchmark.types import IMAGE_METRICS, LABEL_METRICS
 
 FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",
          "seed", "fidelity", "segmenter", "segmenter_hash", "regularizer", "precision", "bpp_requested", "bpp", "bits",
@@ -23,7 +23,8 @@ def frame(scored: Scored) -> pd.DataFrame:
     """One row a cell, failed ones included, in the order of their keys.
 
     `dice`, `dice_original` and `fp_area_px` are those of the network in the loss (for plain fits and codecs: of the
-    run's first), their `_eval` columns the mean of the run's other readers, and `METRIC_READER` those of each reader.
+    run's first), their `_eval` columns the mean of the run's other readers, and `METRIC_READER` those of each reader. So are those
+    of networks of labels, where there are such: label_kept, kl, label_right, label_right_original.
     """
     return pd.DataFrame([_cell(scored, row) for row in scored.rows])
 
@@ -35,11 +36,14 @@ def _cell(scored: Scored, row: Row) -> dict[str, Any]:
                            "score_as": scored.score_as}
     out |= {name: _plain(row.facts.get(name)) for name in FACTS}
     out |= {metric: scored.value(row.key, metric, None) for metric in IMAGE_METRICS}
-    for metric in READ_METRICS:
+    labels = scored.label_readers
+    masks = not labels or any(reader not in labels for reader in scored.readers)
+    for metric in (*(READ_METRICS if masks else ()), *(LABEL_METRICS if labels else ())):
         out[metric] = scored.value(row.key, metric, loss)
         out[f"{metric}_eval"] = scored.value(row.key, f"{metric}_eval", loss, others)
     for reader in scored.readers:
-        out |= {f"{metric}_{scored.name(reader)}": scored.value(row.key, metric, reader) for metric in READ_METRICS}
+        read = LABEL_METRICS if reader in labels else READ_METRICS
+        out |= {f"{metric}_{scored.name(reader)}": scored.value(row.key, metric, reader) for metric in read}
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in out.items()}
 
 

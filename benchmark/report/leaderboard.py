@@ -9,17 +9,18 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.plugins import index
-from benchmark.report import agreement_words
+from benchmark.report import agreement_words, cross
 from benchmark.report.agreement import Agreement, agreements
 from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.per_image import Line, lines, underperformers
 from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, learned_inits, measured, number, plural
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures, flips
+from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures, flips, metrics_of
 
 MOST_FAILURES = 30
 MOST_DISAGREEMENTS = 100
-AREAS = {"fp_area_px": "false area px (loss)", "fp_area_px_eval": "false area px (eval)"}  # on slices without lesion
+ASIDE = {"fp_area_px": "false area px (loss)", "fp_area_px_eval": "false area px (eval)",  # on slices without lesion
+         "label_right": "right (loss)", "label_right_eval": "right (eval)"}  # where the class is known
 
 
 def leaderboard(scored: Scored) -> str:
@@ -30,8 +31,8 @@ def leaderboard(scored: Scored) -> str:
     parts = ["# Leaderboard", _reading(scored)]
     parts += [f"{said}." for said in learned_inits(scored)]
     parts += [_section(scored, section) for section in sections(scored)]
-    parts += [_question(comparisons, labels), _losses(found), _agreements(agreements(scored)), _flips(flips(scored)), _failures(scored),
-              _made(scored)]
+    parts += [_question(scored, comparisons, labels), _crossed(scored), _losses(scored, found), _agreements(agreements(scored)),
+              _flips(flips(scored)), _failures(scored), _made(scored)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -43,38 +44,46 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _reading(scored: Scored) -> str:
     as_ = "" if scored.score_as == "decoded" else f", scored as {scored.score_as} and not as they are"
+    labels, masks = (bool({metric, f"{metric}_eval"} & set(metrics_of(scored))) for metric in ("kl", "dice"))
+    loss, eval_ = ("**Dice (loss)**", "**Dice (eval)**") if masks and not labels else ("**(loss)**", "**(eval)**")
+    kept = ("**Kept** is the share of images whose most probable class is that of the original, **right** of those where it is the true "
+            "one; **KL** is the divergence of a classifier's answer on the file from that on the original, KL(original || decoded) in "
+            "nats: lower is better. " if labels else "")
+    mask = ("`jpeg2000+mask` sends the true mask beside the image, since SINCO's encoder sees it too; its Dice is that of the mask sent. "
+            if masks else "")
     return (
         f"Every number comes from decoded files{as_}. Means are over patients, of each patient's images, of each "
-        "image's seeds. **Dice (loss)** is read by the network in the loss, **Dice (eval)** by networks that were not "
-        "in it: an image optimized through a network is also an adversarial example for it, so only the second can say "
-        "that an image reads better. bpp is the length of the file in bits over the pixels, header included. "
-        "`jpeg2000+mask` sends the true mask beside the image, since SINCO's encoder sees it too; its Dice is that of "
-        "the mask sent. `~` marks a method whose paired difference to the one above it has a 95 % interval over "
+        f"image's seeds. {kept}{loss} is read by the network in the loss, {eval_} by networks that were not in it: an image "
+        "optimized through a network is also an adversarial example for it, so only the second can say that an image reads better. "
+        "bpp is the length of the file in bits over the pixels, header included. "
+        f"{mask}`~` marks a method whose paired difference to the one above it has a 95 % interval over "
         "patients that includes 0: a tie, whatever the order. `?`: a single patient, no interval.")
 
 
 def _section(scored: Scored, section: Section) -> str:
     title = f"## {section.dataset}, {section.rate}"
     if section.loss is not None:
-        others = ", ".join(map(scored.name, section.readers)) or "none"
-        title += f"\n\nNetwork in the loss: {scored.name(section.loss)}. Dice (eval): mean of {others}."
+        title += f"\n\nNetwork in the loss: {scored.name(section.loss)}."
+        for metric, said in (("dice", "Dice (eval)"), ("kl", "Kept, KL and right (eval)")):
+            if {metric, f"{metric}_eval"} & set(metrics_of(scored)):
+                title += f" {said}: mean of {', '.join(map(scored.name, scored.readers_of(metric, section.readers))) or 'none'}."
     parts = [title, _overview(section)]
-    parts += [_ranking(section, metric) for metric in METRICS if any(m.values[metric] for m in section.methods)]
+    parts += [_ranking(section, metric) for metric in METRICS if any(m.values.get(metric) for m in section.methods)]
     return "\n\n".join(parts)
 
 
 def _overview(section: Section) -> str:
-    metrics = [m for m in (*METRICS, *AREAS) if any(method.values[m] for method in section.methods)]
+    metrics = [m for m in (*METRICS, *ASIDE) if any(method.values.get(m) for method in section.methods)]
 
     def row(method: Method) -> list[str]:
-        means = [number(method.mean(m), 0) if m in AREAS else measured(m, method.mean(m)) for m in metrics]
+        means = [measured(m, method.mean(m)) for m in metrics]
         return [method.label, number(method.bpp, 3), *means, number(method.seconds, 2), str(len(method.keys)),
                 str(method.failed)]
 
     rows = [row(method) for method in section.methods]
     bound = [measured(m, section.original[m]) if m in section.original else "-" for m in metrics]
     rows.append(["*original image (bound)*", "-", *bound, "-", "-", "-"])
-    names = [AREAS[m] if m in AREAS else LABELS[m] + UNITS.get(m, "") for m in metrics]
+    names = [ASIDE[m] if m in ASIDE else LABELS[m] + UNITS.get(m, "") for m in metrics]
     heads = ["method", "bpp", *names, "seconds a file", "images", "cells failed"]
     text = table(heads, rows)
     if len({len(method.keys) for method in section.methods}) > 1:
@@ -95,7 +104,7 @@ def _ranking(section: Section, metric: str) -> str:
     return f"### By {LABELS[metric]}\n\n{table(heads, rows)}"
 
 
-def _question(comparisons: Sequence[Comparison], labels: dict[Group, str]) -> str:
+def _question(scored: Scored, comparisons: Sequence[Comparison], labels: dict[Group, str]) -> str:
     """SINCO against its plain twins, a row for each comparison and metric."""
     rows = []
     for comparison in comparisons:
@@ -115,17 +124,28 @@ def _question(comparisons: Sequence[Comparison], labels: dict[Group, str]) -> st
         "SINCO minus its lambda = 0 twin (same image, seed, rate, recipe), mean over seeds. A win or loss lies beyond "
         "the image's null band: what twins whose initial weights differ by 1e-7 differ by. The noise floor is the root "
         "mean square of single null differences. The band holds 95 % of what chance does where images are alike, so of "
-        f"these {plural(verdicts, 'verdict')} about {math.ceil(0.05 * verdicts)} may be chance.",
+        f"these {plural(verdicts, 'verdict')} about {math.ceil(0.05 * verdicts)} may be chance."
+        + (" A lower KL is a win." if scored.label_readers else ""),
         table(heads, rows)])
 
 
-def _losses(found: Sequence[Line]) -> str:
+def _crossed(scored: Scored) -> str:
+    """Network in the loss x network that reads; nothing where one network was in the loss."""
+    found = cross.crossings(scored)
+    parts = ["## Does it help when another network reads?", cross.READING] if found else []
+    for crossing in found:
+        parts += [f"### {crossing.title}", table(*cross.rows(scored, crossing))]
+    return "\n\n".join(parts)
+
+
+def _losses(scored: Scored, found: Sequence[Line]) -> str:
     worse = underperformers(list(found))
     if not found:
         return ""
     beyond = [row for row in worse if row["beyond_band"]]
     text = (f"## Where SINCO loses\n\n{plural(len(beyond), 'loss')} beyond the null band, listed here; "
-            f"{len(worse) - len(beyond)} further differences below zero lie within it or have no band: "
+            f"{len(worse) - len(beyond)} further differences {'for the worse' if scored.label_readers else 'below zero'} lie within it or "
+            "have no band: "
             "underperformers.csv has them all.")
     if not beyond:
         return text
@@ -148,7 +168,7 @@ def _agreements(found: Sequence[Agreement]) -> str:
     for agreement in found:
         parts += [f"### {agreement_words.title(agreement)}", f"{agreement_words.sizes(agreement)}.",
                   table(*agreement_words.quality_table(agreement)),
-                  "\n".join(f"- lambda {lambda_text(q.lam)}: {agreement_words.verdict(q)}" for q in agreement.qualities)]
+                  "\n".join(f"- lambda {lambda_text(q.lam)}: {agreement_words.verdict(q, agreement.metrics)}" for q in agreement.qualities)]
         if agreement.conclusions:
             parts += [f"Who wins: {agreement_words.concluded(agreement)}.", table(*agreement_words.conclusions_table(agreement))]
         listed = [agreement_words.disagreement(*pair) for pair in agreement_words.disagreements(agreement)]

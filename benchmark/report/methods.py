@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from benchmark.report.per_image import areas_of, bounds_of, right_of
 from benchmark.report.words import backbone, lambda_text, told_apart
 from benchmark.scored import Scored, is_fit, is_plain
-from benchmark.stats import METRICS, patient_interval
+from benchmark.stats import gain, metrics_of, patient_interval
 from benchmark.store import Row
 
 Image = tuple[str, str, str]  # sample id, hash, patient
@@ -39,9 +40,9 @@ class Section:
     dataset: str
     rate: str
     loss: str | None  # hash of the network that `dice` is of
-    readers: list[str]  # hashes of those that `dice_eval` is the mean of
+    readers: list[str]  # hashes of those that `dice_eval` and `kl_eval` are the means of
     methods: list[Method]
-    original: dict[str, float]  # metric -> mean Dice on the original images
+    original: dict[str, float]  # metric -> its mean on the original images
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _section(scored: Scored, dataset: str, rate: str, loss: str | None, rows: li
     original = Method("original")
     original.keys.update({image: [key] for method in methods for image, (key, *_) in method.keys.items()})
     bounds = {metric: _by_image(scored, original, name, loss, readers)
-              for metric, name in (("dice", "dice_original"), ("dice_eval", "dice_original_eval"))}
+              for metric, name in bounds_of(scored).items()}
     original.values.update(bounds)
     return Section(dataset, rate, loss, readers, methods, {metric: original.mean(metric) for metric in bounds})
 
@@ -111,7 +112,7 @@ def _method(scored: Scored, label: str, rows: list[Row], loss: str | None, reade
             method.keys[row.facts["sample_id"], row.sample_hash, row.facts["patient"]].append(row.key)
         else:
             method.failed += 1
-    for metric in (*METRICS, "fp_area_px", "fp_area_px_eval"):
+    for metric in (*metrics_of(scored), *areas_of(scored), *right_of(scored)):
         method.values[metric] = _by_image(scored, method, metric, loss, readers)
     well = [row.facts for row in rows if row.status == "ok"]
     method.seconds = _mean((facts.get("fit_seconds") or 0.0) + (facts.get("encode_seconds") or 0.0) for facts in well)
@@ -135,8 +136,8 @@ def ranking(section: Section, metric: str) -> list[Place]:
 
     The interval is `patient_interval`'s; neighbours whose interval includes 0 are ties, whatever their order.
     """
-    having = [method for method in section.methods if method.values[metric]]
-    having.sort(key=lambda method: -method.mean(metric))
+    having = [method for method in section.methods if method.values.get(metric)]
+    having.sort(key=lambda method: -gain(metric, method.mean(metric)))
     places = []
     for above, method in zip([None, *having], having, strict=False):
         mine = method.values[metric]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.scored import Scored, once
-from benchmark.stats import METRICS, Comparison, Group, Image
+from benchmark.stats import Comparison, Group, Image, metrics_of
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]
 def lines(scored: Scored, comparison: Comparison) -> list[Line]:
     """The comparison's images in its order (worst first) with the means of every method."""
     loss, others = comparison.group.segmenter_hash, comparison.readers
+    metrics = [*metrics_of(scored), *areas_of(scored), *right_of(scored)]
 
     def means(keys: list[str]) -> dict[str, float]:
-        out = {metric: _mean(scored.value(key, metric, loss, others) for key in keys)
-               for metric in (*METRICS, "fp_area_px", "fp_area_px_eval")}
+        out = {metric: _mean(scored.value(key, metric, loss, others) for key in keys) for metric in metrics}
         return out | {"bpp": _mean(scored.by_key[key].facts.get("bpp", math.nan) for key in keys)}
 
     def line(image: Image) -> Line:
         sinco, plain = [key for key, _ in image.pairs], [key for _, key in image.pairs]
         original = {metric: _mean(scored.value(key, name, loss, others) for key in plain + sinco)
-                    for metric, name in (("dice", "dice_original"), ("dice_eval", "dice_original_eval"))}
+                    for metric, name in bounds_of(scored).items()}
         files = {codec: means(keys) for codec, keys in peers(scored, image.sample_hash, comparison.group).items()}
         return Line(comparison, image, {"plain": means(plain), "sinco": means(sinco), **files, "original": original})
 
@@ -58,7 +58,25 @@ def _mean(values: Iterable[float]) -> float:
     return sum(finite) / len(finite) if finite else math.nan  # np.mean takes ten times as long for five seeds
 
 
-def flat(line: Line) -> dict[str, Any]:
+def areas_of(scored: Scored) -> list[str]:
+    """The falsely marked area on slices without lesion, as far as networks of masks read."""
+    return [metric.replace("dice", "fp_area_px") for metric in metrics_of(scored) if metric.startswith("dice")]
+
+
+@once
+def right_of(scored: Scored) -> list[str]:
+    """Whether the true class was answered, as far as networks of labels read images whose class is known."""
+    known = {reader for values in scored.values.values() for metric, reader in values if metric == "label_right"}
+    return [metric.replace("kl", "label_right") for metric in metrics_of(scored) if metric.startswith("kl") and known]
+
+
+def bounds_of(scored: Scored) -> dict[str, str]:
+    """Metric -> the name of the same score of the original, which no file can be expected to exceed."""
+    read = [metric for metric in (*metrics_of(scored), *right_of(scored)) if metric.startswith(("dice", "label_right"))]
+    return {metric: f"{metric.removesuffix('_eval')}_original{'_eval' if metric.endswith('_eval') else ''}" for metric in read}
+
+
+def flat(scored: Scored, line: Line) -> dict[str, Any]:
     """One row of per_image.csv: facts, METHOD_METRIC for every method, and METRIC_difference, _band and _verdict."""
     group, image = line.comparison.group, line.image
     out: dict[str, Any] = {
@@ -66,7 +84,7 @@ def flat(line: Line) -> dict[str, Any]:
         "segmenter": group.segmenter, "segmenter_hash": group.segmenter_hash, "lambda": group.lam,
         "settings": json.dumps(dict(group.settings)), "seeds": len(image.pairs), "cells_failed": image.failed,
         "cells_unpaired": image.unpaired}
-    for metric in METRICS:
+    for metric in metrics_of(scored):
         found = image.differences.get(metric)
         out |= {f"{metric}_difference": found and found.difference, f"{metric}_band": found and found.band,
                 f"{metric}_verdict": found.verdict if found else "failed" if not image.pairs else None}
@@ -78,7 +96,7 @@ def flat(line: Line) -> dict[str, Any]:
 def underperformers(found: list[Line]) -> list[dict[str, Any]]:
     """One row for each image and metric in which SINCO is worse than its plain twins, worst (in bands) first."""
     worse = [(difference, line) for line in found for difference in line.image.differences.values()
-             if difference.difference < 0]
+             if difference.gain < 0]
     worse.sort(key=lambda pair: (pair[0].verdict != "loss", pair[0].severity))
     return [{
         "dataset": line.comparison.group.dataset, "sample_id": line.image.sample_id, "patient": line.image.patient,

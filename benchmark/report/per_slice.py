@@ -16,7 +16,8 @@ def slices(scored: Scored) -> list[dict[str, Any]]:
     none; nan where that was not measured. plane counts from 0.
     """
     columns = {"psnr_db": ("psnr_db", "")} | {f"{metric}_{scored.name(reader)}": (metric, reader)
-                                              for reader in scored.readers for metric in ("dice", "fp_area_px")}
+                                              for reader in scored.readers_of("dice", scored.readers)
+                                              for metric in ("dice", "fp_area_px")}
     out = []
     for row in scored.rows:
         if not is_fit(row) or "depth" not in row.facts or row.facts["twin"] not in scored.by_key or row.status != "ok":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,18 @@ from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.scored import Scored
+from benchmark.stats import metrics_of
 from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 MOST_IMAGES = 6
 GAINS = (1, 2, 5, 10, 20, 50, 100)
-Segment = Callable[..., np.ndarray]  # images [B, H, W, C], volume statistics -> probability [B, H, W]
+Segment = Callable[..., np.ndarray]  # images [B, D * H, W, C], volume statistics, depth D -> probability [B, D * H, W]
+Describe = Callable[..., str]  # image [H, W, C], volume statistics -> "glioma 0.93"
 
 
 def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
-                   segment: Mapping[str, Segment], decode: Callable[[bytes], Any]) -> list[Path]:
+                   segment: Mapping[str, Segment], decode: Callable[[bytes], Any],
+                   describe: Mapping[str, Describe] = MappingProxyType({})) -> list[Path]:
     """Write worst_images.png, the images on which SINCO is worst (in null bands) first; [] where nothing can be shown.
 
     Of a volume one plane is shown: the one with the largest lesion.
@@ -44,12 +47,11 @@ def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
     for row, (line, sample) in zip(axes, shown.values(), strict=True):
         pair = _pair(scored, line)
         images = [decode(scored.data(key)).image for key in pair]
-        if sample.depth > 1:
-            z = shown_plane(sample)
-            images, sample = [planes(image, sample.depth)[z] for image in images], replace(sample.plane(z), id=f"{sample.id}, plane {z}")
-        row[0].set_ylabel(f"{sample.id}\n{labels[line.comparison.group]}".replace(", ", "\n"), fontsize=8)
-        _row(row, scored, line, sample, pair, images, segment)
-    _legend(drawn, segment)
+        name = sample.id if sample.depth == 1 else f"{sample.id}, plane {shown_plane(sample)}"
+        row[0].set_ylabel(f"{name}\n{labels[line.comparison.group]}".replace(", ", "\n"), fontsize=8)
+        _row(row, scored, line, sample, pair, images, segment, describe)
+    if segment or any(sample.has_lesion for _, sample in shown.values()):
+        _legend(drawn, segment)
     path = folder / "worst_images.png"
     drawn.savefig(path)
     return [path]
@@ -77,35 +79,55 @@ def _pair(scored: Scored, line: Line) -> tuple[str, str]:
 
 
 def _row(axes: Any, scored: Scored, line: Line, sample: Sample, pair: tuple[str, str], images: list[np.ndarray],
-         segment: Mapping[str, Segment]) -> None:
+         segment: Mapping[str, Segment], describe: Mapping[str, Describe]) -> None:
     group = line.comparison.group
     sinco, plain = images
 
-    def title(name: str, key: str) -> str:
-        read = [measured(metric, scored.value(key, metric, group.segmenter_hash, line.comparison.readers))
-                for metric in ("psnr_db", "ssim", "dice", "dice_eval")]
-        return f"{name}: {read[0]} dB, SSIM {read[1]}\nDice {read[2]} (loss) {read[3]} (eval)"
+    def shown(stacked: np.ndarray) -> np.ndarray:
+        return planes(stacked, sample.depth)[shown_plane(sample)]
 
-    original = line.values["original"]
-    bound = [measured(metric, original[metric]) for metric in ("dice", "dice_eval")]
-    titles = [f"original\nDice {bound[0]} (loss) {bound[1]} (eval)", title("plain", pair[1]), title("SINCO", pair[0])]
+    def title(name: str, key: str, image: np.ndarray) -> str:
+        read = {metric: measured(metric, scored.value(key, metric, group.segmenter_hash, line.comparison.readers))
+                for metric in ("psnr_db", "ssim", *metrics_of(scored))}
+        return "\n".join([f"{name}: {read['psnr_db']} dB, SSIM {read['ssim']}", *_read(read), *_answers(line, sample, image, describe)])
+
+    bound = {metric: measured(metric, line.values["original"][metric]) for metric in metrics_of(scored) if metric.startswith("dice")}
+    first = f"original: {sample.label}" if sample.label else "original"
+    titles = ["\n".join([first, *_read(bound), *_answers(line, sample, sample.image, describe)]),
+              title("plain", pair[1], plain), title("SINCO", pair[0], sinco)]
     readers = {group.segmenter_hash: SINCO} | {hash_: EVAL for hash_ in line.comparison.readers}
     for axis, image, text in zip(axes, (sample.image, plain, sinco), titles, strict=False):
-        axis.imshow(_visible(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.imshow(visible(shown(image)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         for hash_, color in readers.items():
             if hash_ in segment:
-                probability = segment[hash_](np.ascontiguousarray(image[None]), [sample.volume])[0]
-                _contour(axis, probability >= DICE_THRESHOLD, color)
-        _contour(axis, sample.mask, TRUTH, "dashed")  # last and broken: what lies below it stays visible
+                probability = segment[hash_](np.ascontiguousarray(image[None]), [sample.volume], sample.depth)[0]
+                contour(axis, shown(probability) >= DICE_THRESHOLD, color)
+        contour(axis, shown(sample.mask), TRUTH, "dashed")  # last and broken: what lies below it stays visible
         axis.set_title(text, fontsize=8)
-    difference = (sinco - plain).mean(-1)
+    difference = shown(sinco - plain).mean(-1)
     gain = max(gain for gain in GAINS if gain == 1 or gain * np.percentile(np.abs(difference), 99.5) <= 1.0)
     axes[3].imshow(difference * gain, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
-    _contour(axes[3], sample.mask, TRUTH, "dashed")
+    contour(axes[3], shown(sample.mask), TRUTH, "dashed")
     axes[3].set_title(f"SINCO - plain, x{gain}\n{_worst(line)}", fontsize=8)
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])
+
+
+def _read(values: Mapping[str, str]) -> list[str]:
+    """Lines such as "Dice 0.81 (loss) 0.75 (eval)" of what there is."""
+    out = []
+    for metric, name in (("dice", "Dice"), ("kl", "KL")):
+        said = [f"{values[key]} ({role})" for key, role in ((metric, "loss"), (f"{metric}_eval", "eval")) if key in values]
+        out += [f"{name} {' '.join(said)}"] if said else []
+    return out
+
+
+def _answers(line: Line, sample: Sample, image: np.ndarray, describe: Mapping[str, Describe]) -> list[str]:
+    """A line such as "glioma 0.93 (loss), none 0.60 (eval)"; none where no reader of labels is at hand."""
+    roles = {line.comparison.group.segmenter_hash: "loss"} | dict.fromkeys(line.comparison.readers, "eval")
+    said = [f"{describe[hash_](image, sample.volume)} ({role})" for hash_, role in roles.items() if hash_ in describe]
+    return [", ".join(said)] if said else []
 
 
 def _worst(line: Line) -> str:
@@ -118,12 +140,12 @@ def _worst(line: Line) -> str:
     return f"{text}, {plural(found.seeds, 'seed')}"
 
 
-def _visible(image: np.ndarray) -> np.ndarray:
+def visible(image: np.ndarray) -> np.ndarray:
     """Gray [H, W], or three channels as red, green and blue."""
     return np.clip(image, 0, 1) if image.shape[-1] == 3 else np.clip(image.mean(-1), 0, 1)
 
 
-def _contour(axis: Any, mask: np.ndarray, color: str, dashes: str = "solid") -> None:
+def contour(axis: Any, mask: np.ndarray, color: str, dashes: str = "solid") -> None:
     """The outline of a mask, pixel for pixel; an empty mask has none."""
     if mask.any() and not mask.all():
         axis.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.1, linestyles=dashes)

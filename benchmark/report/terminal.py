@@ -15,7 +15,9 @@ from benchmark.report.agreement import METRICS as AGREED
 from benchmark.report.agreement import NO_DELTA, Agreement, agreements
 from benchmark.report.per_image import Line, lines
 from benchmark.report.words import (
+    DICE_LEGEND,
     DIGITS,
+    LABEL_LEGEND,
     LABELS,
     LEGEND,
     UNITS,
@@ -29,7 +31,7 @@ from benchmark.report.words import (
     plural,
 )
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Summary, compare, failures, flips
+from benchmark.stats import METRICS, Comparison, Summary, compare, failures, flips, metrics_of
 
 MOST_LINES = 40
 MOST_DISAGREEMENTS = 20
@@ -38,10 +40,14 @@ STYLES = {"loss": "bold red", "win": "green", "unknown": "dim", "tie": ""}
 AGREED_STYLES = {"equal": "green", "not equal": "bold red", "undecided": "yellow"}
 FULL_WIDTH = 10_000  # nothing is left out where there is no terminal
 # What a narrow terminal shows first, by (metric, column): the rest is added from left to right as long as it fits.
-FIRST = (("psnr_db", "diff"), ("dice", "diff"), ("dice_eval", "diff"), ("psnr_db", "plain"), ("psnr_db", "SINCO"),
-         ("dice", "plain"), ("dice", "SINCO"), ("psnr_db", "jpeg2000"), ("", "bpp"), ("dice_eval", "plain"),
-         ("dice_eval", "SINCO"), ("dice", "jpeg2000"), ("dice_eval", "jpeg2000"), ("ssim", "diff"), ("ssim", "plain"), ("ssim", "SINCO"),
-         ("ssim", "jpeg2000"), ("dice", "+mask"), ("dice_eval", "+mask"), ("psnr_db", "+mask"), ("ssim", "+mask"))
+FIRST = (("psnr_db", "diff"), ("dice", "diff"), ("dice_eval", "diff"), ("kl", "diff"), ("kl_eval", "diff"), ("psnr_db", "plain"),
+         ("psnr_db", "SINCO"), ("dice", "plain"), ("dice", "SINCO"), ("kl", "plain"), ("kl", "SINCO"), ("label_kept", "diff"),
+         ("label_kept", "plain"), ("label_kept", "SINCO"), ("psnr_db", "jpeg2000"), ("", "bpp"), ("dice_eval", "plain"),
+         ("dice_eval", "SINCO"), ("kl_eval", "plain"), ("kl_eval", "SINCO"), ("label_kept_eval", "diff"), ("label_kept_eval", "plain"),
+         ("label_kept_eval", "SINCO"), ("dice", "jpeg2000"), ("dice_eval", "jpeg2000"), ("kl", "jpeg2000"), ("label_kept", "jpeg2000"),
+         ("kl_eval", "jpeg2000"), ("label_kept_eval", "jpeg2000"), ("ssim", "diff"), ("ssim", "plain"), ("ssim", "SINCO"),
+         ("ssim", "jpeg2000"), ("dice", "+mask"), ("dice_eval", "+mask"), ("psnr_db", "+mask"), ("ssim", "+mask"), ("kl_eval", "+mask"),
+         ("label_kept_eval", "+mask"))
 # The same of the agreement of two recipes.
 FIRST_AGREED = (*((metric, name) for metric in AGREED for name in ("A - B", "band")), ("psnr_db", "A"), ("psnr_db", "B"),
                 *(("seconds a fit", name) for name in ("B / A", "A", "B")), *((metric, "95 %") for metric in AGREED),
@@ -78,8 +84,7 @@ def render(scored: Scored, *, width: int) -> list[Text]:
     for comparison in comparisons:
         out += [*_folded([Text(labels[comparison.group], "bold")], width), *_table(lines(scored, comparison), width), Text("")]
     if comparisons:
-        others = ", ".join(sorted({scored.name(reader) for c in comparisons for reader in c.readers}))
-        out += [*(Text(line, "dim") for line in LEGEND.format(others=others or "no other").splitlines()), Text("")]
+        out += [*(Text(line, "dim") for line in _legend(scored, comparisons)), Text("")]
     else:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
@@ -95,6 +100,17 @@ def render(scored: Scored, *, width: int) -> list[Text]:
     return out + _folded(_problems(scored) + notes, width)
 
 
+def _legend(scored: Scored, comparisons: Sequence[Comparison]) -> list[str]:
+    """The lines below the tables that say how they are read, of what is in them."""
+    others = sorted({reader for c in comparisons for reader in c.readers}, key=scored.name)
+    out = LEGEND.splitlines()
+    for metric, legend in (("dice", DICE_LEGEND), ("kl", LABEL_LEGEND)):
+        if {metric, f"{metric}_eval"} & set(metrics_of(scored)):
+            names = ", ".join(map(scored.name, scored.readers_of(metric, others)))
+            out += legend.format(others=names or "no other").splitlines()
+    return out
+
+
 def _folded(texts: list[Text], width: int) -> list[Text]:
     """Sentences folded between words, what follows indented."""
     return [Text(line.replace(_TOGETHER, " "), text.style) for text in texts
@@ -102,7 +118,7 @@ def _folded(texts: list[Text], width: int) -> list[Text]:
 
 
 def summary(comparison: Comparison, label: str) -> list[Text]:
-    """What a comparison comes to: a heading, and for PSNR and Dice (SSIM is in the files) one line each."""
+    """What a comparison comes to: a heading, and for PSNR and what networks read (SSIM is in the files) one line each."""
     images = len(comparison.images)
     patients = len({image.patient for image in comparison.images})
     head = f"{label}: {plural(images, 'image')} of {plural(patients, 'patient')}, {plural(comparison.seeds, 'seed')}"
@@ -141,7 +157,7 @@ def _problems(scored: Scored) -> list[Text]:
 def _agreement(agreement: Agreement, width: int) -> list[Text]:
     """How far two recipes agree: a table with a line for each lambda, their verdicts, and on which images they disagree."""
     lams = [lambda_text(quality.lam) for quality in agreement.qualities]
-    verdicts = [agreement_words.verdict(quality) for quality in agreement.qualities]
+    verdicts = [agreement_words.verdict(quality, agreement.metrics) for quality in agreement.qualities]
     widest = max(map(len, ["lambda", *lams]))
     columns = _choose(_agreed(agreement), width - widest, FIRST_AGREED)
     legend = [Text(line, "dim") for line in agreement_words.LEGEND.splitlines()]
@@ -167,7 +183,7 @@ def _agreed(agreement: Agreement) -> list[Column]:
     def add(group: str, name: str, cells: Iterable[str]) -> None:
         out.append(Column(group, name, [(cell, "") for cell in cells]))
 
-    for metric in AGREED:
+    for metric in agreement.metrics:
         deltas = [quality.deltas.get(metric, NO_DELTA) for quality in found]
         for i, side in enumerate("AB" if metric == "psnr_db" else ""):
             add(metric, side, [measured(metric, delta.means[i]) for delta in deltas])
@@ -223,7 +239,7 @@ def _choose(columns: list[Column], width: int, first: Sequence[tuple[str, str]])
         for column in columns:
             if (column.metric, column.name) == wanted:
                 trial = [c for c in columns if c in chosen or c is column]
-                if sum(c.width + _gap(trial, j) for j, c in enumerate(trial)) <= width:
+                if max(map(len, _heads(trial, 0, ""))) <= width:
                     chosen = trial
     return chosen
 
@@ -245,8 +261,8 @@ def _difference(line: Line, metric: str) -> tuple[str, str]:
     if found is None:
         failed = metric == "psnr_db" and not line.image.pairs
         return ("failed" if line.image.failed else "no twin", "bold red") if failed else ("-  ", "")
-    style = "yellow" if found.verdict == "tie" and found.difference < 0 else STYLES[found.verdict]
-    return f"{number(found.difference, DIGITS[metric], sign=True)}{mark(found.difference, found.verdict):<2}", style
+    style = "yellow" if found.verdict == "tie" and found.gain < 0 else STYLES[found.verdict]
+    return f"{number(found.difference, DIGITS[metric], sign=True)}{mark(found.gain, found.verdict):<2}", style
 
 
 def _heads(columns: list[Column], widest: int, head: str) -> list[Text]:

@@ -10,15 +10,21 @@ from typing import Any
 from benchmark.scored import Scored
 from benchmark.stats import Group
 
-LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)"}
+LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)", "label_kept": "kept (loss)",
+          "label_kept_eval": "kept (eval)", "kl": "KL (loss)", "kl_eval": "KL (eval)"}
 UNITS = {"psnr_db": " dB"}
-DIGITS = {"psnr_db": 2, "ssim": 3, "dice": 3, "dice_eval": 3}
+DIGITS = {"psnr_db": 2, "ssim": 3, "dice": 3, "dice_eval": 3, "label_kept": 2, "label_kept_eval": 2, "kl": 4, "kl_eval": 4,
+          "label_right": 2, "label_right_eval": 2, "fp_area_px": 0, "fp_area_px_eval": 0}
 MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
 LEGEND = """\
 diff: SINCO - plain;  << worse beyond the null band,  < worse within it,
   >> better beyond it,  ? no band (fewer than 3 null twins)
-J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too
-Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"""
+J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too"""
+DICE_LEGEND = "Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"
+LABEL_LEGEND = """\
+kept: 1 where the most probable class is that of the original
+KL: of the answers on file and original, in nats; lower is better
+  (loss): by the network in the loss;  (eval): by {others}, not in it"""
 
 
 def plain(value: Any) -> Any:
@@ -46,9 +52,9 @@ def interval(metric: str, low: float, high: float) -> str:
     return f"[{measured(metric, low, sign=True)}, {measured(metric, high, sign=True)}]"
 
 
-def mark(difference: float, verdict: str) -> str:
-    """The sign behind a difference: see LEGEND."""
-    return "<" if verdict == "tie" and difference < 0 else MARKS[verdict]
+def mark(gain: float, verdict: str) -> str:
+    """The sign behind a difference: see LEGEND. gain: the difference, above 0 where it is for the better."""
+    return "<" if verdict == "tie" and gain < 0 else MARKS[verdict]
 
 
 def lambda_text(lam: float) -> str:

@@ -6,21 +6,40 @@ Blur and noise are among them on purpose: the networks will read decoded images,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
 
 
-def augment(images: torch.Tensor, masks: torch.Tensor,
-            generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def augment(images: torch.Tensor, truth: torch.Tensor, generator: torch.Generator,
+            kind: str = "full") -> tuple[torch.Tensor, torch.Tensor]:
     """Flip, rotate, scale, shift, bend both; change gamma, contrast, brightness, sharpness and noise of the images.
 
-    images [B, C, H, W] in [0, 1], masks [B, 1, H, W]; `generator` is on the CPU, so that every device draws the same.
+    images [B, C, H, W] in [0, 1]; truth: masks [B, 1, H, W], beside them what moves along [B, 2, H, W], or labels [B], which stay.
+    kind: full, flips or none; volumes [B, C, D, H, W] are flipped only, up and down too. `generator` is on the CPU, so that
+    every device draws the same.
     """
+    if kind == "none":
+        return images, truth
+    is_mask = truth.ndim > 1
+    if kind == "flips" or images.ndim == 5:
+        axes = [torch.rand(len(images), generator=generator) < 0.5 for _ in range(images.ndim - 2)]
+        return _flipped(images, axes), _flipped(truth, axes) if is_mask else truth
     grid = _warp(images.shape, generator).to(images.device)
     images = F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
-    masks = (F.grid_sample(masks, grid, padding_mode="zeros", align_corners=False) > 0.5).float()
-    return _intensities(images, generator), masks
+    if is_mask:
+        truth = F.grid_sample(truth, grid, padding_mode="zeros", align_corners=False)
+        truth = torch.cat([(truth[:, :1] > 0.5).float(), truth[:, 1:]], 1)
+    return _intensities(images, generator), truth
+
+
+def _flipped(arrays: torch.Tensor, axes: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Each array along its spatial axes, where axes[i] [B] says so."""
+    for i, flip in enumerate(axes):
+        where = flip.to(arrays.device).view(-1, *[1] * (arrays.ndim - 1))
+        arrays = torch.where(where, arrays.flip(i + 2), arrays)
+    return arrays
 
 
 def _uniform(generator: torch.Generator, batch: int, low: float, high: float) -> torch.Tensor:

@@ -1,0 +1,171 @@
+"""Read one image: strip the skull, say which class it is, and outline the lesion where there is one.
+
+Takes a picture or volume (PNG, JPEG, TIFF, NPY, NPZ, NIfTI, MHA, DICOM) or a compressed file of a run, as `decode` does. Each network
+reads the image at the size and window that its card says. The numbers that networks normalise by are those of this file alone, where
+training had the whole volume's. Without a classifier, the image is always segmented.
+
+examples:
+  python -m benchmark read scan.png --segment unet --dataset lgg
+  python -m benchmark read scan.png --classify mobilenet-v2@CLASSES.safetensors --segment unet@TUMOR.safetensors --out steps.png
+  python -m benchmark read volume.nii.gz --slice 40 --strip none --segment unet --dataset lgg
+  python -m benchmark read TCGA_CS_4941_19960909_12.tif --channel green --segment unet --dataset lgg
+  python -m benchmark read fit.inr --segment unet --dataset lgg --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli.parser import Parser
+from benchmark.cli.selection import _whole
+from benchmark.errors import InputError
+from benchmark.plugins import index
+
+if TYPE_CHECKING:
+    from benchmark.chain import Found, Source
+    from benchmark.checkpoints import Checkpoint
+    from benchmark.networks import Network
+
+COMPRESSED = (".inr", ".j2k")
+
+
+def add_arguments(parser: Parser) -> None:
+    add = parser.add_argument
+    add("file", type=Path, metavar="IMAGE", help="a picture, a volume, or a file of a run (.inr, .j2k)")
+    add("--strip", default="classical", metavar="HOW",
+        help="how the skull is stripped: classical (default), none, or a network that marks brains, NAME[@FILE]")
+    add("--classify", metavar="NAME[@FILE]", help="a network that answers with a class")
+    add("--segment", metavar="NAME[@FILE]", help="a network that marks lesions; NAME+NAME is an ensemble")
+    add("--dataset", metavar="NAME", help="the data set whose weights a bare NAME takes; NAME@FILE needs none")
+    add("--slice", type=_whole, metavar="K", help="plane of a volume, from 0 (default: the middle one)")
+    add("--channel", metavar="NAME", help="one channel of an image in color: red, green, blue, or gray (luminance)")
+    add("--size", type=_whole, metavar="N", help="pixels a side that networks read (default: what their cards say)")
+    add("--out", type=Path, metavar="PNG", help="the picture of the steps (default IMAGE-read.png in this folder)")
+    add("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
+    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, print, and write a picture of the steps."""
+    for path in args.plugin:
+        index.add_plugin_file(path)
+    _check(args)
+    wanted = {"label": args.classify, "mask": args.segment, "brain": None if args.strip in ("classical", "none") else args.strip}
+    checkpoints = {use: _find(spec, args.dataset, use) for use, spec in wanted.items() if spec}
+    source = _open(args)
+
+    from benchmark.chain import chain
+    from benchmark.networks import load_network
+    from benchmark.report.steps import write_steps
+    from benchmark.run import resolve_device
+
+    device = resolve_device(args.device)
+    networks: dict[str, Any] = {use: load_network(checkpoint, device=device) for use, checkpoint in checkpoints.items()}
+    found = chain(source, strip=networks.get("brain", args.strip), classify=networks.get("label"), segment=networks.get("mask"),
+                  size=args.size, channel=args.channel)
+    _warn(args, found, checkpoints)
+    out = args.out or Path(f"{args.file.name.partition('.')[0]}-read.png")
+    write_steps(found, args.file.name, out)
+    print(json.dumps(_facts(args, found, networks, out), indent=2) if args.json else _text(args, found, networks, out))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if not args.file.exists():
+        raise InputError(f"read {args.file}", "no such file", "a picture, a volume, or a file that `python -m benchmark run` wrote")
+    if args.size is not None and not 16 <= args.size <= 4096:
+        raise InputError(f"--size {args.size}", "it must be 16 to 4096 pixels", "--size 128")
+    if args.out is not None and args.out.suffix.lower() != ".png":
+        raise InputError(f"--out {args.out}", "the picture is a PNG", f"--out {args.out.with_suffix('.png')}")
+    if args.out is not None and args.out.resolve() == args.file.resolve():
+        raise InputError(f"--out {args.out}", "it is the image that is read", f"--out {args.out.with_stem(args.out.stem + '-read')}")
+    if not (args.classify or args.segment) and args.strip == "none":
+        raise InputError(f"read {args.file} --strip none", "no step is left",
+                         "--segment NAME@FILE, --classify NAME@FILE, or --strip classical")
+
+
+def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
+    """The checkpoint for a step; a file's own card says which data set it is for."""
+    from benchmark.checkpoints import find_checkpoint, read_card, split_ensemble
+
+    option = {"label": "--classify", "mask": "--segment", "brain": "--strip"}[use]
+    for part in split_ensemble(spec):
+        declared = index.get("segmenter", part.partition("@")[0]).declared
+        if declared["task"] != ("label" if use == "label" else "mask") or declared["dims"] != 2:
+            what = "reads volumes" if declared["dims"] != 2 else "answers with a class" if declared["task"] == "label" else "marks lesions"
+            raise InputError(f"{option} {spec}", f"{part.partition('@')[0]} {what}", "python -m benchmark list segmenter")
+    files = [part.partition("@")[2] for part in split_ensemble(spec)]
+    own = next((read_card(Path(file))["dataset"] for file in files if file), dataset)
+    if own is None:
+        raise InputError(f"{option} {spec}", "neither a file nor a data set says which weights", f"--dataset NAME, or {option} {spec}@FILE")
+    checkpoint = find_checkpoint(spec, own)
+    target = checkpoint.parts[0].card.get("target", "lesion")
+    if use != "label" and target != ("brain" if use == "brain" else "lesion"):
+        raise InputError(f"{option} {spec}", f"its weights were trained to mark {target}s",
+                         "--strip classical, or a network of `train --target brain`" if use == "brain" else f"--strip {spec}")
+    return checkpoint
+
+
+def _open(args: argparse.Namespace) -> Source:
+    from benchmark.chain import FromFile, FromScan
+
+    if args.file.suffix.lower() in COMPRESSED:
+        from benchmark.cli.decode import _decode, _look
+
+        data = args.file.read_bytes()
+        header, codec = _look(data)
+        depth = header.depth if header is not None else 1
+        return FromFile(_decode(data, codec).image, depth, _plane(args, depth))
+    from benchmark.plugins.datasets._pairs import VOLUMES, suffix_of
+
+    path = args.file.absolute()
+    folder = index.get("dataset", "folder").load()(path.parent, images=glob.escape(path.name), masks="")
+    scan = folder.scan(next(iter(folder.files)))
+    k = _plane(args, scan.shape[0])
+    if not scan.shows(k):
+        raise InputError(f"slice {k} of {args.file}", "it is empty: one value everywhere", "another --slice")
+    return FromScan(scan, k, spacing_known=suffix_of(path) in VOLUMES or path.is_dir())
+
+
+def _plane(args: argparse.Namespace, depth: int) -> int:
+    k: int = depth // 2 if args.slice is None else args.slice
+    if not 0 <= k < depth:
+        raise InputError(f"--slice {k} of {args.file}", f"it has slices 0 to {depth - 1}", f"--slice {depth // 2}")
+    return k
+
+
+def _warn(args: argparse.Namespace, found: Found, checkpoints: dict[str, Checkpoint]) -> None:
+    for use, checkpoint in checkpoints.items():
+        if use != "brain" and args.strip != "none" and (checkpoint.card.get("dataset_options") or {}).get("strip") is False:
+            found.notes.append(f"{checkpoint.name} was trained on {checkpoint.card['dataset']} as it is, without stripping: compare "
+                               "with --strip none")
+
+
+def _facts(args: argparse.Namespace, found: Found, networks: dict[str, Network], out: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"file": str(args.file), "strip": args.strip, "size": list(found.image.shape[:2])}
+    if found.brain is not None:
+        facts["brain_px"] = int(found.brain.sum())
+    if "label" in networks:
+        facts |= {"classifier": networks["label"].name, "class": found.answered, "probabilities": found.probabilities}
+    if "mask" in networks:
+        facts |= {"segmenter": networks["mask"].name, "area_px": None if found.lesion is None else int(found.lesion.sum()),
+                  "area_mm2": found.area_mm2}
+    return facts | {"notes": found.notes, "picture": str(out)}
+
+
+def _text(args: argparse.Namespace, found: Found, networks: dict[str, Network], out: Path) -> str:
+    lines = [f"image     {args.file}, read at {found.image.shape[0]} x {found.image.shape[1]} pixels"]
+    if found.brain is not None:
+        lines.append(f"skull     {args.strip}: {found.brain.mean():.0%} of the picture is brain")
+    if "label" in networks:
+        lines.append(f"class     {found.answered} ({', '.join(f'{name} {p:.3f}' for name, p in found.probabilities.items())})")
+    if found.lesion is not None:
+        share = int(found.lesion.sum())
+        area = f", {found.area_mm2:,.0f} mm2" if found.area_mm2 is not None else ", in mm2 unknown: the file has no pixel size"
+        lines.append(f"lesion    {f'{share:,} px of {found.lesion.shape[0]} x {found.lesion.shape[1]}{area}' if share else 'none found'}")
+    return "\n".join([*lines, *(f"note: {note}" for note in found.notes), f"wrote     {out}"])

@@ -1,0 +1,76 @@
+"""The card of a checkpoint: all that was done to train it, and how well it reads patients that it never saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from benchmark import __version__
+from benchmark.checkpoints import Checkpoint
+from benchmark.train.data import Slices, Splits
+from benchmark.train.reading import LabelReading, finite, read, scores_by_patient
+from benchmark.train.recipe import Progress, TrainRecipe
+
+if TYPE_CHECKING:
+    from benchmark.train.trainer import Training
+
+
+def card_of(training: Training, splits: Splits, progress: Progress, start: Checkpoint | None, module: nn.Module) -> dict[str, Any]:
+    """The card; `module` is as it ships, and reads the test split for it, as decoded too where it was trained on decoded images."""
+    segmenter, dataset, recipe = training.segmenter, training.dataset, training.recipe
+    compressor = training.compressor
+    card = {
+        "segmenter": segmenter.name, "options": {**segmenter.defaults, **training.options},
+        "channels": list(splits.train.channels), "dataset": dataset.name, "data_licence": dataset.load().licence,
+        "dataset_options": {**dataset.defaults, **training.dataset_options},
+        "command": command_of(training), "recipe": asdict(recipe), "seed": recipe.seed,
+        "init": start and {"dataset": start.card["dataset"], "hash": start.hash, "fresh": list(recipe.fresh)},
+        "train_on": recipe.train_on,
+        "compressor": compressor and {"name": compressor.choice.name, "args": dict(compressor.choice.args), "bpp": compressor.bpp},
+        "split_hash": splits.hash, "train_patients": sorted(set(splits.train.patients)),
+        "slices": {name: getattr(splits, name).planes for name in ("train", "val", "test")},
+        "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
+        "cpu_minutes": round(progress.cpu_minutes, 2), "history": progress.history,
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "frozen_parameters": sum(p.numel() for p in module.parameters() if not p.requires_grad),
+        "source_hash": segmenter.source_hash(), "dataset_source_hash": dataset.source_hash(),
+        "versions": {"sinco-bench": __version__, "torch": torch.__version__}}
+    card |= {"classes": list(splits.train.classes)} if splits.train.classes else {"target": recipe.target}
+    card |= _found(module, splits.test.to(recipe.device), round(progress.best_score, 4))
+    if splits.test_decoded is not None:
+        decoded = _found(module, splits.test_decoded.to(recipe.device))
+        card |= {name.replace("test_", "test_decoded_", 1): value for name, value in decoded.items()}
+    return card
+
+
+def command_of(training: Training) -> str:
+    """The command without --root and --out, and of files their names alone: a card travels, folders do not."""
+    recipe, start = training.recipe, training.init_from
+    words = [f"python -m benchmark train --segmenter {training.segmenter.name} --dataset {training.dataset.name}"]
+    for entry, options in ((training.segmenter, training.options), (training.dataset, training.dataset_options)):
+        words += [f"--set {entry.name}.{name}={value}" for name, value in options.items() if name != "classes"]
+    words += [f"--init-from {start.rpartition('/')[2]}"] if start else []
+    words += [f"--{name} {getattr(recipe, name)}" for name in ("loss", "optimizer", "lr", "schedule", "epochs", "batch", "seed",
+                                                              "patience", "augment", "precision")]
+    if training.compressor:
+        words += [f"--train-on {recipe.train_on} --compressor {training.compressor.choice.name} --train-bpp {training.compressor.bpp:g}"]
+    defaults = TrainRecipe()
+    words += [f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in ("target", "loaded_rate")
+              if getattr(recipe, name) != getattr(defaults, name)]
+    words += [f"--{name} {beginning}" for name in ("fresh", "freeze") for beginning in getattr(recipe, name)]
+    return " ".join(words)
+
+
+def _found(module: nn.Module, test: Slices, best: float | None = None) -> dict[str, Any]:
+    """What the network reads in a split: of labels accuracy, recall by class and counts; of masks every metric by patient."""
+    reading = read(module, test)
+    card: dict[str, Any] = {} if best is None else {f"val_{reading.name}": best}
+    card[f"test_{reading.name}"] = round(reading.score, 4)
+    if isinstance(reading, LabelReading):
+        return card | {"test_recall_by_class": finite(reading.recall), "test_confusion": reading.confusion}
+    return card | {"test_dice_by_patient": finite(reading.dice_by_patient),
+                   "test_by_patient": {patient: finite(scores) for patient, scores in scores_by_patient(module, test).items()},
+                   "test_fp_area_px": None if reading.fp_area_px is None else round(reading.fp_area_px, 2)}

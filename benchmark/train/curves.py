@@ -1,0 +1,31 @@
+"""Learning curves as a picture beside the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def draw_curves(path: Path, history: Sequence[dict[str, float]], best_epoch: int) -> None:
+    """Training loss and validation score by epoch, the epoch whose weights were kept marked."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    loss_axes = figure.add_subplot()
+    score_axes = loss_axes.twinx()
+    name = next(key for key in history[0] if key.startswith("val_"))
+    word = {"val_dice": "validation Dice", "val_accuracy": "validation accuracy"}[name]
+    epochs = [row["epoch"] for row in history]
+    marker = "o" if len(history) < 3 else ""  # a line needs two points to be seen
+    for axes, key, label, color in ((loss_axes, "loss", "training loss", "C0"), (score_axes, name, word, "C1")):
+        axes.plot(epochs, [row[key] for row in history], color=color, marker=marker)
+        axes.set_ylabel(label, color=color)
+    best = next(row[name] for row in history if row["epoch"] == best_epoch)
+    score_axes.plot(best_epoch, best, "o", color="C1")
+    score_axes.axvline(best_epoch, color="0.7", linewidth=0.8, zorder=0)
+    loss_axes.set_xlabel("epoch")
+    loss_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    score_axes.set_title(f"kept: epoch {best_epoch}, {word} {best:.3f}", fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,104 @@
+"""How well a network reads a split while and after it is trained: masks by patient, labels by class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmark.masks import mask_scores
+from benchmark.train.data import Slices
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Dice of masks by patient over slices with a lesion, and falsely marked pixels on those without."""
+
+    dice_by_patient: dict[str, float]
+    fp_area_px: float | None
+
+    name = "dice"
+
+    @property
+    def score(self) -> float:
+        return sum(self.dice_by_patient.values()) / len(self.dice_by_patient)
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """What a label network answers: confusion[i][j] counts images of class i that it calls class j."""
+
+    classes: tuple[str, ...]
+    confusion: list[list[int]]
+
+    name = "accuracy"
+
+    @property
+    def score(self) -> float:
+        return sum(row[i] for i, row in enumerate(self.confusion)) / sum(map(sum, self.confusion))
+
+    @property
+    def recall(self) -> dict[str, float]:
+        """By class, of those that the split has."""
+        return {name: row[i] / sum(row) for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True)) if sum(row)}
+
+
+def read(module: nn.Module, slices: Slices, batch: int = 32) -> Reading | LabelReading:
+    """Read every slice with the module as it stands (evaluation mode, float32; of masks the threshold is 0.5)."""
+    if slices.classes:
+        counts = torch.zeros(len(slices.classes), len(slices.classes), dtype=torch.int64)
+        for part, logits in _logits(module, slices, batch):
+            for true, answer in zip(slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True):
+                counts[true, answer] += 1
+        return LabelReading(slices.classes, counts.tolist())
+    by_patient: dict[str, list[float]] = {}
+    empty = []
+    for part, logits in _logits(module, slices, batch):
+        found, true = _planes(logits > 0), _planes(slices.truth[part, :1] > 0.5)
+        both, sums = ((x.sum((1, 2)).tolist()) for x in (found & true, found.int() + true.int()))
+        patients = _each_plane(slices.patients[part], len(found))
+        for patient, hit, total, lesion in zip(patients, both, sums, true.flatten(1).any(1).tolist(), strict=True):
+            if lesion:
+                by_patient.setdefault(patient, []).append(2 * hit / total)
+            else:
+                empty.append(total)
+    return Reading({patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
+                   sum(empty) / len(empty) if empty else None)
+
+
+def scores_by_patient(module: nn.Module, slices: Slices, batch: int = 32) -> dict[str, dict[str, float]]:
+    """Every metric of benchmark/masks.py for each patient of a split, over all slices or planes of a patient."""
+    found = np.concatenate([_planes(logits > 0).cpu().numpy() for _, logits in _logits(module, slices, batch)])
+    true = _planes(slices.truth[:, :1] > 0.5).cpu().numpy()
+    members: dict[str, list[int]] = {}
+    for i, patient in enumerate(_each_plane(slices.patients, len(found))):
+        members.setdefault(patient, []).append(i)
+    spacings = dict(zip(slices.patients, slices.spacings_mm, strict=True))
+    return {patient: mask_scores(found[own], true[own], spacings[patient]) for patient, own in sorted(members.items())}
+
+
+def finite(scores: dict[str, float]) -> dict[str, float]:
+    """Scores to four digits; nan, where a metric means nothing, is left out."""
+    return {metric: round(value, 4) for metric, value in scores.items() if math.isfinite(value)}
+
+
+@torch.no_grad()
+def _logits(module: nn.Module, slices: Slices, batch: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    module.eval()
+    at_once = batch if slices.images.ndim == 4 else 1
+    for start in range(0, len(slices), at_once):
+        part = slice(start, start + at_once)
+        yield part, module(slices.images[part], slices.volumes[part])
+
+
+def _planes(masks: torch.Tensor) -> torch.Tensor:
+    """[N, 1, H, W] or [N, 1, D, H, W] -> [N, H, W] or [N * D, H, W]."""
+    return masks.flatten(0, -3)
+
+
+def _each_plane(patients: tuple[str, ...], count: int) -> list[str]:
+    return [patient for patient in patients for _ in range(count // len(patients))]

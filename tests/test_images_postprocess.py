@@ -1,0 +1,104 @@
+"""Post-processing of masks and the classical skull stripping, on made volumes whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.errors import InputError
+from benchmark.images.postprocess import NAMES, STEPS, consistent, largest, parse_chain, postprocess, small
+from benchmark.images.skull import brain_mask
+
+MM = (1.0, 1.0)
+
+
+def boxes(depth: int, *places: tuple[slice | int, slice, slice]) -> np.ndarray:
+    volume = np.zeros((depth, 40, 40), bool)
+    for place in places:
+        volume[place] = True
+    return volume
+
+
+BIG = (slice(1, 4), slice(5, 15), slice(5, 15))  # 300 voxels in planes 1, 2, 3
+FLAT = (3, slice(20, 36), slice(20, 36))  # 256 pixels in plane 3 alone: more than BIG has in any plane
+DOT = (2, slice(30, 33), slice(2, 5))  # 9 pixels in plane 2
+
+
+def test_largest_is_that_of_the_volume_not_of_a_slice():
+    assert np.array_equal(largest(boxes(5, BIG, FLAT), range(5), MM), boxes(5, BIG))
+
+
+def test_largest_does_not_reach_across_a_missing_slice():
+    found = boxes(5, BIG, FLAT)
+    kept = largest(found, [0, 1, 2, 9, 10], MM)  # plane 3 is far from plane 2: a volume of its own
+    assert np.array_equal(kept[:3], boxes(5, BIG)[:3]) and np.array_equal(kept[3], boxes(5, FLAT)[3])
+
+
+def test_small_counts_square_millimetres():
+    found = boxes(5, BIG, DOT)
+    assert np.array_equal(small(found, range(5), MM), boxes(5, BIG))
+    assert np.array_equal(small(found, range(5), (2.5, 2.5)), found)  # the dot has 56 mm2
+
+
+def test_consistent_drops_what_its_neighbors_do_not_hold():
+    assert np.array_equal(consistent(boxes(5, BIG, FLAT, DOT), range(5), MM), boxes(5, BIG))
+
+
+def test_consistent_looks_at_both_sides_keeps_whole_objects_and_lone_slices():
+    low, high = (1, slice(0, 4), slice(0, 4)), (2, slice(3, 9), slice(3, 9))  # they share one pixel
+    assert np.array_equal(consistent(boxes(5, low, high), range(5), MM), boxes(5, low, high))
+    assert np.array_equal(consistent(boxes(5, FLAT), [0, 1, 2, 5, 9], MM), boxes(5, FLAT))
+    assert not consistent(boxes(5, low, high), [0, 1, 3, 4, 5], MM).any()  # each has a neighbor, but not the other
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_only_takes_away_leaves_its_input_and_takes_nothing_from_nothing(name):
+    found = np.random.default_rng(0).random((6, 40, 40)) > 0.7
+    before, numbers = found.copy(), [3, 4, 5, 8, 10, 11]
+    kept = STEPS[name](found, numbers, MM)
+    assert kept.dtype == bool and kept.shape == found.shape and not (kept & ~found).any() and np.array_equal(found, before)
+    assert not STEPS[name](np.zeros_like(found), numbers, MM).any()
+
+
+def test_chains_are_read_and_done_in_order():
+    assert parse_chain("stripped+small+largest") == ("stripped", "small", "largest")
+    assert np.array_equal(postprocess(boxes(5, BIG, FLAT, DOT), ("consistent", "small"), range(5), MM), boxes(5, BIG))
+    with pytest.raises(InputError, match="did you mean 'largest'"):
+        parse_chain("largst")
+    with pytest.raises(InputError, match="stripped\\+largest"):
+        parse_chain("largest+stripped")
+    assert all(parse_chain(name) == (name,) for name in NAMES)
+
+
+def head(depth: int = 5, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
+    """A brain (0.5) with a ventricle (0.1) in a dark skull and a bright scalp; bridges of tissue two pixels wide between them."""
+    y, x = np.mgrid[:size, :size] - size / 2
+    volume, truth = [], []
+    for z in range(depth):
+        r = np.hypot(y / 1.15, x) / (1 - 0.06 * abs(z - depth // 2))
+        plane = np.where(r < 28, 0.5, np.where(r < 33, 0.08, np.where(r < 37, 0.9, 0.0)))
+        plane[r < 8] = 0.1
+        plane[(np.abs(x) < 1.5) & (y < 0) & (r > 26) & (r < 34)] = 0.5
+        volume.append(plane + 0.01 * np.random.default_rng(z).standard_normal(plane.shape))
+        truth.append(r < 28)
+    return np.clip(volume, 0, 1).astype(np.float32), np.array(truth)
+
+
+def test_the_skull_is_stripped_and_holes_are_brain():
+    volume, truth = head()
+    found = brain_mask(volume)
+    scores = [2 * (f & t).sum() / (f.sum() + t.sum()) for f, t in zip(found, truth, strict=True)]
+    assert min(scores) > 0.95 and not found[volume > 0.8].any() and found[:, 48, 48].all()
+
+
+def test_a_brain_is_found_in_any_unit_and_in_one_plane_and_none_where_there_is_none():
+    volume, _ = head()
+    assert np.array_equal(brain_mask(1000 * volume), brain_mask(volume))
+    assert np.array_equal(brain_mask(volume[2:3])[0], brain_mask(volume)[2])
+    assert not brain_mask(np.zeros((3, 32, 32), np.float32)).any()
+
+
+def test_a_plane_of_air_ends_the_brain():
+    volume, _ = head()
+    dark = np.concatenate([volume, 0.02 * volume[-1:]])
+    assert not brain_mask(dark)[-1].any()

@@ -1,0 +1,155 @@
+"""A run whose network reads labels: the KL divergence in the loss, label scores from the bytes, tables without empty columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import benchmark.run
+from benchmark.bitstream import decode
+from benchmark.checkpoints import find_checkpoint
+from benchmark.cli import main
+from benchmark.networks import load_network
+from benchmark.rows import went_wrong
+from benchmark.store import Store
+from tests import label_networks, tiny_networks
+
+PLUGIN = Path(__file__).with_name("tiny_labels.py")
+FAST = ["--dataset", "tiny-labels", "--plugin", str(PLUGIN), "--steps", "30", "--lr", "1e-2", "--set", "hidden_features=12", "--bits", "10",
+        "--device", "cpu"]
+LABEL_SCORES = {"label_kept", "kl", "label_right", "label_right_original"}
+
+
+@pytest.fixture(autouse=True)
+def plugins() -> None:
+    benchmark.run.index.add_plugin_file(PLUGIN)
+
+
+def run(folder: Path, *words: str) -> int:
+    return main(["run", "--out", str(folder), *FAST, *words])
+
+
+def test_a_classifier_in_the_loss_and_another_that_reads(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("mobilenet-v2", "tiny-label"):
+        label_networks.write(name)
+    assert run(store_folder, "--segmenter", "mobilenet-v2", "--lambda", "1e-5", "--seed", "0,1") == 0
+    printed = capsys.readouterr().out
+    assert "KL (loss)" in printed and "kept (eval)" in printed and "by tiny-label" in printed and "Dice" not in printed
+    with Store(store_folder) as store:
+        rows = store.rows()
+        assert {row.facts["codec"] for row in rows} == {None, "jpeg2000"}  # who sends the mask is no rival here
+        sinco = [row for row in rows if row.facts["lambda"] > 0]
+        assert {row.facts["regularizer"] for row in sinco} == {"kl"} and all(row.facts["penalty_share"] > 0 for row in sinco)
+        assert {(s.reader, s.metric) for s in store.scores() if s.reader} == {
+            (reader, metric) for reader in ("mobilenet-v2", "tiny-label") for metric in LABEL_SCORES}
+        scores = {(s.key, s.reader, s.metric): s.value for s in store.scores()}
+        for name in ("mobilenet-v2", "tiny-label"):
+            network = load_network(find_checkpoint(name, "tiny-labels"))
+            for row in rows:
+                if row.facts["codec"] is None:
+                    sample = store.sample(row.sample_hash)
+                    assert sample.label in ("left", "none", "right")
+                    p, q = network.answer(np.stack([sample.image, decode(row.data).image]), [sample.volume] * 2)
+                    assert scores[row.key, name, "kl"] == pytest.approx((p * np.log(p / q)).sum(), abs=1e-5)
+                    assert scores[row.key, name, "label_kept"] == (p.argmax() == q.argmax())
+                    assert scores[row.key, name, "label_right"] == (network.classes[q.argmax()] == sample.label)
+                    assert scores[row.key, name, "label_right_original"] == (network.classes[p.argmax()] == sample.label)
+        assert len({round(value, 6) for (_, _, metric), value in scores.items() if metric == "kl"}) > 20, "all files read alike"
+    for name in ("rows.csv", "per_image.csv"):
+        columns = set(pd.read_csv(store_folder / name).columns)
+        assert not [column for column in columns if "dice" in column or "fp_area" in column]
+    assert {"kl", "kl_eval", "label_kept", "label_right", "kl_tiny-label"} <= set(pd.read_csv(store_folder / "rows.csv").columns)
+    assert {"kl_difference", "kl_verdict", "label_kept_difference", "sinco_kl_eval", "original_label_right"} <= columns
+    page = (store_folder / "leaderboard.md").read_text()
+    assert "### By KL (loss)" in page and "### By kept (eval)" in page and "right (loss)" in page and "Dice" not in page
+    assert (store_folder / "worst_images.png").stat().st_size > 10_000
+    assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
+    assert "no contours" not in capsys.readouterr().err
+
+
+def test_a_classifier_reads_what_was_fitted_with_a_mask_network(store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_networks.write("tiny-labels")
+    label_networks.write("tiny-label")
+    words = ("--set", "masks=true", "--segmenter", "unet")
+    assert run(store_folder, *words, "--reader", "dilated") == 0
+    without = pd.read_csv(store_folder / "per_image.csv")
+    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    assert run(store_folder, *words) == 0  # every network with weights there reads: the classifier too
+    with Store(store_folder) as store:
+        assert {row.facts["codec"] for row in store.rows()} == {None, "jpeg2000", "jpeg2000+mask"}
+        assert {s.metric for s in store.scores() if s.reader == "tiny-label"} == LABEL_SCORES
+        assert {s.metric for s in store.scores() if s.reader == "dilated"} == {"dice", "dice_original", "fp_area_px"}
+        sent = [row.key for row in store.rows() if row.facts["codec"] == "jpeg2000+mask"]
+        assert any(s.value > 0 for s in store.scores() if s.key in sent and s.metric == "kl"), "its image is read, not its mask"
+    found = pd.read_csv(store_folder / "per_image.csv")
+    pd.testing.assert_frame_equal(found[list(without.columns)], without)  # a reader of labels is in no mean of Dice
+    assert {"kl_eval_difference", "label_kept_eval_difference", "sinco_kl_eval"} <= set(found.columns)
+    assert not {"kl_difference", "sinco_kl"} & set(found.columns)  # none is in the loss
+    page = (store_folder / "leaderboard.md").read_text()
+    assert "Dice (eval): mean of dilated. Kept, KL and right (eval): mean of tiny-label." in page
+
+
+def test_two_classifiers_in_the_loss_of_one_run(store_folder: Path) -> None:
+    for name in ("mobilenet-v2", "tiny-label"):
+        label_networks.write(name)
+    assert run(store_folder, "--segmenter", "mobilenet-v2,tiny-label", "--lambda", "1e-5") == 0
+    table = pd.read_csv(store_folder / "per_image.csv")
+    assert set(table["segmenter"]) == {"mobilenet-v2", "tiny-label"} and table["kl_difference"].notna().all()
+
+
+def test_a_classifier_and_a_mask_network_in_the_loss_of_one_run(store_folder: Path) -> None:
+    tiny_networks.write("tiny-labels")
+    label_networks.write("tiny-label")
+    assert run(store_folder, "--set", "masks=true", "--segmenter", "unet,tiny-label", "--lambda", "1e-2") == 0
+    with Store(store_folder) as store:
+        assert {(row.facts["segmenter"], row.facts["regularizer"]) for row in store.rows() if row.facts["lambda"] > 0} == {
+            ("unet", "dice"), ("tiny-label", "kl")}
+
+
+def test_a_sample_whose_class_the_network_does_not_know_has_no_right_or_wrong(
+        store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    label_networks.write("tiny-label", classes=["a", "b", "c"])
+    assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
+    with Store(store_folder) as store:
+        assert {s.metric for s in store.scores() if s.reader} == {"label_kept", "kl"}
+    assert "right (loss)" not in (store_folder / "leaderboard.md").read_text()
+    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
+
+
+def test_volumes_have_no_label(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_networks.write("tiny-labels")
+    label_networks.write("tiny-label")
+    words = ("--dims", "3", "--set", "masks=true", "--limit", "1")
+    assert run(store_folder, *words, "--segmenter", "tiny-label") == 2
+    assert "reads the label of an image" in capsys.readouterr().err
+    assert run(store_folder, *words, "--segmenter", "unet") == 0  # found beside it, it is left out
+    assert "tiny-label is left out" in capsys.readouterr().err
+
+
+def test_a_classifier_that_cannot_read_images_of_this_size_is_left_out(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_networks.write("tiny-labels")
+    label_networks.write("mobilenet-v2")
+    words = ("--set", "tiny-labels.masks=true", "--set", "size=16", "--segmenter", "unet", "--lambda", "0", "--limit", "1")
+    assert run(store_folder, *words) == 0
+    assert "mobilenet-v2 is left out: it reads heights and widths that are multiples of 32" in capsys.readouterr().err
+    assert run(store_folder, *words, "--reader", "mobilenet-v2") == 2
+
+
+def test_plan_and_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    label_networks.write("tiny-label")
+    words = [*FAST, "--segmenter", "tiny-label", "--lambda", "1e-2", "--limit", "1"]
+    assert main(["plan", *words]) == 0
+    assert main(["profile", *words, "--kernel", "torch", "--steps", "3"]) == 0
+    assert "fit: network" in capsys.readouterr().out
+
+
+def test_a_divergence_above_1_is_not_held_against_a_fit(tiny_samples) -> None:  # type: ignore[no-untyped-def]
+    class Cell:
+        lam, fidelity = 1e-2, "mean"
+
+    assert went_wrong(Cell, tiny_samples[0], 1e-3, 5.0, 1e-3) == ""  # type: ignore[arg-type]
+    assert went_wrong(Cell, tiny_samples[0], 1.0, 5.0, 1e-3) != ""  # type: ignore[arg-type]
