@@ -90,8 +90,31 @@ def places(name: str, dataset: str) -> list[Path]:
 
 def making(name: str, dataset: str) -> str:
     """What to type for weights of a segmenter: `train`, or `import` where it comes ready."""
-    trains = get("segmenter", name).declared["trains"]
-    return f"python -m benchmark {'train' if trains else 'import'} --segmenter {name} --dataset {dataset}{'' if trains else ' --file FILE'}"
+    if not get("segmenter", name).declared["trains"]:
+        return f"python -m benchmark import --segmenter {name} --dataset {dataset} --file FILE"
+    target = " --target brain" if truth_of(dataset) == "brain" else ""
+    return f"python -m benchmark train --segmenter {name} --dataset {dataset}{target}{sized(name, dataset)}"
+
+
+def truth_of(dataset: str) -> str:
+    """What the images of a data set come with, "lesion", "brain" or "label"; "lesion" where the data set is not known here."""
+    return str(known.declared["truth"]) if (known := entries("dataset").get(dataset)) else "lesion"
+
+
+def sized(name: str, dataset: str) -> str:
+    """The options that bring pictures with labels, which come in any size, to one, and volumes to what memory holds."""
+    known = {option.name for option in entry.options} if (entry := entries("dataset").get(dataset)) else set()
+    if get("segmenter", name).declared["dims"] == 3:
+        return " --set size=64 --set planes=32" if {"size", "planes"} <= known else ""
+    return " --set size=128" if truth_of(dataset) == "label" and "size" in known else ""
+
+
+def _classifier(dataset: str) -> str:
+    """What to type where a network of masks is asked for on images that have labels only: a classifier, trained first if need be."""
+    names = [name for name, entry in entries("segmenter").items() if entry.declared["task"] == "label"]
+    if ready := [name for name in names if any(place.is_file() for place in places(name, dataset))]:
+        return f"--segmenter {ready[0]}{sized(ready[0], dataset)}"
+    return f"{making(names[0], dataset)}; then --segmenter {names[0]}{sized(names[0], dataset)}"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -137,6 +160,9 @@ def find_checkpoint(spec: str, dataset: str, *, channels: Sequence[str] | None =
     path = next((place for place in looked_in if place.is_file()), None)
     if path is None:
         looked = ", ".join(map(str, looked_in))
+        if not file and truth_of(dataset) == "label" and get("segmenter", name).declared["task"] == "mask":
+            raise InputError(f"segmenter {spec} on {dataset}", "it marks masks, and these images have none, but labels",
+                             _classifier(dataset))
         others = [] if file else sorted(path for folder in dict.fromkeys(place.parent for place in looked_in)
                                         for path in folder.glob(f"{name}-*.safetensors"))
         borrowed = f"; or borrow those of another data set: --segmenter {name}@{others[0]} --force" if others else ""
@@ -164,8 +190,13 @@ def _ensemble(members: list[Checkpoint], spec: str) -> Checkpoint:
     marks = {f"{member.target} by {'volumes' if member.dims == 3 else 'images'}" for member in members if member.task == "mask"}
     if len(marks) > 1:
         raise InputError(f"the ensemble {spec}", f"its members do not mark alike: {' and '.join(sorted(marks))}", "members of one kind")
+    if len({len(member.channels) for member in members}) > 1:
+        raise InputError(f"the ensemble {spec}", "its members read other numbers of channels: "
+                         + " and ".join(", ".join(member.channels) for member in members), "members that read the same images")
+    prepared = [member.card.get("dataset_options") or {} for member in members]
+    alike = {name: value for name, value in prepared[0].items() if all(name in one and one[name] == value for one in prepared)}
     card = {"segmenter": "+".join(member.name for member in members), "options": {}, "channels": members[0].card["channels"],
-            "target": members[0].target, "dataset": members[0].card["dataset"],
+            "dataset_options": alike, "target": members[0].target, "dataset": members[0].card["dataset"],
             "members": [{"name": member.name, "hash": member.hash} for member in members],
             **({"classes": list(members[0].classes)} if members[0].task == "label" else {}),
             "train_patients": sorted({patient for member in members for patient in member.card.get("train_patients") or ()})}

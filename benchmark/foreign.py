@@ -131,7 +131,7 @@ def tried(module: nn.Module, channels: int, declared: Mapping[str, Any], what: s
     if float((alone - y[:1].detach()).abs().max()) > 1e-3 * (1 + float(y.detach().abs().max())):
         raise InputError(what, "its answer for an image depends on the images beside it", "the network exported in eval mode")
     if declared["in_loss"]:
-        gradient = torch.autograd.grad(y.sum(), x)[0] if y.requires_grad else torch.zeros(1)
+        gradient = torch.autograd.grad(y[:, 0].sum(), x)[0] if y.requires_grad else torch.zeros(1)
         if not torch.isfinite(gradient).all() or not gradient.any():
             raise InputError(what, "no finite gradient reaches the image", "a network that can be differentiated by its input")
     low, high = (float(end) for end in y.detach().aminmax())

@@ -115,11 +115,13 @@ def resolve(selection: Selection) -> Job:
 
 
 def trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
-    """A note on each network that has seen patients of these images."""
+    """A note on each network that has seen patients of these images, and on each of which nobody knows."""
     seen = [(reader, sum(sample.dataset == reader.card["dataset"] and sample.patient in (reader.card.get("train_patients") or ())
                          for sample in samples)) for reader in readers]
     return [f"{count} of {len(samples)} images are of patients that {reader.name} was trained on: what it reads there proves little"
-            for reader, count in seen if count]
+            for reader, count in seen if count] + list(dict.fromkeys(
+                f"{part.name}: {part.card['note']}" for reader in readers for part in reader.parts
+                if "imported" in part.card and part.card.get("note")))
 
 
 def _large(volumes: Iterable[Sample]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -219,8 +220,8 @@ def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str 
     entry = get("segmenter", checkpoint.name)
     try:
         module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
-    except TypeError as error:
-        raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error),
+    except (TypeError, ValueError, RuntimeError) as error:  # torch says of sizes that make no sense what it meets first
+        raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error).partition("\n")[0],
                          "a checkpoint of this version of the segmenter") from None
     load_weights(module, checkpoint)
     return NETWORKS[checkpoint.task, checkpoint.dims](checkpoint, module, multiple=entry.declared["multiple"], device=device,
@@ -233,7 +234,7 @@ def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
         module.load_state_dict(read_weights(checkpoint))
     except RuntimeError as error:
         raise InputError(f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
-                         f"they do not fit it: {str(error).splitlines()[0]}",
+                         f"they do not fit it: {' '.join(line.strip() for line in str(error).splitlines()[1:2])[:200]}",
                          f"python -m benchmark train --segmenter {checkpoint.name} "
                          f"--dataset {checkpoint.card['dataset']}") from None
 
@@ -282,5 +283,12 @@ def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict
     """Write a safetensors file beside `path`, then put it there in one step: a crash leaves a whole file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    safetensors.torch.save_file(tensors, beside, metadata)
-    os.replace(beside, path)
+    try:
+        safetensors.torch.save_file(tensors, beside, metadata)
+    except SafetensorError as error:  # it has one error for all, a full disk too
+        raise OSError(f"{path} cannot be written: {error}") from None
+    try:
+        os.replace(beside, path)
+    except FileNotFoundError:  # another process writes the same file, and was faster
+        if not path.is_file():
+            raise

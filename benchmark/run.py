@@ -240,17 +240,27 @@ class Runner:
 
     def _rescore(self) -> None:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
-        wanted: list[str] = []
-        for read in ("dice", "fp_area_px"):  # of samples with a lesion and without
-            marks = [(as_, "", "", metric) for as_ in self.job.selection.score_as for metric in IMAGE_METRICS]
-            marks += [(as_, reader.name, reader.hash, "kl" if reader.task == "label" else read)
-                      for as_ in self.job.selection.score_as for reader in self.job.readers]
-            lesion = {hash_ for hash_, sample in self.job.samples.items() if sample.has_lesion == (read == "dice")}
-            wanted += self.store.unscored((cell.key for cell in self.job.cells if cell.sample_hash in lesion), marks)
+        alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(list)  # keys by what they must have
+        marks = {hash_: tuple(self._marks(sample)) for hash_, sample in self.job.samples.items()}
+        for cell in self.job.cells:
+            alike[marks[cell.sample_hash]].append(cell.key)
+        wanted = [key for due, keys in alike.items() for key in self.store.unscored(keys, due)]
         if wanted:
             self.progress.say(f"scoring {len(wanted)} stored files")
         for group in _groups_of(wanted, self._files_at_once()):
             self._keep(self.store.rows(group), anew=False)
+
+    def _marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
+        """(score_as, reader, its hash, metric) of scores that every file of a sample has once it was scored."""
+        for score_as in self.job.selection.score_as:
+            for metric in IMAGE_METRICS:
+                yield score_as, "", "", metric
+            for reader in self.job.readers:
+                if reader.task == "label":
+                    metric = "label_right" if sample.label in reader.classes else "kl"
+                else:
+                    metric = "dice" if sample.has_lesion else "fp_area_px"
+                yield score_as, reader.name, reader.hash, metric
 
     def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
         """Store rows with the scores of their decoded files; a file that cannot be decoded makes its cell a failed one.

@@ -172,12 +172,19 @@ class Store:
         return [key for key, has_file in left if has_file]
 
     def add_samples(self, samples: Iterable[Sample], options: Mapping[str, Any] | None = None) -> None:
-        """Keep originals beside their fits, so that every picture can be made again from the store."""
-        known = {hash_ for hash_, in self._db.execute("SELECT hash FROM samples")}
+        """Keep originals beside their fits, so that every picture can be made again from the store.
+
+        A label may be corrected, and is no part of the hash: then what was right or wrong by the old one is forgotten.
+        """
+        known = dict(self._db.execute("SELECT hash, COALESCE(json_extract(facts, '$.label'), '') FROM samples"))
         with self._transaction():
             for sample in samples:
                 if sample.hash not in known:  # arrays into bytes take longer than all the rest of a run with nothing to do
                     self._add_sample(sample, options or {})
+                elif sample.label != known[sample.hash]:
+                    self._db.execute("UPDATE samples SET facts = json_set(facts, '$.label', ?) WHERE hash = ?", (sample.label, sample.hash))
+                    self._db.execute("DELETE FROM scores WHERE metric LIKE 'label_right%' AND key IN (SELECT key FROM cells "
+                                     "WHERE sample_hash = ?)", (sample.hash,))
 
     def _add_sample(self, sample: Sample, options: Mapping[str, Any]) -> None:
         facts = {"id": sample.id, "dataset": sample.dataset, "patient": sample.patient, "shape": sample.image.shape,

@@ -11,7 +11,7 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 SCORE_AS = ("decoded", "stretched-png")
 IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
-MASK_METRICS = ("dice", "fp_area_px", "dice_original")  # of a reader of masks
+MASK_METRICS = ("dice", "dice_original", "fp_area_px")  # of a reader of masks
 LABEL_METRICS = ("label_kept", "kl", "label_right", "label_right_original")  # of a reader of labels
 READER_METRICS = (*MASK_METRICS, *LABEL_METRICS)
 DICE_THRESHOLD = 0.5

@@ -25,7 +25,7 @@ INSIDE = ("brain-tumor-mri", "brain-tumor-mri-dataset", "brain_tumor_mri_masoudn
           "brain-tumor-classification-mri", "brain_tumor_classification_sartajbhuvaji")
 
 
-@register.dataset("brain-tumor-mri", requires=("PIL",))
+@register.dataset("brain-tumor-mri", requires=("PIL",), truth="label")
 class BrainTumorMri(VolumeDataset):
     """Brain tumor MRI (Kaggle): JPEGs of any size in 4 classes (glioma, meningioma, pituitary, none), without masks.
 

@@ -13,7 +13,7 @@ from benchmark.plugins.datasets._release import NIFTI, Parts, Release
 FILE = rf"sub-([A-Z0-9]+)_ses-[A-Z0-9]+_T1w(_brainmask)?{NIFTI}"
 
 
-@register.dataset("nfbs", requires=("nibabel", "zlib_ng"))
+@register.dataset("nfbs", requires=("nibabel", "zlib_ng"), truth="brain")
 class Nfbs(Release):
     """NFBS (Neurofeedback Skull-stripped): 125 defaced T1-weighted MRIs of the head with masks of the brain, which are to be found.
 

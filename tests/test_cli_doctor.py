@@ -1,15 +1,20 @@
 """`doctor`: what is here, what is missing, and what to type. It never fails itself."""
 
+import importlib
 import json
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 
 import pytest
 
-from benchmark.checkpoints import default_path
+from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
 from benchmark.cli.doctor import TINYCUDANN
+from benchmark.cli.parser import Parser
+from benchmark.errors import InputError
+from benchmark.job import parse_sets
 
 
 def findings(capsys):
@@ -73,3 +78,44 @@ def test_checkpoints_by_the_segmenter_on_their_card(capsys):
     assert f"for tiny (gray): {default_path('unet', 'tiny')}" in printed
     assert f"{default_path('unet', 'cut')}: it is not a safetensors file" in printed
     assert ".resume" not in printed  # a training that goes on
+
+
+def test_what_a_segmenter_may_learn_from(capsys):
+    found = findings(capsys)
+    for name, words in (("mobilenet-v2", "--dataset brain-tumor-mri --set size=128"), ("vgg16", "--dataset brain-tumor-mri --set size=128"),
+                        ("resunet3d", "--dataset nfbs --target brain --set size=64 --set planes=32"),
+                        ("unet-4", "--dataset mni-lesion")):
+        assert found[f"weights of {name}"]["todo"][-1] == f"python -m benchmark train --segmenter {name} {words}"
+    for finding in found.values():
+        for todo in finding["todo"]:
+            if todo.startswith("python -m benchmark train"):
+                parsed("train", todo)
+
+
+def parsed(command, todo):
+    """What the parser of a command makes of a line that was printed; it raises InputError where it does not know it."""
+    module, parser = importlib.import_module(f"benchmark.cli.{command}"), Parser(prog=command)
+    module.add_arguments(parser)
+    return parser.parse_args(shlex.split(todo)[4:])
+
+
+@pytest.mark.parametrize("name", ["atlas", "brain-tumor-mri", "brats", "decathlon", "folder", "lgg", "mni-lesion", "ms", "nfbs"])
+@pytest.mark.parametrize("segmenter", ["unet-4", "mobilenet-v2"])
+def test_what_absent_weights_say_is_a_command(name, segmenter):
+    with pytest.raises(InputError) as caught:
+        find_checkpoint(segmenter, name)
+    train, *after = caught.value.todo.split("; ")
+    args = parsed("train", train)
+    options = parse_sets(args.sets, [("segmenter", args.segmenter), ("dataset", args.dataset)])
+    assert args.dataset == name and args.target == ("brain" if name == "nfbs" else "lesion")
+    assert args.segmenter == (segmenter if name != "brain-tumor-mri" else "mobilenet-v2")
+    assert options == ({("dataset", name): {"size": 128}} if name == "brain-tumor-mri" else {})
+    assert after == (["then --segmenter mobilenet-v2 --set size=128"] if (segmenter, name) == ("unet-4", "brain-tumor-mri") else [])
+
+
+def test_images_with_labels_lead_to_the_classifier_that_is_there():
+    card = {"segmenter": "vgg16", "options": {}, "channels": ["image"], "dataset": "brain-tumor-mri"}
+    write_checkpoint(default_path("vgg16", "brain-tumor-mri"), card)
+    with pytest.raises(InputError, match="these images have none, but labels") as caught:
+        find_checkpoint("unet", "brain-tumor-mri")
+    assert caught.value.todo == "--segmenter vgg16 --set size=128"

@@ -1,22 +1,20 @@
-"""`evaluate` as a user types it, on tiny data and on networks that see what is bright; calibration and intervals on made numbers."""
+"""`evaluate` as a user types it, on tiny data and on networks that see what is bright."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmark.calibration import Calibration
 from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
-from benchmark.evaluate import bootstrap, by_network, classical, read_masks, scans_of
 from benchmark.networks import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
+from benchmark.reading.evaluate import by_network, classical, read_masks, scans_of
 from tests import tiny_networks
 
 TINY = Path(__file__).with_name("tiny.py")
@@ -89,6 +87,20 @@ class Stack(Dataset):
         image = np.where(mask | false, bright, gray * brain + 0.01 * z)[..., None].astype(np.float32)
         return Sample(sample_id, "stack", patient, image, mask, brain, ("gray",), VolumeStatistics.of(image), slice_index=z,
                       label="light" if z == 4 else "dark")
+
+
+@register.dataset("named", truth="label")
+class Named(Stack):
+    """Labels alone."""
+
+
+@register.dataset("unmarked")
+class Unmarked(Stack):
+    """Nothing is marked."""
+
+    def load(self, sample_id):
+        sample = super().load(sample_id)
+        return replace(sample, mask=sample.mask & False)
 '''
 
 
@@ -183,7 +195,9 @@ def test_labels_get_accuracy_recall_and_confusion(evaluate, tmp_path):
     assert sum(map(sum, said["confusion"])) == 10 and np.trace(said["confusion"]) == sum(right)
     dark = [row for row in answers if row["true"] == "dark"]
     assert said["recall"]["dark"] == pytest.approx(sum(row["answered"] == "dark" for row in dark) / len(dark))
-    assert (tmp_path / "out" / "worst.png").is_file() and "answers (rows: what is true)" in evaluate("--segmenter", "loud").out
+    answers = evaluate("--segmenter", "loud").out.partition("answers (rows: what is true)")[2].splitlines()
+    assert answers[3].split() == ["light", *map(str, said["confusion"][1]), f"{said['recall']['light']:.3f}"]
+    assert (tmp_path / "out" / "worst.png").is_file()
 
 
 @pytest.mark.parametrize("words, says", [
@@ -209,23 +223,12 @@ def test_a_network_of_another_data_set_reads_with_force(evaluate, tmp_path, caps
     assert main([*words, "--force"]) == 0
 
 
-def test_calibration_of_known_numbers():
-    sure = Calibration()
-    sure.add(np.array([[0.05, 0.05, 0.95, 1.0]]), np.array([[False, True, True, True]]))
-    assert list(sure.counts[[0, 9]]) == [2, 2]
-    assert sure.ece == pytest.approx((2 * abs(0.05 - 0.5) + 2 * abs(0.975 - 1)) / 4)
-    assert sure.brier == pytest.approx((0.05**2 + 0.95**2 + 0.05**2) / 4)
-    assert math.isnan(Calibration().ece)
-
-
-def test_the_interval_is_over_patients_and_says_how_many():
-    values = [0.1, 0.5, 0.6, 0.9, math.nan]
-    mean = bootstrap(values)
-    assert mean == bootstrap(values) and mean.patients == 4 and mean.low < mean.mean < mean.high
-    assert mean.mean == pytest.approx(0.525) and math.isnan(bootstrap([0.3]).low) and bootstrap([]).patients == 0
-    wide = np.random.default_rng(0).standard_normal(400)
-    found = bootstrap(wide)
-    assert found.high - found.low == pytest.approx(2 * 1.96 / 20 * wide.std(), rel=0.05)
+def test_masks_are_not_scored_where_there_are_none(evaluate):
+    for dataset in ("named", "unmarked"):
+        save_checkpoint(default_path("bright", dataset), get("segmenter", "bright").load()(1),
+                        {"segmenter": "bright", "options": {}, "channels": ["gray"], "dataset": dataset})
+    assert "no mask to score them by" in evaluate("--segmenter", "bright", "--dataset", "named", code=2).err
+    assert "no image has a lesion in its mask" in evaluate("--segmenter", "bright", "--dataset", "unmarked").out
 
 
 def test_stripped_is_what_the_network_reads_without_the_rest():
@@ -251,10 +254,23 @@ def test_a_network_of_brains_strips_slice_by_slice_or_whole(evaluate, tmp_path):
         assert evaluate("--segmenter", "bright", "--post", "stripped", "--strip", f"{name}@{path}", "--limit", "10")
 
 
-def test_scans_are_in_the_order_of_their_slices_and_a_brain_may_be_the_truth():
+def test_a_network_of_brains_is_scored_by_the_brain(evaluate, tmp_path):
+    module = get("segmenter", "bright").load()(1)
+    with torch.no_grad():
+        module.at.fill_(0.1)
+    save_checkpoint(tmp_path / "brain.safetensors", module,
+                    {"segmenter": "bright", "options": {}, "channels": ["gray"], "dataset": "stack", "target": "brain"})
+    said = json.loads(evaluate("--segmenter", f"bright@{tmp_path / 'brain.safetensors'}", "--json").out)
+    assert sum(count for _, count, _, _ in said["networks"][0]["reliability"]) == 10 * 32 * 32  # within a brain all would be true
+    truth = {sample.id: str(int(sample.brain.sum())) for sample in get("dataset", "stack").load()().samples("test")}
+    assert {row["image"]: row["true_px"] for row in rows(tmp_path / "out" / "per_image.csv")} == truth
+    both = evaluate("--segmenter", "bright", "--segmenter", f"bright@{tmp_path / 'brain.safetensors'}", code=2).err
+    assert "marks lesions" in both and "marks brains" in both
+
+
+def test_scans_are_in_the_order_of_their_slices():
     dataset = get("dataset", "stack").load()()
     samples = [dataset.load(name) for name in reversed(dataset.ids("test"))]
-    scans = scans_of(samples, "brain")
+    scans = scans_of(samples)
     assert [scan.numbers for scan in scans] == [[0, 1, 2, 3, 4]] * 2
-    assert all((scan.masks == np.stack([sample.brain for sample in scan.slices])).all() for scan in scans)
     assert classical(scans[0]).shape == (5, 32, 32)

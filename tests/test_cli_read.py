@@ -159,6 +159,10 @@ def test_one_channel_of_a_picture_in_color(tmp_path, capsys):
     (["scan.png", "--segment", "deep", "--dataset", "mine"], "reads volumes"),
     (["scan.png", "--strip", "bright", "--dataset", "mine"], "trained to mark lesions"),
     (["scan.png", "--segment", "bright@brain.safetensors"], "--strip bright@brain"),
+    (["scan.png", "--segment", "", "--dataset", "mine"], "segmenter ''"),
+    (["scan.png", "--segment", "bright", "--dataset", "other"], "--dataset other, or --segment NAME@FILE"),
+    (["dim.png", "--segment", "bright", "--dataset", "mine", "--strip", "bright@brain.safetensors"], "no brain is found"),
+    (["scan.png", "--segment", "bright@brain.safetensors+bright@small.safetensors"], "prepared otherwise: size=64 and 32"),
     (["scan.png", "--segment", "brigth", "--dataset", "mine"], "did you mean 'bright'"),
     (["scan.png", "--segment", "bright", "--dataset", "mine", "--size", "72"], "multiples of 16"),
     (["scan.png", "--size", "8"], "16 to 4096"),
@@ -169,6 +173,10 @@ def test_one_channel_of_a_picture_in_color(tmp_path, capsys):
 ])
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, tmp_path, capsys):
     save(tmp_path / "scan.png", head())
+    save(tmp_path / "dim.png", 0.2 * head())
+    save_checkpoint(tmp_path / "small.safetensors", get("segmenter", "bright").load()(1), {
+        "segmenter": "bright", "options": {}, "channels": ["gray"], "dataset": "mine", "dataset_options": OPTIONS | {"size": 32},
+        "target": "brain"})
     (tmp_path / "scan.inr").write_bytes(b"nothing of ours")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
     assert says in read(capsys, *words, code=2)

@@ -87,6 +87,14 @@ def test_a_network_that_was_trained_on_these_patients_is_named(networks):
     assert [note for note in resolve(TINY).notes if note.startswith("2 of 3 images are of patients that unet was trained on")]
 
 
+def test_what_is_not_known_of_imported_weights_is_said_once(networks):
+    tiny_networks.write(imported={"file": "w.pt"}, note="nothing is known of the patients")
+    job = resolve(replace(TINY, segmenter=("unet", "unet+dilated")))
+    assert job.notes == ["unet: nothing is known of the patients", "dilated: nothing is known of the patients"]
+    tiny_networks.write(note="of a training")
+    assert resolve(TINY).notes == []
+
+
 def test_images_of_unlike_channels_are_refused(networks, monkeypatch):
     tiny = get("dataset", "tiny").load()
     load = tiny.load

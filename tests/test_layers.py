@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("types", "errors", "folders"),
     ("plugins", "store", "plan", "recipes", "images", "fetch", "unpack"),
-    ("fit", "bitstream", "codecs", "score", "masks", "networks", "stripping", "checkpoints", "foreign", "inits"),
+    ("fit", "bitstream", "codecs", "score", "reading", "networks", "checkpoints", "foreign", "inits"),
     ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job",
-     "scored", "environment", "precision", "calibration", "evaluate", "chain"),
+     "scored", "environment", "precision"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

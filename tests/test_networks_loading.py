@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from benchmark.checkpoints import find_checkpoint
 from benchmark.errors import InputError
-from benchmark.networks import fold, load_network, save_checkpoint
+from benchmark.networks import fold, load_network, save_atomically, save_checkpoint
 from benchmark.plugins.index import get
 from benchmark.types import VolumeStatistics
 
@@ -76,6 +78,28 @@ def test_an_ensemble_reads_the_mean_of_its_members_probabilities(tmp_path):
     assert torch.isfinite(both.logits(100 * images, ROWS)).all()
 
 
+def test_members_of_an_ensemble_read_the_same_channels_and_keep_how_images_are_prepared(tmp_path):
+    for name, channels, options in (("unet", 1, {"size": 64, "window": "full"}), ("unet-4", 1, {"size": 64, "window": "brain"}),
+                                    ("unet-5", 2, {})):
+        save_checkpoint(tmp_path / f"{name}.safetensors", trained_like(name, channels, base=4), {
+            "segmenter": name, "options": {"base": 4}, "channels": ["a", "b"][:channels], "dataset": "tiny", "dataset_options": options})
+    one, other, more = (f"{name}@{tmp_path / name}.safetensors" for name in ("unet", "unet-4", "unet-5"))
+    assert find_checkpoint(f"{one}+{other}", "tiny").card["dataset_options"] == {"size": 64}
+    with pytest.raises(InputError, match="other numbers of channels: a and a, b"):
+        find_checkpoint(f"{one}+{more}", "tiny", force=True)
+
+
+def test_a_file_that_cannot_be_written_is_an_oserror_and_a_faster_writer_is_not(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="cannot be written"):
+        save_atomically(Path("/proc/w.safetensors"), {"a": torch.ones(1)}, {})
+    monkeypatch.setattr("safetensors.torch.save_file", lambda tensors, path, metadata: (tmp_path / "w").write_bytes(b"the other's"))
+    save_atomically(tmp_path / "w", {}, {})  # the other process has moved the one .part file
+    (tmp_path / "w").unlink()
+    monkeypatch.setattr("safetensors.torch.save_file", lambda tensors, path, metadata: None)
+    with pytest.raises(FileNotFoundError):
+        save_atomically(tmp_path / "w", {}, {})
+
+
 def test_bf16_reads_about_the_same(stored):
     _, checkpoint = stored
     images = torch.rand(2, 32, 32, 1)
@@ -107,6 +131,9 @@ def test_weights_of_another_shape_and_unknown_precision(stored, tmp_path):
     save_checkpoint(tmp_path / "wrong.safetensors", module, wrong)
     with pytest.raises(InputError, match="do not fit"):
         load_network(find_checkpoint(f"{checkpoint.name}@{tmp_path / 'wrong.safetensors'}", "tiny"))
+    save_checkpoint(tmp_path / "minus.safetensors", module, {**checkpoint.card, "options": {next(iter(checkpoint.card["options"])): -2}})
+    with pytest.raises(InputError, match="with the card of"):
+        load_network(find_checkpoint(f"{checkpoint.name}@{tmp_path / 'minus.safetensors'}", "tiny"))
     with pytest.raises(InputError, match="fp8"):
         load_network(checkpoint, precision="fp8")
 

@@ -337,6 +337,24 @@ def test_readers_that_read_only_one_of_the_recipes_are_left_out(store_folder):
     assert found.qualities[1].deltas["dice_eval"].means == pytest.approx((0.7525, 0.7525)) and "not the same networks" in found.notes[0]
 
 
+def test_the_words_are_of_what_is_read(store_folder, tmp_path):
+    assert "its mean Dice inside the null band, at" in leaderboard(Scored(two_recipes(tmp_path / "masks"), everything=True))
+    store = two_recipes(store_folder, readers=False)
+    for reader in (UNET, "third"):
+        store.add([], [Score(row.key, "kl", 0.1, "vgg16", reader) for row in store.rows() if row.key.startswith("A") or reader == UNET])
+    both = printed(store), leaderboard(Scored(store, everything=True))
+    assert "equal: PSNR at most 0.1 dB below B's, Dice and KL inside the band, the same bytes" in both[0]
+    assert "and its mean Dice and KL inside the null band, at the same bytes" in both[1]
+    kept = list(store.each_score(None))
+    rows = store.rows()
+    store.add(rows, [s for s in kept if s.metric not in ("dice", "dice_original", "fp_area_px")], anew=True)
+    page, terminal = leaderboard(Scored(store, everything=True)), printed(store)
+    told = page.partition("## Do two recipes agree?")[2]
+    assert "its mean KL inside the null band" in told and "KL inside the band, the same bytes" in terminal
+    assert "Dice" not in told and "Dice" not in terminal.partition("B is the reference")[2].partition("the same bytes")[0]
+    assert "the table's KL (eval) is of those that did" in told
+
+
 def test_page_terminal_and_json_show_it(store_folder, capsys):
     dice, opposed = by("B", {"dice": -0.2}, lam=None), by("B", {"dice_eval": lambda fit: -0.3 * (fit["number"] == 3)}, lam=1e-5)
     won = by("A", {"dice_eval": lambda fit: 0.3 * (fit["number"] == 3)}, lam=1e-5)

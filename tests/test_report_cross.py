@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.report.cross import crossings, rows, write_cross
+from benchmark.report.cross import crossings, lines, rows, write_cross
 from benchmark.report.leaderboard import leaderboard
+from benchmark.report.terminal import render
 from benchmark.scored import Scored
 from benchmark.store import Score
 from tests.synthetic import DILATED, UNET, make_store
@@ -61,6 +62,15 @@ def test_the_page_and_the_files_have_it(store, tmp_path):
     lines = list(csv.DictReader(csv_path.open()))
     assert len(lines) == 6 and {line["kin"] for line in lines} == {"True", "False"}
     assert png.read_bytes()[:4] == b"\x89PNG" and png.stat().st_size > 5_000
+
+
+def test_a_terminal_gets_it_aligned(store):
+    scored = Scored(store)
+    head, first, *others = lines(scored, *crossings(scored))
+    assert head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"] and len(others) == 2
+    assert first.split() == ["dilated", "(+0.199", "4/0/0)", "-0.050", "0/0/4"]
+    printed = [str(text) for text in render(scored, width=80)]
+    assert f"  {first}" in printed and all(len(line) <= 80 for line in printed if "/0/" in line)
 
 
 def test_one_network_in_the_loss_is_no_crossing(store_folder, tmp_path):

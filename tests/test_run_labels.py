@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 
 import benchmark.run
 from benchmark.bitstream import decode
-from benchmark.checkpoints import find_checkpoint
+from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
 from benchmark.networks import load_network
 from benchmark.rows import went_wrong
@@ -118,6 +120,54 @@ def test_a_sample_whose_class_the_network_does_not_know_has_no_right_or_wrong(
     assert "right (loss)" not in (store_folder / "leaderboard.md").read_text()
     monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
+
+
+def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tiny-label", "mobilenet-v2"):
+        label_networks.write(name)
+    words = ("--segmenter", "tiny-label", "--lambda", "0", "--reader", "mobilenet-v2")
+    assert run(store_folder, *words) == 0
+    with Store(store_folder) as store:
+        before = {s[:2] + s[3:]: s.value for s in store.scores()}
+    dataset = benchmark.run.index.get("dataset", "tiny-labels").load()
+    load = dataset.load
+    monkeypatch.setattr(dataset, "load", lambda self, i: replace(load(self, i), label="none") if i == "p7-0" else load(self, i))
+    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    assert run(store_folder, *words) == 0
+    with Store(store_folder) as store:
+        after = {s[:2] + s[3:]: s.value for s in store.scores()}
+        assert after.keys() == before.keys()
+        changed = {row.key for row in store.rows() if row.facts["sample_id"] == "p7-0"}
+        assert store.sample(next(row.sample_hash for row in store.rows() if row.key in changed)).label == "none"
+    moved = {mark for mark in after if after[mark] != before[mark]}
+    assert moved and {mark[1] for mark in moved} <= {"label_right", "label_right_original"} and {mark[0] for mark in moved} <= changed
+    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    assert run(store_folder, *words) == 0
+
+
+def test_a_report_reads_with_ensembles_again(
+        store_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_networks.write("tiny-labels")
+    for name in ("mobilenet-v2", "tiny-label"):
+        label_networks.write(name)
+    apart = store_folder.with_name("apart.safetensors")
+    default_path("dilated", "tiny-labels").rename(apart)
+    words = ("--set", "masks=true", "--segmenter", f"unet+dilated@{apart}", "--reader", "mobilenet-v2+tiny-label", "--lambda", "0")
+    assert run(store_folder, *words, "--limit", "1") == 0
+    capsys.readouterr()
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("benchmark.report.write_report", lambda scored, out, **by_hash: given.update(by_hash) or [])
+    assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
+    assert "no contours" not in capsys.readouterr().err
+    with Store(store_folder) as store:
+        first, second = (reader["hash"] for reader in store.recall("runs", "latest")["readers"])
+        sample = next(store.sample(row.sample_hash) for row in store.rows())
+    assert set(given["segment"]) == {first} and set(given["describe"]) == {second}
+    expected = load_network(find_checkpoint(f"unet+dilated@{apart}", "tiny-labels")).segment(sample.image[None], [sample.volume])
+    assert np.array_equal(given["segment"][first](sample.image[None], [sample.volume], 1), expected)
+    apart.unlink()
+    assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
+    assert "no contours or captions of the reader unet+dilated" in capsys.readouterr().err
 
 
 def test_volumes_have_no_label(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

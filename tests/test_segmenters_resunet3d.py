@@ -1,8 +1,7 @@
-"""Networks that read a volume whole: resunet3d, what stands around it in a run, and skull stripping by it."""
+"""Networks that read a volume whole: resunet3d, and what stands around it in a run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,7 @@ from benchmark.plugins import index
 from benchmark.precision import gradient_cosine
 from benchmark.score import dice
 from benchmark.store import Store
-from benchmark.stripping import brain_of, stripped
-from benchmark.types import Sample, VolumeStatistics, planes
+from benchmark.types import VolumeStatistics
 from tests import tiny_networks
 from tests.conftest import TINY
 
@@ -233,7 +231,7 @@ def test_on_slices_it_is_refused_and_no_reader(stored):
         resolve(Selection(dataset="tiny", reader=("resunet3d",)))
     job = resolve(Selection(dataset="tiny"))
     assert [reader.name for reader in job.readers] == ["unet", "dilated"]
-    assert any("resunet3d is left out" in note and "--dims 3" in note for note in job.notes)
+    assert any("resunet3d is left out: it reads volumes whole" in note for note in job.notes)
     assert "resunet3d" in [reader.name for reader in resolve(Selection(dataset="tiny", dims=3)).readers]
 
 
@@ -274,63 +272,3 @@ def test_a_network_that_marks_brains_is_scored_by_the_brain(stored, tiny_dataset
     job = resolve(Selection(dataset="tiny", dims=3))
     assert any("left out: it marks brains" in note for note in job.notes) and not any(
         np.array_equal(sample.mask, sample.brain) for sample in job.samples.values())
-
-
-class Bright:
-    """Stands for a trained network: brain is what is brighter than 0.5, of volumes or of images."""
-
-    name, card = "bright", {"target": "brain"}
-
-    def planes(self, depth: int) -> Bright:
-        return self
-
-    def segment(self, images: np.ndarray, volumes: object) -> np.ndarray:
-        return images.mean(-1)
-
-
-def head(depth: int = 3) -> Sample:
-    """A brain of 0.6 with a dark hole within, beside a smaller bright piece; what is outside of both is scalp, 0.3."""
-    image = np.full((depth, 16, 16), 0.3, np.float32)
-    image[:, 3:12, 3:12], image[:, 14:, 14:] = 0.6, 0.9
-    image[depth // 2, 6, 6] = 0.1
-    stack = image.reshape(-1, 16)
-    return Sample("p1", "tiny", "p1", stack[..., None], stack > 0.7, stack > 0.05, ("t1",), VolumeStatistics.of(stack), depth=depth)
-
-
-@pytest.mark.parametrize("depth", [1, 3])
-def test_the_brain_is_the_largest_piece_without_holes(depth):
-    found = planes(brain_of(Bright(), head(depth)), depth)
-    expected = np.zeros((depth, 16, 16), bool)
-    expected[:, 3:12, 3:12] = True
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_a_stripped_sample_is_zero_outside_and_has_the_statistics_of_a_brain():
-    sample = head()
-    bare = stripped(sample, Bright())
-    assert bare.image.dtype == np.float32 and not bare.image[~brain_of(Bright(), sample)].any()
-    np.testing.assert_array_equal(bare.image[brain_of(Bright(), sample)], sample.image[brain_of(Bright(), sample)])
-    assert bare.volume == VolumeStatistics.of(bare.image) != sample.volume and bare.volume.mean == pytest.approx(0.6, abs=0.01)
-    assert np.array_equal(bare.mask, sample.mask) and np.array_equal(bare.brain, sample.brain) and bare.depth == 3
-    assert sample.image.min() > 0, "the original was written into"
-
-
-def test_stripping_by_what_marks_no_brain_is_refused(network):
-    with pytest.raises(InputError, match="trained to mark lesions"):
-        stripped(head(), network)
-    with pytest.raises(InputError, match="it finds no brain"):
-        stripped(replace(head(), image=head().image * 0.3), Bright())
-
-
-def test_networks_of_images_strip_volumes_plane_by_plane(tiny_dataset):
-    tiny_networks.write(target="brain")
-    unet, volume = load_network(find_checkpoint("unet", "tiny")), tiny_dataset.load_volume("p6")
-    assert brain_of(unet, volume).shape == volume.mask.shape
-
-
-def test_volume_networks_strip_volumes_and_no_slices(tmp_path, tiny_dataset):
-    path = write(tmp_path / "brain.safetensors", target="brain")
-    network = load_network(find_checkpoint(f"resunet3d@{path}", "tiny"))
-    assert stripped(tiny_dataset.load_volume("p6"), network).depth == 4
-    with pytest.raises(InputError, match="reads volumes whole"):
-        stripped(tiny_dataset.load("p6-0"), network)

@@ -99,11 +99,29 @@ def test_trains_and_writes_a_checkpoint_that_run_finds(capsys):
     card = found.card
     assert card["options"] == {"base": 4} and card["dataset_options"] == {"size": 32} and card["epochs_run"] == 3
     assert card["command"].startswith("python -m benchmark train --segmenter unet --dataset few --set unet.base=4 ")
-    assert f"mean of {len(card['test_dice_by_patient'])} patients" in said.out and "epoch 3: loss" in said.err
+    assert f"mean of {len(card['test_dice_by_patient'])} " in said.out and "epoch 3: loss" in said.err
     assert sorted(p.name for p in found.path.parent.iterdir()) == ["unet-few.png", "unet-few.safetensors"]  # no state is left behind
     assert {"dice", "iou", "precision", "recall", "volume_error"} <= set(card["test_by_patient"]["p0441"]) and card["target"] == "lesion"
     assert "HD95 mm" in said.out and [row["epoch"] for row in card["history"]] == [1, 2, 3]
     assert load_network(found).logits(torch.rand(1, 32, 32, 1), torch.tensor([[0.3, 0.2, 0.1, 0.9]])).isfinite().all()
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--out", "w.png"], "--out w.safetensors"),  # the picture of the learning curves would overwrite it
+    (["--out", "w.resume"], "--out w.safetensors"),  # and the state of the training is removed at the end
+    (["--out", "few.py/w.safetensors"], "few.py"),
+    (["--out", "/proc/w.safetensors"], "/proc"),
+    (["--seed", "99999999999999999999"], "4294967295"),
+    (["--compressor", "jpeg2001"], "without --train-on"),
+    (["--recipe", "classifier"], "--recipe classifier for unet"),
+    (["--set", "unet.base=-1"], "segmenter unet with {'base': -1}"),
+    (["--init-from", "none.safetensors"], "the checkpoint none.safetensors"),
+])
+def test_what_cannot_be_done_is_said_with_exit_code_2_and_before_the_work(words, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*COMMAND, *words]) == 2
+    said = capsys.readouterr().err
+    assert says in said and "epoch" not in said and ("reading" in said) == ("unet.base=-1" in words)
 
 
 def test_json_is_the_card(capsys, tmp_path):

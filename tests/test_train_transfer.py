@@ -77,6 +77,8 @@ def test_weights_that_are_not_here_and_beginnings_of_nothing(start):
         load_start(module, start, [])
     with pytest.raises(InputError, match="no parameter's name begins so(.|\n)*'head'"):
         load_start(net(), start, ["heads"])
+    with pytest.raises(InputError, match="nothing is left to start from"):
+        load_start(net(), start, [""])
 
 
 def test_frozen_parts_stay_as_they_are_statistics_too(start):
@@ -129,5 +131,9 @@ def test_where_a_start_is_found(start, tmp_path):
         find_start(f"unet@{start.path}", "dilated")
     with pytest.raises(InputError, match="no such file"):
         find_start(str(tmp_path / "none.safetensors"), "unet")
+    with pytest.raises(InputError, match="asked: --init-from lgg(.|\n)*unet-lgg.safetensors(.|\n)*try: FILE.safetensors"):
+        find_start("lgg", "unet")
+    with pytest.raises(InputError, match="did you mean 'unet'"):
+        find_start(f"unett@{start.path}", "unet")
     save_checkpoint(default_path("unet", "lgg"), net(), start.card)
     assert find_start("lgg", "unet").path == default_path("unet", "lgg")

@@ -140,6 +140,13 @@ def checkpoints_found() -> Iterator[Finding]:
             yield Finding(f"weights of {name}", True, f"for {card['dataset']} ({channels}): {file}")
     for name in sorted(without):
         why, entry = segmenters[name].unavailable(), segmenters[name]
-        todo = making(name, "mni-lesion" if entry.declared["trains"] else "DATASET")
+        todo = making(name, _lesson(entry))
         yield Finding(f"weights of {name}", False, f"none; {why}" if why else "none",
                       (*([entry.declared["install"]] if why and entry.declared["install"] else []), todo))
+
+
+def _lesson(entry: index.Entry) -> str:
+    """A data set that a segmenter may learn from."""
+    if not entry.declared["trains"]:
+        return "DATASET"
+    return "brain-tumor-mri" if entry.declared["task"] == "label" else "nfbs" if entry.declared["dims"] == 3 else "mni-lesion"

@@ -35,8 +35,8 @@ from benchmark.plugins import index
 
 if TYPE_CHECKING:
     from benchmark.checkpoints import Checkpoint
-    from benchmark.evaluate import LabelReading, Reading, Scan, Strip
     from benchmark.job import Selection
+    from benchmark.reading.evaluate import LabelReading, Reading, Strip
     from benchmark.types import Sample
 
 STRIP_HELP = "how `stripped` finds the brain: classical (default), or a network that marks brains, NAME@FILE"
@@ -84,24 +84,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace, selection: Selection, chains: Sequence[tuple[str, ...]], options: dict[str, Any]) -> int:
     from benchmark.cli.progress import progress_for
-    from benchmark.job import channels_of, check_sizes, load_samples, trained_on
+    from benchmark.job import channels_of, check_sizes, load_samples, marked, trained_on
 
     entry = index.get("dataset", args.dataset)
     with progress_for(sys.stderr, quiet=args.json) as progress:
         by_hash, unreadable = load_samples(entry.load()(args.root, **options), selection)
-        samples, channels = list(by_hash.values()), channels_of(by_hash)
+        channels = channels_of(by_hash)
         checkpoints = [find(spec, args.dataset, channels, args.force) for spec in _split(args.segmenter)]
-        kind = kind_of(checkpoints, args.dims)
-        if kind == "label" and chains:
+        task = task_of(checkpoints)
+        if task == "label" and chains:
             raise InputError(f"--post {args.post[0]}", "the networks answer with a class: there is no mask to work on", "leave out --post")
+        if task == "mask" and entry.declared["truth"] == "label":
+            raise InputError(f"masks on {args.dataset}", "its images come with labels: there is no mask to score them by",
+                             "a network of labels: python -m benchmark list segmenter")
         check_sizes(by_hash, checkpoints)
-        from benchmark.evaluate import prepared_otherwise
+        samples = list(marked(by_hash, checkpoints).values())
+        from benchmark.reading.evaluate import prepared_otherwise
         from benchmark.run import resolve_device
 
         notes = trained_on(samples, checkpoints)
         notes += [note for one in checkpoints for note in prepared_otherwise(one, args.dataset, {**entry.defaults, **options})]
         device = resolve_device(args.device)
-        work = _labels if kind == "label" else _masks
+        work = _labels if task == "label" else _masks
         readings, slices, more = work(args, checkpoints, samples, chains, device, progress.say)
     return _tell(args, readings, slices, [*notes, *more], unreadable)
 
@@ -112,44 +116,35 @@ def find(spec: str, dataset: str, channels: Sequence[str] | None, force: bool) -
     return find_checkpoint(spec, dataset, channels=channels, force=force)
 
 
-def kind_of(checkpoints: Sequence[Checkpoint], dims: int) -> str:
-    """mask or label; raises InputError for both together, and for a network of volumes on slices."""
-    parts = [part for checkpoint in checkpoints for part in checkpoint.parts]
-    declared = {part.name: index.get("segmenter", part.name).declared for part in parts}
-    kinds = {each["task"]: name for name, each in declared.items()}
-    if len(kinds) > 1:
-        raise InputError("masks and labels in one table", f"{kinds['mask']} marks lesions, {kinds['label']} answers with a class",
-                         f"two calls of `evaluate`, one with --segmenter {kinds['mask']}")
-    volumes = [name for name, each in declared.items() if each["dims"] == 3]
-    if volumes and dims == 2:
-        raise InputError(f"the network {volumes[0]} on slices", "it reads volumes", "--dims 3")
-    targets = {part.card.get("target", "lesion"): part.name for part in parts}
-    if len(targets) > 1:
-        raise InputError("networks in one table", f"{targets['brain']} marks brains, {targets['lesion']} lesions",
-                         "two calls of `evaluate`")
-    return next(iter(kinds))
+def task_of(checkpoints: Sequence[Checkpoint]) -> str:
+    """mask or label; raises InputError for both together."""
+    names = {checkpoint.task: checkpoint.name for checkpoint in checkpoints}
+    if len(names) > 1:
+        raise InputError("masks and labels in one table", f"{names['mask']} marks masks, {names['label']} answers with a class",
+                         f"two calls of `evaluate`, one with --segmenter {names['mask']}")
+    return next(iter(names))
 
 
 def strip_of(how: str, dataset: str, channels: Sequence[str], device: str) -> Strip:
     """What --strip names; raises InputError for a network that was not trained to mark brains."""
-    from benchmark.evaluate import by_network, classical
     from benchmark.networks import load_network
+    from benchmark.reading.evaluate import by_network, classical
 
     if how == "classical":
         return classical
     checkpoint = find(how, dataset, channels, force=True)  # brains are brains, whatever data set they were learned from
-    if checkpoint.card.get("target") != "brain":
-        raise InputError(f"--strip {how}", f"{checkpoint.path} was trained to mark {checkpoint.card.get('target', 'lesion')}s, not brains",
+    if checkpoint.target != "brain":
+        raise InputError(f"--strip {how}", f"{checkpoint.path} was trained to mark {checkpoint.target}s, not brains",
                          "--strip classical, or a network of `train --target brain`")
     return by_network(load_network(checkpoint, device=device))
 
 
 def _masks(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples: Sequence[Sample], chains: Sequence[tuple[str, ...]],
            device: str, say: Any) -> tuple[list[Reading], dict[str, Sample], list[str]]:
-    from benchmark.evaluate import read_masks, remarks, scans_of
     from benchmark.networks import load_network
+    from benchmark.reading.evaluate import read_masks, remarks, scans_of
 
-    scans: list[Scan] = scans_of(samples, checkpoints[0].parts[0].card.get("target", "lesion"))
+    scans = scans_of(samples)
     strip = cache(strip_of(args.strip, args.dataset, checkpoints[0].channels, device))  # the same brains for all networks
     say(f"{sum(len(scan.slices) for scan in scans)} images of {len({scan.patient for scan in scans})} patients")
     readings = []
@@ -161,8 +156,8 @@ def _masks(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples:
 
 def _labels(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples: Sequence[Sample], chains: Sequence[tuple[str, ...]],
             device: str, say: Any) -> tuple[list[LabelReading], dict[str, Sample], list[str]]:
-    from benchmark.evaluate import read_labels
     from benchmark.networks import LabelNetwork, load_network
+    from benchmark.reading.evaluate import read_labels
 
     readings = []
     for name, checkpoint in zip(named(checkpoints), checkpoints, strict=True):
@@ -181,11 +176,12 @@ def named(checkpoints: Sequence[Checkpoint]) -> list[str]:
 
 def _tell(args: argparse.Namespace, readings: Sequence[Any], slices: dict[str, Sample], notes: Sequence[str],
           unreadable: dict[str, str]) -> int:
+    from benchmark.reading.evaluate import LabelReading
     from benchmark.report import evaluation, gallery
 
     out = args.out or Path("results") / "runs" / f"{args.dataset}-evaluation"
     out.mkdir(parents=True, exist_ok=True)
-    labels = hasattr(readings[0], "confusion")
+    labels = isinstance(readings[0], LabelReading)
     whole = evaluation.label_tables(readings) if labels else evaluation.tables(readings)
     failed = [f"not read: {name}: {why}" for name, why in unreadable.items()]
     paths = [out / "evaluation.md", evaluation.write_csv(out / "per_image.csv", [row for one in readings for row in one.images])]

@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import default_path
+from benchmark.checkpoints import default_path, sized
 from benchmark.errors import InputError
 from benchmark.plugins.index import Entry, add_plugin_file, get
 
@@ -100,7 +100,8 @@ def _show_start(args: argparse.Namespace, segmenter: Entry, card: dict[str, Any]
     sets = [f"--set {entry}.{name}={value}" for entry, values in ((args.segmenter, own), (args.dataset, options))
             for name, value in values.items()]
     print("its answers are called class_0, class_1 and so on: --classes names them\nstart from it: python -m benchmark train",
-          *(f"--segmenter {args.segmenter} --dataset {args.dataset}", *sets, f"--init-from {args.segmenter}@{out} --fresh {last}"))
+          *(f"--segmenter {args.segmenter} --dataset {args.dataset}{'' if 'size' in options else sized(args.segmenter, args.dataset)}",
+            *sets, f"--init-from {args.segmenter}@{out} --fresh {last}"))
 
 
 def _import(args: argparse.Namespace, segmenter: Entry, dataset: Entry, chosen: dict[tuple[str, str], dict[str, Any]],

@@ -26,9 +26,9 @@ from benchmark.errors import InputError
 from benchmark.plugins import index
 
 if TYPE_CHECKING:
-    from benchmark.chain import Found, Source
     from benchmark.checkpoints import Checkpoint
     from benchmark.networks import Network
+    from benchmark.reading.chain import Found, Source
 
 COMPRESSED = (".inr", ".j2k")
 
@@ -56,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
         index.add_plugin_file(path)
     _check(args)
     wanted = {"label": args.classify, "mask": args.segment, "brain": None if args.strip in ("classical", "none") else args.strip}
-    checkpoints = {use: _find(spec, args.dataset, use) for use, spec in wanted.items() if spec}
+    checkpoints = {use: _find(spec, args.dataset, use) for use, spec in wanted.items() if spec is not None}
     source = _open(args)
 
-    from benchmark.chain import chain
     from benchmark.networks import load_network
+    from benchmark.reading.chain import chain
     from benchmark.report.steps import write_steps
     from benchmark.run import resolve_device
 
@@ -103,16 +103,25 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     own = next((read_card(Path(file))["dataset"] for file in files if file), dataset)
     if own is None:
         raise InputError(f"{option} {spec}", "neither a file nor a data set says which weights", f"--dataset NAME, or {option} {spec}@FILE")
-    checkpoint = find_checkpoint(spec, own)
-    target = checkpoint.parts[0].card.get("target", "lesion")
-    if use != "label" and target != ("brain" if use == "brain" else "lesion"):
-        raise InputError(f"{option} {spec}", f"its weights were trained to mark {target}s",
+    try:
+        checkpoint = find_checkpoint(spec, own)
+    except InputError as error:  # `read` has no --force
+        todo = error.todo.partition("; or borrow")[0].partition(", or --force")[0]
+        raise InputError(error.asked, error.found, f"{todo}, or {option} NAME@FILE") from None
+    from benchmark.reading.chain import PREPARED
+
+    ways = [{name: (part.card.get("dataset_options") or {}).get(name) for name in ("size", *PREPARED)} for part in checkpoint.parts]
+    if other := [name for name in ways[0] if any(way[name] != ways[0][name] for way in ways)]:
+        found = ", ".join(f"{name}={' and '.join(str(way[name]) for way in ways)}" for name in other)
+        raise InputError(f"{option} {spec}", f"its members read images prepared otherwise: {found}", "one network, or members that read alike")
+    if use != "label" and checkpoint.target != ("brain" if use == "brain" else "lesion"):
+        raise InputError(f"{option} {spec}", f"its weights were trained to mark {checkpoint.target}s",
                          "--strip classical, or a network of `train --target brain`" if use == "brain" else f"--strip {spec}")
     return checkpoint
 
 
 def _open(args: argparse.Namespace) -> Source:
-    from benchmark.chain import FromFile, FromScan
+    from benchmark.reading.chain import FromFile, FromScan
 
     if args.file.suffix.lower() in COMPRESSED:
         from benchmark.cli.decode import _decode, _look

@@ -98,6 +98,13 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
         "files": [str(path) for path in paths]}
 
 
+def _spec(reader: dict[str, Any]) -> str:
+    """What --reader would say of a reader of the run's record. An ensemble's `path` is its first member's: `members` have their own."""
+    if members := reader.get("members"):
+        return "+".join(f"{member['name']}@{member['path']}" for member in members)
+    return f"{reader['name']}@{reader['path']}" if reader.get("path") and "+" not in reader["name"] else str(reader["name"])
+
+
 def _readers(scored: Scored) -> list[Any]:
     """The run's readers, for contours and captions, as far as its checkpoints are still where they were."""
     found = []
@@ -105,9 +112,8 @@ def _readers(scored: Scored) -> list[Any]:
         from benchmark.checkpoints import find_checkpoint
         from benchmark.networks import load_network
 
-        spec = f"{reader['name']}@{reader['path']}" if reader.get("path") else reader["name"]
         try:
-            checkpoint = find_checkpoint(spec, (scored.run.get("dataset") or {}).get("name", ""), force=True)
+            checkpoint = find_checkpoint(_spec(reader), (scored.run.get("dataset") or {}).get("name", ""), force=True)
             if checkpoint.hash == reader["hash"]:
                 found.append(load_network(checkpoint))
                 continue

@@ -80,7 +80,9 @@ def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> 
     return {"command": sys.argv[1:], "selection": selection, "plugins": [str(path) for path in args.plugin], "preset": job.preset,
             "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
             "readers": [{"name": reader.name, "hash": reader.hash, "role": "loss" if reader in job.segmenters else "eval",
-                         "path": str(reader.path), "card": reader.card} for reader in job.readers],
+                         "path": str(reader.path), "card": reader.card, **({"members": [
+                             {"name": part.name, "path": str(part.path)} for part in reader.members]} if reader.members else {})}
+                        for reader in job.readers],
             "inits": [{"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card} for init in job.inits.values()],
             "keys": [cell.key for cell in job.cells] + [unreadable_key(job.dataset_name, name) for name in job.unreadable],
             "environment": environment}

@@ -22,6 +22,7 @@ import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from benchmark.checkpoints import default_path
@@ -76,9 +77,7 @@ def run(args: argparse.Namespace) -> int:
         add_plugin_file(path)
     segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
     recipe = _recipe(args, segmenter)
-    out = args.out or default_path(args.segmenter, args.dataset)
-    if out.is_dir():
-        raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
+    out = _out(args)
     training = _training(args, segmenter, dataset, recipe, out)
     from benchmark.train.trainer import run_training
 
@@ -91,6 +90,18 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(json.dumps(card, indent=2) if args.json else table(card, out))
     return 0
+
+
+def _out(args: argparse.Namespace) -> Path:
+    """Where the checkpoint goes; raises InputError or OSError where it cannot, which is to be told before hours of training."""
+    out: Path = args.out or default_path(args.segmenter, args.dataset)
+    if out.is_dir():
+        raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
+    if out.suffix != ".safetensors":  # .png and .resume of that name are other files of a training
+        raise InputError(f"--out {out}", "its name does not end in .safetensors", f"--out {out.with_suffix('.safetensors')}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out.parent):
+        return out
 
 
 def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:
@@ -114,9 +125,14 @@ def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:
 
 def _check(args: argparse.Namespace, asked: dict[str, Any], task: str) -> None:
     if asked["loss"] not in LOSSES[task]:
-        raise InputError(f"--loss {asked['loss']} for {args.segmenter}", f"it learns {task}s", f"--loss {' or '.join(LOSSES[task])}")
+        option = f"--loss {args.loss}" if args.loss else f"--recipe {args.recipe}"
+        raise InputError(f"{option} for {args.segmenter}", f"it learns {task}s", f"--loss {' or '.join(LOSSES[task])}")
     if task == "label" and args.target != "lesion":
         raise InputError(f"--target {args.target} for {args.segmenter}", "it learns labels, not masks", "leave it out")
+    if args.train_on == "original" and (args.compressor, args.train_bpp) != ("jpeg2000", 0.6):
+        raise InputError("--compressor or --train-bpp without --train-on", "it trains on originals", "--train-on compressed, or both")
+    if not 0 <= args.seed < 2**32:
+        raise InputError(f"--seed {args.seed}", "it is not 0 to 4294967295", "--seed 0")
     if asked["patience"] < 0:
         raise InputError(f"--patience {asked['patience']}", "it is below 0", "--patience 10, or 0 to never stop early")
     above = {"epochs": args.epochs, "lr": asked["lr"], "batch": asked["batch"], "train-bpp": args.train_bpp,
@@ -154,45 +170,18 @@ def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe
                     args.root, args.init_from, args.resume)
 
 
-COLUMNS = {"dice": "Dice", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm", "volume_error": "vol. error",
-           "fp_area_px": "fp px"}
-
-
 def table(card: dict[str, Any], out: Path) -> str:
     """The test split of a card: by patient, or by class."""
+    from benchmark.report.evaluation import answers, by_patient
+
     lines = []
     for prefix, what in (("test", "test split"), ("test_decoded", "test split, decoded")):
         if f"{prefix}_by_patient" in card:
-            lines += _by_patient(card[f"{prefix}_by_patient"], what)
+            lines.append(by_patient(what, card[f"{prefix}_by_patient"]).text())
         elif f"{prefix}_confusion" in card:
-            lines += _by_class(card["classes"], card[f"{prefix}_confusion"], card[f"{prefix}_recall_by_class"], what)
-            lines.append(f"accuracy {card[f'{prefix}_accuracy']:.3f}")
+            lines += [answers(what, card["classes"], card[f"{prefix}_confusion"]).text(), f"accuracy {card[f'{prefix}_accuracy']:.3f}"]
     lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out} and {out.stem}.png")
     return "\n".join(lines)
-
-
-def _by_patient(patients: dict[str, dict[str, float]], what: str) -> list[str]:
-    """Dice, HD95: means over slices with a lesion; IoU, precision, recall, volume error: over all pixels; fp px: over slices without."""
-    def row(name: str, scores: dict[str, float]) -> str:
-        digits = {"hd95_mm": 1, "fp_area_px": 1}
-        return f"{name:<28}" + "".join(f"{scores[m]:>11.{digits.get(m, 3)}f}" if m in scores else f"{'-':>11}" for m in COLUMNS)
-
-    means = {}
-    for metric in COLUMNS:
-        if values := [scores[metric] for scores in patients.values() if metric in scores]:
-            means[metric] = sum(values) / len(values)
-    return [f"{what:<28}" + "".join(f"{name:>11}" for name in COLUMNS.values()),
-            *(row(patient, scores) for patient, scores in patients.items()), row(f"mean of {len(patients)} patients", means)]
-
-
-def _by_class(classes: list[str], confusion: list[list[int]], recall: dict[str, float], what: str) -> list[str]:
-    """Rows: what an image is; columns: what the network calls it."""
-    width = max(11, *(len(name) + 1 for name in classes))
-    lines = [f"{what:<28}" + "".join(f"{name:>{width}}" for name in classes) + f"{'recall':>{width}}"]
-    for name, counts in zip(classes, confusion, strict=True):
-        share = f"{recall[name]:.3f}" if name in recall else "-"
-        lines.append(f"{name:<28}" + "".join(f"{count:>{width}}" for count in counts) + f"{share:>{width}}")
-    return lines
 
 
 class Show:

@@ -23,7 +23,8 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # (logits [B, classes]); dims: 2, or 3 where it reads volumes whole; in_loss: whether a gradient reaches the image;
     # trains: whether `train` can train it, or it comes ready from `import`.
     "segmenter": {"multiple": 16, "task": "mask", "dims": 2, "in_loss": True, "trains": True},
-    "dataset": {},
+    # truth: what its images come with, and networks learn there: masks of a "lesion" or of the "brain", or a "label" without masks.
+    "dataset": {"truth": "lesion"},
     "codec": {},
     # task: what the network in the loss must read: "mask" or "label".
     "regularizer": {"task": "mask"},

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
     from rich.console import Console
 
     from benchmark.plugins.contracts import Decoded
+    from benchmark.report.pictures import Describe, Segment
     from benchmark.scored import Scored
-    from benchmark.types import VolumeStatistics
-
-    Segment = Callable[[np.ndarray, Sequence[VolumeStatistics]], np.ndarray]
-    Describe = Callable[[np.ndarray, VolumeStatistics], str]
 
 
 def print_tables(scored: Scored, console: Console) -> None:

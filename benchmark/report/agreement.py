@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.report.ways import Fits, Seeds, Setting, Way, same_seeds, ways_of
-from benchmark.report.words import lambda_text, plain, plural
+from benchmark.report.words import LABELS, lambda_text, plain, plural
 from benchmark.scored import Scored, once
 from benchmark.stats import FEWEST_NULLS, Image, gain, metrics_of, patient_interval, t_quantile, verdict
 
@@ -140,7 +140,8 @@ def _agreement(scored: Scored, setting: Setting, first: Way, second: Way) -> Agr
             made = [_conclusion(scored, setting.loss, lam, metric, (a, b), images, seeds) for metric in metrics]
             found.conclusions.extend(one for one in made if one.images)
         if set(a.readers) != set(b.readers):
-            found.notes.append(f"lambda {lambda_text(lam)}: not the same networks read both recipes' files; the table's Dice (eval) is of "
+            read = " and ".join(LABELS[metric] for metric in metrics if metric.endswith("_eval"))
+            found.notes.append(f"lambda {lambda_text(lam)}: not the same networks read both recipes' files; the table's {read} is of "
                                "those that did, each recipe's own verdicts are of all of its own")
     found.notes.extend(_seed_notes(found.qualities))
     for name, words in SOURCES.items():

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmark.report.agreement import PSNR_LIMIT_DB, Agreement, Conclusion, Delta, Disagreement, Quality
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
 
-READING = (
+_READING = (
     "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the loss. Means are over patients, of each "
     "patient's images, of each image's seeds. A seed sets the initial weights and moves both recipes alike, so an image's means are of "
     "the seeds that both recipes have there (*paired*); fits of other seeds are left out. **Equal** is: A's mean PSNR at most 0.1 dB "
-    "below B's and its mean Dice inside the null band, at the same bytes. The null band holds 95 % of what chance makes of the difference "
+    "below B's{read}, at the same bytes. The null band holds 95 % of what chance makes of the difference "
     "of the means: t sqrt(s_A² f_A + s_B² f_B), where s² is half the mean square of a recipe's null differences (of its plain fits of "
     "all seeds, at every lambda), and f the sum of w² / paired seeds over the images, each with its weight w in the mean. A wide band, of "
     "few seeds or images, calls more things equal. Seconds are those stored, on whatever else the machine did.")
-LEGEND = """\
+_LEGEND = """\
   B is the reference.  band: 95 % of what chance makes of A - B
   of an image, both recipes' means are over the seeds that both have
-  equal: PSNR at most 0.1 dB below B's, Dice inside the band, the same bytes"""
+  equal: PSNR at most 0.1 dB below B's,{read} the same bytes"""
 CONCLUDING = (
     "Who wins, SINCO or its plain twins, image by image beyond the null band, by each recipe on its own, over the paired seeds. An image "
     "near the edge of its band is a tie or not by chance; a win of one recipe that is a loss of the other (*opposite*) should not be. "
     "Totals are means over patients with their 95 % interval: a win or loss where it leaves out 0, else open.")
+
+
+def reading(found: Sequence[Agreement]) -> str:
+    """How these agreements are to be read, in terms of what their networks read."""
+    names = _read(metric for agreement in found for metric in agreement.metrics)
+    return _READING.format(read=f" and its mean {names} inside the null band" if names else "")
+
+
+def legend(agreement: Agreement) -> str:
+    """The lines below an agreement's table."""
+    names = _read(agreement.metrics)
+    return _LEGEND.format(read=f" {names} inside the band," if names else "")
+
+
+def _read(metrics: Iterable[str]) -> str:
+    """ "Dice", "KL" or "Dice and KL": what networks read."""
+    return " and ".join(dict.fromkeys(LABELS[metric].partition(" ")[0] for metric in metrics if metric != "psnr_db"))
 
 
 def title(agreement: Agreement) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from benchmark.report.style import figure
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
 from benchmark.scored import Scored
 from benchmark.stats import Comparison, Summary, compare, patient_interval, read_by
 
-HEADS = ("dataset", "setting", "lambda", "in the loss", "read by", "kin", "images", "patients", "wins", "ties", "losses", "plain",
-         "difference", "low", "high", "floor", "original")
+HEADS = ["dataset", "setting", "lambda", "in the loss", "read by", "kin", "images", "patients", "wins", "ties", "losses", "plain",
+         "difference", "low", "high", "floor", "original"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,23 @@ def rows(scored: Scored, crossing: Crossing) -> tuple[list[str], list[list[str]]
     return heads, out
 
 
+def lines(scored: Scored, crossing: Crossing) -> list[str]:
+    """The table for a terminal, aligned: mean differences, and images won/tied/lost; a reader that was in the loss in brackets."""
+    heads = ["in the loss \\ read by", *map(scored.name, crossing.readers)]
+    table = [heads]
+    for loss in crossing.losses:
+        cells = (crossing.cells.get((loss, reader)) for reader in crossing.readers)
+        table.append([scored.name(loss), *("-" if cell is None else f"({_short(cell.summary)})" if cell.kin else f"{_short(cell.summary)} "
+                                           for cell in cells)])
+    widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
+    return ["  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
+            for row in table]
+
+
+def _short(summary: Summary) -> str:
+    return f"{measured('dice', summary.mean, sign=True)} {summary.wins}/{summary.ties}/{summary.losses}"
+
+
 READING = (
     "Dice of SINCO less that of its plain twin, read by each network: mean over patients [95 % interval over patients], then "
     "images won, tied and lost beyond the null band of that reader. In brackets: the reader was in the loss, so what it sees is "
@@ -117,16 +135,13 @@ def write_cross(scored: Scored, folder: Path) -> list[Path]:
     found = crossings(scored)
     if not found:
         return []
-    with (folder / "cross.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADS)
-        for crossing in found:
-            for (loss, reader), cell in crossing.cells.items():
-                s = cell.summary
-                who = (crossing.dataset, crossing.setting, f"{crossing.lam:g}", scored.name(loss), scored.name(reader), cell.kin)
-                numbers = (cell.plain, s.mean, s.low, s.high, s.floor, cell.original)
-                writer.writerow([*who, s.images, s.patients, s.wins, s.ties, s.losses,
-                                 *("" if math.isnan(n) else f"{n:.6g}" for n in numbers)])
+    lines = []
+    for crossing in found:
+        for (loss, reader), cell in crossing.cells.items():
+            s = cell.summary
+            lines.append([crossing.dataset, crossing.setting, crossing.lam, scored.name(loss), scored.name(reader), cell.kin, s.images,
+                          s.patients, s.wins, s.ties, s.losses, cell.plain, s.mean, s.low, s.high, s.floor, cell.original])
+    pd.DataFrame(lines, columns=HEADS).to_csv(folder / "cross.csv", index=False, float_format="%.6g", lineterminator="\n")
     _draw(scored, found, folder / "cross.png")
     return [folder / "cross.csv", folder / "cross.png"]
 

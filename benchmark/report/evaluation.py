@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.calibration import Calibration
+import pandas as pd
+
 from benchmark.checkpoints import Checkpoint
-from benchmark.evaluate import RAW, LabelReading, Mean, Reading, bootstrap, difference
-from benchmark.masks import METRICS
+from benchmark.reading.calibration import Calibration
+from benchmark.reading.evaluate import RAW, LabelReading, Mean, Reading, bootstrap, difference
+from benchmark.reading.masks import METRICS
 from benchmark.report.words import number, plain
 
 LABELS = {"dice": "Dice", "f1": "F1", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm",
@@ -48,18 +49,19 @@ def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
     """All tables of mask networks; short: of several networks, their patients' scores only beside each other."""
     out = [compared(readings)] if len(readings) > 1 else []
     for reading in readings:
-        out += [] if short and len(readings) > 1 else [by_patient(reading)]
+        out += [] if short and len(readings) > 1 else [by_patient(reading.name, reading.by_patient[RAW])]
         out += [postprocessed(reading)] if len(reading.by_patient) > 1 else []
     return [*out, calibrated(readings)] if len(readings) > 1 else [*out, reliability(readings[0])]
 
 
-def by_patient(reading: Reading) -> Table:
-    rows = [(patient, *(_value(metric, scores[metric]) for metric in METRICS)) for patient, scores in reading.by_patient[RAW].items()]
-    means = [bootstrap(scores[metric] for scores in reading.by_patient[RAW].values()) for metric in METRICS]
+def by_patient(name: str, patients: Mapping[str, Mapping[str, float]]) -> Table:
+    """Every metric by patient, its mean and interval; a metric that means nothing is nan, or left out."""
+    rows = [(patient, *(_value(metric, scores.get(metric, math.nan)) for metric in METRICS)) for patient, scores in patients.items()]
+    means = [bootstrap(scores.get(metric, math.nan) for scores in patients.values()) for metric in METRICS]
     total = len(rows)
     rows.append((f"mean of {total}", *(_mean(metric, mean, total) for metric, mean in zip(METRICS, means, strict=True))))
     rows.append(("interval", *(_interval(metric, mean) for metric, mean in zip(METRICS, means, strict=True))))
-    return Table(f"{reading.name}: by patient", ("patient", *(LABELS[metric] for metric in METRICS)), rows)
+    return Table(f"{name}: by patient", ("patient", *(LABELS[metric] for metric in METRICS)), rows)
 
 
 def compared(readings: Sequence[Reading]) -> Table:
@@ -110,19 +112,20 @@ def label_tables(readings: Sequence[LabelReading]) -> list[Table]:
     heads = ("network", "accuracy", "interval", *(f"recall {name}" for name in readings[0].classes), "parameters", "epochs", "minutes")
     out = [Table("accuracy", heads, rows)]
     for reading in readings:
-        out.append(Table(f"{reading.name}: answers (rows: what is true)", ("true", *reading.classes),
-                         [(name, *map(str, row)) for name, row in zip(reading.classes, reading.confusion.tolist(), strict=True)]))
-        out.append(reliability(reading))
+        out += [answers(reading.name, reading.classes, reading.confusion.tolist()), reliability(reading)]
     return out
+
+
+def answers(name: str, classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Table:
+    """How many images of a class are answered with which, and the share that is right."""
+    rows = [(true, *map(str, counts), number(counts[i] / sum(counts) if sum(counts) else math.nan, 3))
+            for i, (true, counts) in enumerate(zip(classes, confusion, strict=True))]
+    return Table(f"{name}: answers (rows: what is true)", ("true", *classes, "recall"), rows)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """One row a mapping; an empty cell where a number is nan."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: "" if isinstance(value, float) and math.isnan(value) else
-                          f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()} for row in rows)
+    pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     return path
 
 

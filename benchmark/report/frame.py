@@ -10,13 +10,12 @@ import pandas as pd
 
 from benchmark.scored import Scored, is_sinco
 from benchmark.store import Row
-from benchmark.types import IMAGE_METRICS, LABEL_METRICS
+from benchmark.types import IMAGE_METRICS, LABEL_METRICS, MASK_METRICS
 
 FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",
          "seed", "fidelity", "segmenter", "segmenter_hash", "regularizer", "precision", "bpp_requested", "bpp", "bits",
          "n_parameters", "penalty_share", "fit_seconds", "encode_seconds", "device", "kernel", "batch_size", "steps", "evaluations",
          "restarts", "twin", "init", "init_bytes", "inr_args", "recipe")
-READ_METRICS = ("dice", "dice_original", "fp_area_px")
 
 
 def frame(scored: Scored) -> pd.DataFrame:
@@ -38,11 +37,11 @@ def _cell(scored: Scored, row: Row) -> dict[str, Any]:
     out |= {metric: scored.value(row.key, metric, None) for metric in IMAGE_METRICS}
     labels = scored.label_readers
     masks = not labels or any(reader not in labels for reader in scored.readers)
-    for metric in (*(READ_METRICS if masks else ()), *(LABEL_METRICS if labels else ())):
+    for metric in (*(MASK_METRICS if masks else ()), *(LABEL_METRICS if labels else ())):
         out[metric] = scored.value(row.key, metric, loss)
         out[f"{metric}_eval"] = scored.value(row.key, f"{metric}_eval", loss, others)
     for reader in scored.readers:
-        read = LABEL_METRICS if reader in labels else READ_METRICS
+        read = LABEL_METRICS if reader in labels else MASK_METRICS
         out |= {f"{metric}_{scored.name(reader)}": scored.value(row.key, metric, reader) for metric in read}
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in out.items()}
 

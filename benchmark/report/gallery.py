@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.evaluate import RAW, LabelReading, Reading
-from benchmark.report.pictures import contour, visible
+from benchmark.reading.evaluate import RAW, LabelReading, Reading
+from benchmark.report.pictures import contour, legend, show
 from benchmark.report.style import BAND, CYCLE, SINCO, TRUTH, figure
 from benchmark.types import Sample
 
@@ -30,7 +30,7 @@ def write_worst(readings: Sequence[Reading], slices: Mapping[str, Sample], path:
     for axis, (reading, sample_id) in zip(axes.flat, cells, strict=False):
         sample, found = slices[sample_id], reading.found[sample_id]
         row = next(row for row in reading.images if row["image"] == sample_id and row["post"] == RAW)
-        axis.imshow(visible(sample.image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        show(axis, sample.image)
         contour(axis, found, SINCO)
         contour(axis, sample.mask, TRUTH, "dashed")
         score = f"no lesion, {row['found_px']} px found"
@@ -38,7 +38,7 @@ def write_worst(readings: Sequence[Reading], slices: Mapping[str, Sample], path:
             score = f"Dice {row['dice']:.3f}, true {row['true_px']} px, found {row['found_px']}"
         name = f"{reading.name}\n" if len(readings) > 1 else ""
         axis.set_title(f"{name}{sample_id}\n{score}", fontsize=7)
-    _legend(drawn, {"true mask": (TRUTH, "dashed"), "found": (SINCO, "solid")})
+    legend(drawn, {"true mask": TRUTH, "found": SINCO})
     drawn.savefig(path)
     return path
 
@@ -64,7 +64,7 @@ def write_worst_labels(readings: Sequence[LabelReading], slices: Mapping[str, Sa
     for axis in axes.flat:
         axis.set_axis_off()
     for axis, row in zip(axes.flat, shown, strict=False):
-        axis.imshow(visible(slices[row["image"]].image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        show(axis, slices[row["image"]].image)
         axis.set_title(f"{row['image']}\n{row['network']}: {row['answered']} {_sure(row):.2f}\ntrue: {row['true']}", fontsize=7)
     drawn.savefig(path)
     return path
@@ -90,10 +90,3 @@ def write_calibration(readings: Sequence[Reading | LabelReading], path: Path) ->
 
 def _sure(row: Mapping[str, Any]) -> float:
     return float(row[f"p_{row['answered']}"])
-
-
-def _legend(drawn: Any, shown: Mapping[str, tuple[str, str]]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=color, ls=dashes) for color, dashes in shown.values()]
-    drawn.legend(handles, list(shown), loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)

@@ -164,7 +164,7 @@ def _agreements(found: Sequence[Agreement]) -> str:
     """Every pair of recipes that the store holds; nothing where there is one recipe."""
     if not found:
         return ""
-    parts = ["## Do two recipes agree?", agreement_words.READING, agreement_words.CONCLUDING]
+    parts = ["## Do two recipes agree?", agreement_words.reading(found), agreement_words.CONCLUDING]
     for agreement in found:
         parts += [f"### {agreement_words.title(agreement)}", f"{agreement_words.sizes(agreement)}.",
                   table(*agreement_words.quality_table(agreement)),

@@ -51,7 +51,8 @@ def write_pictures(scored: Scored, found: Sequence[Line], folder: Path, *,
         row[0].set_ylabel(f"{name}\n{labels[line.comparison.group]}".replace(", ", "\n"), fontsize=8)
         _row(row, scored, line, sample, pair, images, segment, describe)
     if segment or any(sample.has_lesion for _, sample in shown.values()):
-        _legend(drawn, segment)
+        read = {"mask of the network in the loss": SINCO, "mask of one that was not": EVAL} if segment else {}
+        legend(drawn, {"true mask": TRUTH, **read})
     path = folder / "worst_images.png"
     drawn.savefig(path)
     return [path]
@@ -97,7 +98,7 @@ def _row(axes: Any, scored: Scored, line: Line, sample: Sample, pair: tuple[str,
               title("plain", pair[1], plain), title("SINCO", pair[0], sinco)]
     readers = {group.segmenter_hash: SINCO} | {hash_: EVAL for hash_ in line.comparison.readers}
     for axis, image, text in zip(axes, (sample.image, plain, sinco), titles, strict=False):
-        axis.imshow(visible(shown(image)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        show(axis, shown(image))
         for hash_, color in readers.items():
             if hash_ in segment:
                 probability = segment[hash_](np.ascontiguousarray(image[None]), [sample.volume], sample.depth)[0]
@@ -140,9 +141,9 @@ def _worst(line: Line) -> str:
     return f"{text}, {plural(found.seeds, 'seed')}"
 
 
-def visible(image: np.ndarray) -> np.ndarray:
-    """Gray [H, W], or three channels as red, green and blue."""
-    return np.clip(image, 0, 1) if image.shape[-1] == 3 else np.clip(image.mean(-1), 0, 1)
+def show(axis: Any, image: np.ndarray) -> None:
+    """An image [H, W, C] in [0, 1]: three channels as red, green and blue, others as the gray of their mean."""
+    axis.imshow(np.clip(image if image.shape[-1] == 3 else image.mean(-1), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 def contour(axis: Any, mask: np.ndarray, color: str, dashes: str = "solid") -> None:
@@ -151,11 +152,9 @@ def contour(axis: Any, mask: np.ndarray, color: str, dashes: str = "solid") -> N
         axis.contour(mask.astype(float), levels=[0.5], colors=[color], linewidths=1.1, linestyles=dashes)
 
 
-def _legend(drawn: Any, segment: Mapping[str, Any]) -> None:
+def legend(drawn: Any, shown: Mapping[str, str]) -> None:
+    """What the contours are, below the figure: what it is -> its color; the true mask is dashed."""
     from matplotlib.lines import Line2D
 
-    shown = {"true mask": (TRUTH, "dashed")}
-    if segment:
-        shown |= {"mask of the network in the loss": (SINCO, "solid"), "mask of one that was not": (EVAL, "solid")}
-    handles = [Line2D([], [], color=color, ls=dashes) for color, dashes in shown.values()]
-    drawn.legend(handles, list(shown), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    handles = [Line2D([], [], color=color, ls="dashed" if color == TRUTH else "solid") for color in shown.values()]
+    drawn.legend(handles, list(shown), loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)

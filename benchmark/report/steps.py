@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from benchmark.report.pictures import contour, visible
+from benchmark.report.pictures import contour, show
 from benchmark.report.style import BAND, EVAL, SINCO, figure
 
 if TYPE_CHECKING:
-    from benchmark.chain import Found
+    from benchmark.reading.chain import Found
 
 
 def write_steps(found: Found, name: str, path: Path) -> Path:
@@ -29,7 +27,7 @@ def write_steps(found: Found, name: str, path: Path) -> Path:
         image = found.read if panel == "lesion" and found.read is not None else found.image
         if panel == "brain" and found.brain is not None:
             image = image * found.brain[..., None]
-        axis.imshow(visible(np.asarray(image)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        show(axis, image)
         axis.set_axis_off()
         if panel == "brain" and found.brain is not None:
             contour(axis, found.brain, EVAL)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.report import agreement_words
+from benchmark.report import agreement_words, cross
 from benchmark.report.agreement import METRICS as AGREED
 from benchmark.report.agreement import NO_DELTA, Agreement, agreements
 from benchmark.report.per_image import Line, lines
@@ -89,6 +89,9 @@ def render(scored: Scored, *, width: int) -> list[Text]:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
     for comparison in comparisons:
         out += _folded(summary(comparison, labels[comparison.group]), width)
+    for crossing in cross.crossings(scored):
+        out += [Text(f"{crossing.title}: Dice, SINCO - plain, by each reader; in brackets what was in the loss", "bold")]
+        out += [Text(f"  {line}") for line in cross.lines(scored, crossing)]
     for agreement in agreements(scored):
         out += _agreement(agreement, width)
     flipped = flips(scored)
@@ -160,7 +163,7 @@ def _agreement(agreement: Agreement, width: int) -> list[Text]:
     verdicts = [agreement_words.verdict(quality, agreement.metrics) for quality in agreement.qualities]
     widest = max(map(len, ["lambda", *lams]))
     columns = _choose(_agreed(agreement), width - widest, FIRST_AGREED)
-    legend = [Text(line, "dim") for line in agreement_words.LEGEND.splitlines()]
+    legend = [Text(line, "dim") for line in agreement_words.legend(agreement).splitlines()]
     texts = [Text(f"{lam:>10}: {said}", AGREED_STYLES[said.split(":")[0]]) for lam, said in zip(lams, verdicts, strict=True)]
     if agreement.conclusions:
         texts.append(Text(f"  who wins, SINCO or plain: {agreement_words.concluded(agreement)}"))

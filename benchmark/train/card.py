@@ -11,7 +11,7 @@ from torch import nn
 from benchmark import __version__
 from benchmark.checkpoints import Checkpoint
 from benchmark.train.data import Slices, Splits
-from benchmark.train.reading import LabelReading, finite, read, scores_by_patient
+from benchmark.train.reading import LabelScore, finite, read, scores_by_patient
 from benchmark.train.recipe import Progress, TrainRecipe
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _found(module: nn.Module, test: Slices, best: float | None = None) -> dict[s
     reading = read(module, test)
     card: dict[str, Any] = {} if best is None else {f"val_{reading.name}": best}
     card[f"test_{reading.name}"] = round(reading.score, 4)
-    if isinstance(reading, LabelReading):
+    if isinstance(reading, LabelScore):
         return card | {"test_recall_by_class": finite(reading.recall), "test_confusion": reading.confusion}
     return card | {"test_dice_by_patient": finite(reading.dice_by_patient),
                    "test_by_patient": {patient: finite(scores) for patient, scores in scores_by_patient(module, test).items()},

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.masks import mask_scores
+from benchmark.reading.masks import mask_scores
 from benchmark.train.data import Slices
 
 
 @dataclass(frozen=True)
-class Reading:
+class MaskScore:
     """Dice of masks by patient over slices with a lesion, and falsely marked pixels on those without."""
 
     dice_by_patient: dict[str, float]
@@ -29,7 +29,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class LabelReading:
+class LabelScore:
     """What a label network answers: confusion[i][j] counts images of class i that it calls class j."""
 
     classes: tuple[str, ...]
@@ -47,14 +47,14 @@ class LabelReading:
         return {name: row[i] / sum(row) for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True)) if sum(row)}
 
 
-def read(module: nn.Module, slices: Slices, batch: int = 32) -> Reading | LabelReading:
+def read(module: nn.Module, slices: Slices, batch: int = 32) -> MaskScore | LabelScore:
     """Read every slice with the module as it stands (evaluation mode, float32; of masks the threshold is 0.5)."""
     if slices.classes:
         counts = torch.zeros(len(slices.classes), len(slices.classes), dtype=torch.int64)
         for part, logits in _logits(module, slices, batch):
             for true, answer in zip(slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True):
                 counts[true, answer] += 1
-        return LabelReading(slices.classes, counts.tolist())
+        return LabelScore(slices.classes, counts.tolist())
     by_patient: dict[str, list[float]] = {}
     empty = []
     for part, logits in _logits(module, slices, batch):
@@ -66,12 +66,12 @@ def read(module: nn.Module, slices: Slices, batch: int = 32) -> Reading | LabelR
                 by_patient.setdefault(patient, []).append(2 * hit / total)
             else:
                 empty.append(total)
-    return Reading({patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
+    return MaskScore({patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
                    sum(empty) / len(empty) if empty else None)
 
 
 def scores_by_patient(module: nn.Module, slices: Slices, batch: int = 32) -> dict[str, dict[str, float]]:
-    """Every metric of benchmark/masks.py for each patient of a split, over all slices or planes of a patient."""
+    """Every metric of benchmark/reading/masks.py for each patient of a split, over all slices or planes of a patient."""
     found = np.concatenate([_planes(logits > 0).cpu().numpy() for _, logits in _logits(module, slices, batch)])
     true = _planes(slices.truth[:, :1] > 0.5).cpu().numpy()
     members: dict[str, list[int]] = {}

@@ -54,8 +54,9 @@ def run_training(training: Training, show: Show) -> dict[str, Any]:
     """Train, test, write the checkpoint and its learning curves; returns the card."""
     resume = _resumes(training, show)
     keep_freed_memory()
+    start = find_start(training.init_from, training.segmenter.name) if training.init_from else None
     splits = _splits(training, show)
-    module, options, start = _module(training, splits.train)
+    module, options = _module(training, splits.train, start)
     recipe = replace(training.recipe, init=start.hash if start else "", data=splits.hash,
                      epochs=training.recipe.epochs or max(5, round(IMAGES_SHOWN / splits.train.planes)))
     show.say(f"{training.segmenter.name} on {training.dataset.name}: {len(splits.train)} train, {len(splits.val)} val, "
@@ -95,8 +96,8 @@ def _splits(training: Training, show: Show) -> Splits:
     return read_splits(dataset, purpose, train_on=recipe.train_on, compress=compress, seen=show.reading)
 
 
-def _module(training: Training, slices: Slices) -> tuple[nn.Module, dict[str, Any], Checkpoint | None]:
-    """The network at its start, its options, and the checkpoint that it starts from."""
+def _module(training: Training, slices: Slices, start: Checkpoint | None) -> tuple[nn.Module, dict[str, Any]]:
+    """The network at its start, and its options."""
     recipe, options = training.recipe, dict(training.options)
     if slices.classes:
         if options.get("classes", len(slices.classes)) != len(slices.classes):
@@ -104,12 +105,15 @@ def _module(training: Training, slices: Slices) -> tuple[nn.Module, dict[str, An
                              "leave it out")
         options["classes"] = len(slices.classes)
     torch.manual_seed(recipe.seed)
-    module: nn.Module = training.segmenter.load()(len(slices.channels), **options)
-    start = find_start(training.init_from, training.segmenter.name) if training.init_from else None
+    try:
+        module: nn.Module = training.segmenter.load()(len(slices.channels), **options)
+    except (ValueError, TypeError, RuntimeError) as error:  # sizes that make no sense
+        raise InputError(f"segmenter {training.segmenter.name} with {options}", str(error).partition("\n")[0],
+                         f"python -m benchmark list segmenter {training.segmenter.name}") from None
     if start:
         load_start(module, start, recipe.fresh)
         if slices.classes and start.card.get("classes", list(slices.classes)) != list(slices.classes) and not recipe.fresh:
             raise InputError(f"to start from {start.path}", f"its classes are {', '.join(start.card['classes'])}, those of the data "
                              f"{', '.join(slices.classes)}", "--fresh with the name of its last layer")
     freeze(module, recipe.freeze)
-    return module, options, start
+    return module, options

@@ -11,6 +11,7 @@ from torch import nn
 from benchmark.checkpoints import Checkpoint, find_checkpoint, read_card
 from benchmark.errors import InputError, did_you_mean
 from benchmark.networks import read_weights
+from benchmark.plugins.index import get
 
 
 def find_start(spec: str, segmenter: str) -> Checkpoint:
@@ -21,14 +22,18 @@ def find_start(spec: str, segmenter: str) -> Checkpoint:
     if spec.endswith(".safetensors") or "@" in spec:
         name, _, file = spec.rpartition("@")
         if name not in ("", segmenter):
-            raise InputError(f"--init-from {spec}", f"weights of {name} do not fit {segmenter}", f"--segmenter {name}")
+            known = get("segmenter", name).name
+            raise InputError(f"--init-from {spec}", f"weights of {name} do not fit {segmenter}", f"--segmenter {known}")
         path = Path(file)
         card = read_card(path)
         if card["segmenter"] != segmenter:
             raise InputError(f"--init-from {spec}", f"they are weights of {card['segmenter']}, not of {segmenter}",
                              f"--segmenter {card['segmenter']}")
         return find_checkpoint(f"{segmenter}@{path}", card["dataset"])
-    return find_checkpoint(segmenter, spec)
+    try:
+        return find_checkpoint(segmenter, spec)
+    except InputError as error:
+        raise InputError(f"--init-from {spec}", error.found, f"FILE.safetensors, or a data set that {segmenter} was trained on") from None
 
 
 def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> None:
@@ -40,6 +45,9 @@ def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> No
     for beginning in fresh:
         _check_beginning("--fresh", beginning, own)
     kept = {name: own[name] for name in own if name.startswith(tuple(fresh))} if fresh else {}
+    if len(kept) == len(own):
+        raise InputError(f"--fresh {' --fresh '.join(fresh)}", "all weights begin so: nothing is left to start from",
+                         "fewer of them, or no --init-from")
     weights = {name: tensor for name, tensor in loaded.items() if not (fresh and name.startswith(tuple(fresh)))}
     wrong = [f"{name} is {_shape(weights.get(name))} there and {_shape(own[name])} here" for name in own
              if name not in kept and _shape(weights.get(name)) != _shape(own[name])]

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.calibration import Calibration
 from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
 from benchmark.images.postprocess import STRIPPED, postprocess, runs
-from benchmark.images.skull import brain_mask
-from benchmark.masks import mask_scores
+from benchmark.images.skull import brain_mask, one_piece
 from benchmark.networks import LabelNetwork, Network
 from benchmark.plugins.contracts import philox_uniform
+from benchmark.reading.calibration import Calibration
+from benchmark.reading.masks import mask_scores
 from benchmark.score import dice
-from benchmark.stripping import one_piece
 from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 RAW = "raw"
@@ -59,16 +58,14 @@ class Scan:
         return self.slices[0].spacing_mm
 
 
-def scans_of(samples: Iterable[Sample], target: str = "lesion") -> list[Scan]:
-    """Samples by scan, in the order of their slices; target "brain": the truth is where the brain is.
+def scans_of(samples: Iterable[Sample]) -> list[Scan]:
+    """Samples by scan, in the order of their slices.
 
     Raises InputError where slices of one patient have several sizes.
     """
     found: dict[str, list[Sample]] = {}
     volumes = set()
     for sample in samples:
-        if target == "brain":
-            sample = replace(sample, mask=sample.brain)
         if sample.depth > 1:
             volumes.add(sample.id)
             found[sample.id] = [replace(sample.plane(z), id=f"{sample.id}-{sample.slice_index + z:03d}") for z in range(sample.depth)]
@@ -107,7 +104,7 @@ def probability(network: Network, scan: Scan, images: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Reading:
-    """What one mask network found. by_patient: post-processing -> patient -> metrics (benchmark/masks.py), `raw` first.
+    """What one mask network found. by_patient: post-processing -> patient -> metrics (benchmark/reading/masks.py), `raw` first.
 
     images: one row an image and post-processing; found: raw masks by sample id.
     """
@@ -121,7 +118,7 @@ class Reading:
 
 
 def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Sequence[Scan], chains: Sequence[tuple[str, ...]] = (),
-               strip: Strip = classical, seen: Callable[[], None] = lambda: None) -> Reading:
+               strip: Strip = classical) -> Reading:
     """Read all scans; each chain of post-processing is scored apart. Calibration is over the pixels of the brain, of raw probabilities."""
     variants = [(RAW, ()), *(("+".join(chain), chain) for chain in chains)]
     out = Reading(checkpoint, name, {variant: {} for variant, _ in variants}, [], {})
@@ -134,7 +131,7 @@ def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Seque
         inside = np.stack([sample.brain for sample in scan.slices])
         truth = scan.masks
         # A network that marks the brain is asked about all pixels: within the brain there is nothing to tell apart.
-        out.calibration.add(*((said, truth) if checkpoint.card.get("target") == "brain" else (said[inside], truth[inside])))
+        out.calibration.add(*((said, truth) if checkpoint.target == "brain" else (said[inside], truth[inside])))
         for variant, chain in variants:
             found = (stripped if STRIPPED in chain else said) >= DICE_THRESHOLD
             found = postprocess(found, chain, scan.numbers, scan.spacing_mm)
@@ -142,7 +139,6 @@ def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Seque
             out.images += [_image_row(name, variant, sample, mask) for sample, mask in zip(scan.slices, found, strict=True)]
             if variant == RAW:
                 out.found |= {sample.id: mask for sample, mask in zip(scan.slices, found, strict=True)}
-        seen()
     for patient in kept[RAW]:
         own = [scan for scan in scans if scan.patient == patient]
         truth = np.concatenate([scan.masks for scan in own])
@@ -176,8 +172,7 @@ class LabelReading:
                 enumerate(zip(self.classes, self.confusion, strict=True))}
 
 
-def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, samples: Sequence[Sample],
-                seen: Callable[[], None] = lambda: None) -> LabelReading:
+def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, samples: Sequence[Sample]) -> LabelReading:
     """Ask a label network about each image; calibration is of the probability of the class that it answers.
 
     Raises InputError where an image has no class, or one that the network does not know.
@@ -196,7 +191,6 @@ def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, sample
         out.images.append({"network": name, "image": sample.id, "patient": sample.patient, "true": sample.label,
                            "answered": classes[answered], "right": int(true == answered)}
                           | {f"p_{class_}": float(p) for class_, p in zip(classes, said, strict=True)})
-        seen()
     return out
 
 
@@ -233,6 +227,8 @@ def remarks(samples: Collection[Sample], scans: Sequence[Scan], chains: Sequence
     if all(sample.has_lesion for scan in scans for sample in scan.slices):
         out.append(f"all {len(samples)} images have a lesion: false positives where there is none cannot be counted here; data sets of "
                    f"volumes have such slices with --set {dataset}.slices=all")
+    if not any(sample.has_lesion for scan in scans for sample in scan.slices):
+        out.append("no image has a lesion in its mask: FP px counts all that is marked, which says nothing where masks are missing")
     lone = sum(run.stop - run.start == 1 for scan in scans for run in runs(scan.numbers))
     if lone and any({"largest", "consistent"} & set(chain) for chain in chains):
         out.append(f"{lone} slices are read without a neighbor: there `largest` looks at the slice alone, and `consistent` keeps all")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.masks import METRICS, hd95, mask_scores
+from benchmark.reading.masks import METRICS, hd95, mask_scores
 
 
 def square(top: int, left: int, side: int, size: int = 20) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_every_metric_as_counted_by_hand():
 def test_what_means_nothing_is_nan():
     healthy = mask_scores(np.stack([NOTHING, square(0, 0, 2)]), np.stack([NOTHING, NOTHING]))
     assert healthy["fp_area_px"] == 2.0 and healthy["precision"] == 0.0
-    assert all(math.isnan(healthy[name]) for name in ("dice", "recall", "hd95_mm", "volume_error"))
+    assert all(math.isnan(healthy[name]) for name in ("dice", "f1", "iou", "recall", "hd95_mm", "volume_error"))
     missed = mask_scores(NOTHING[None], square(0, 0, 2)[None])
     assert missed["dice"] == 0.0 and missed["volume_error"] == -1.0
     assert all(math.isnan(missed[name]) for name in ("precision", "hd95_mm", "fp_area_px"))

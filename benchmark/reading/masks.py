@@ -15,14 +15,16 @@ def mask_scores(found: np.ndarray, true: np.ndarray, spacing_mm: tuple[float, fl
     """Scores of one patient's slices, found and true bool [N, H, W]; nan where one means nothing.
 
     dice: mean over slices with a lesion, as everywhere in this suite. f1 (the Dice of the volume), iou, precision, recall: over the
-    pixels of all slices together. hd95_mm: mean over the slices where both mark something. volume_error: (found - true) / true.
+    pixels of all slices together; f1 and iou are nan without a lesion, where they could only be 0. hd95_mm: mean over the slices where
+    both mark something. volume_error: (found - true) / true.
     fp_area_px: mean falsely marked area of the slices without a lesion.
     """
     with_lesion = true.any((1, 2))
     hit, marked, lesion = int((found & true).sum()), int(found.sum()), int(true.sum())
     distances = [hd95(f, t, spacing_mm) for f, t in zip(found[with_lesion], true[with_lesion], strict=True) if f.any()]
     return {"dice": _mean([dice(f, t) for f, t in zip(found[with_lesion], true[with_lesion], strict=True)]),
-            "f1": _share(2 * hit, marked + lesion), "iou": _share(hit, marked + lesion - hit), "precision": _share(hit, marked),
+            "f1": _share(2 * hit, (marked + lesion) * (lesion > 0)), "iou": _share(hit, (marked + lesion - hit) * (lesion > 0)),
+            "precision": _share(hit, marked),
             "recall": _share(hit, lesion), "hd95_mm": _mean(distances), "volume_error": _share(marked - lesion, lesion),
             "fp_area_px": _mean([float(f.sum()) for f in found[~with_lesion]])}
 

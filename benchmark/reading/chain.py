@@ -11,14 +11,13 @@ import numpy as np
 from benchmark.errors import InputError
 from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
-from benchmark.images.skull import brain_mask
+from benchmark.images.skull import brain_mask, one_piece
 from benchmark.images.steps import area_average, area_mask
 from benchmark.networks import LabelNetwork, Network
-from benchmark.stripping import brain_of
+from benchmark.plugins.datasets._pictures import luminance
 from benchmark.types import DICE_THRESHOLD, Sample, VolumeStatistics, planes
 
 HEALTHY = ("none", "no_tumor", "notumor", "no tumor", "healthy", "normal")  # classes in which there is nothing to outline
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 PREPARED = ("window", "per", "fit")  # of a card's options, those that make sense of one image
 
 
@@ -120,20 +119,23 @@ def _prepared(source: Source, network: Network | None, strip: str | Network, siz
     if isinstance(strip, Network):
         # A brain network may know another size: it reads its own, and its mask comes back to this one.
         own, _ = _prepared(source, strip, "none", size, channel, notes)
-        mask = brain_of(strip, own)
+        mask = one_piece(strip.segment(own.image[None], [own.volume]) >= DICE_THRESHOLD)[0]
         return sample, mask if mask.shape == sample.image.shape[:2] else area_mask(mask, sample.image.shape[0])
     return sample, brain_mask(sample.image.mean(-1)[None])[0] if strip == "classical" else None
 
 
 def _stripped(sample: Sample, brain: np.ndarray | None) -> np.ndarray:
+    """Raises InputError without a brain: a network that reads a black picture finds nothing, and that would look like a healthy one."""
+    if brain is not None and not brain.any():
+        raise InputError("skull stripping", "no brain is found in the picture", "--strip none, or another network that marks brains")
     return sample.image if brain is None else sample.image * brain[..., None]
 
 
 def _with_channels(sample: Sample, network: Network | None, channel: str | None) -> Sample:
     """The sample with the channels that a network reads; raises InputError with what --channel may be where they do not fit."""
     if channel == "gray" and len(sample.channels) == 3:
-        gray = (sample.image @ np.array(LUMINANCE, np.float32))[..., None]
-        sample = replace(sample, image=gray.astype(np.float32), channels=("gray",), volume=VolumeStatistics.of(gray))
+        gray = luminance(sample.image)[..., None]
+        sample = replace(sample, image=gray, channels=("gray",), volume=VolumeStatistics.of(gray))
     elif channel is not None:
         if channel not in sample.channels:
             raise InputError(f"--channel {channel}", f"the image has {', '.join(sample.channels)}",

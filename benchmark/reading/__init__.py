@@ -1,0 +1,1 @@
+"""What trained networks read: masks and labels of originals and decoded images, and how well."""
