@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,32 @@ from benchmark.folders import cache_folder
 from benchmark.plugins.index import entries, get
 
 CARD_KEYS = ("segmenter", "options", "channels", "dataset")  # what a card must have to be used; `train` writes more
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_settings(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+# What is used of a card, and what it must be. None is as good as nothing of what a card need not have.
+CARD_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "segmenter": (_is_text, "a name"), "dataset": (_is_text, "a name"), "options": (_is_settings, "options by name"),
+    "channels": (lambda value: _are_texts(value) and bool(value), "one name or more"),
+    "dataset_options": (lambda value: _is_settings(value) and isinstance(value.get("size") or 0, int) and (value.get("size") or 0) >= 0,
+                        "options by name, `size` a whole number"),
+    "target": (lambda value: value in ("lesion", "brain"), "lesion or brain"), "train_patients": (_are_texts, "a list of names"),
+    "note": (_is_text, "a sentence"), **dict.fromkeys(("parameters", "epochs_run", "minutes", "cpu_minutes"), (_is_number, "a number"))}
 
 
 @dataclass(frozen=True)
@@ -62,7 +88,7 @@ class Checkpoint:
     @property
     def target(self) -> str:
         """What its masks mark: "lesion" or "brain"."""
-        return str(self.card.get("target", "lesion"))
+        return str(self.card.get("target") or "lesion")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -130,18 +156,21 @@ def read_card(path: Path) -> dict[str, Any]:
         try:
             header = json.loads(file.read(length))
             tensors = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, AttributeError, LookupError, TypeError):
+        except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
             raise InputError(asked, "it is not a safetensors file: its header cannot be read", todo) from None
     if path.stat().st_size != 8 + length + max(tensors, default=0):
         raise InputError(asked, "its length is not what its header says: it is cut short", todo)
     try:
         card = json.loads(header["__metadata__"]["card"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise InputError(asked, "it holds weights but no card that says what they are", todo) from None
-    if not isinstance(card, dict) or not isinstance(card.get("channels", []), list):
+    if not isinstance(card, dict):
         raise InputError(asked, "its card is damaged", todo)
     if missing := [key for key in CARD_KEYS if key not in card]:
         raise InputError(asked, f"its card does not say its {', '.join(missing)}", todo)
+    for key, (fits, due) in CARD_TYPES.items():
+        if key in card and not fits(card[key]) and not (card[key] is None and key not in CARD_KEYS):
+            raise InputError(asked, f"its card is damaged: {key} is {repr(card[key])[:60]}, {due} is due", todo)
     return card
 
 

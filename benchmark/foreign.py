@@ -20,6 +20,7 @@ from benchmark.fetch import Source
 WRAPPERS = ("network_weights", "state_dict", "model_state_dict", "model")  # keys that training loops keep the state dict under
 PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before each name
 TRIAL = (64, 96)  # height and width of the images of a trial
+MOST_LOGIT = 1e4  # of a trial: a logit of 100 is a probability of 1 in float32 already, through which no gradient comes
 # Numbers of numpy that loops log beside the weights, under the names of numpy 1 and 2. Rebuilding one runs nothing but numpy.
 _SCALAR: Any = np.float64(0).__reduce__()[0]
 NUMBERS: list[Any] = [np.dtype, *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
@@ -69,9 +70,20 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
                          "a state dict, copied whole: torch.save(model.state_dict(), FILE), or .safetensors") from None
     while isinstance(state, Mapping) and (inner := next((key for key in WRAPPERS if isinstance(state.get(key), Mapping)), None)):
         state = state[inner]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(w, torch.Tensor) for w in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(isinstance(n, str) and isinstance(w, torch.Tensor) for n, w in state.items()):
         raise InputError(asked, "it holds no state dict: names with a tensor each", "torch.save(model.state_dict(), FILE)")
+    if odd := [f"{name} is {why}" for name, w in state.items() if (why := _odd(w))]:
+        raise InputError(asked, odd[0], "weights as plain tensors of real numbers")
     return dict(state)
+
+
+def _odd(weight: torch.Tensor) -> str:
+    """What keeps a tensor from being a weight: "" of one that holds plain real numbers."""
+    if weight.is_meta:
+        return "a shape without numbers (a meta tensor)"
+    if weight.is_nested or weight.layout != torch.strided:
+        return "sparse or nested"
+    return "of complex numbers" if weight.is_complex() else "quantized" if weight.is_quantized else ""
 
 
 def load_by_name(module: nn.Module, state: Mapping[str, torch.Tensor], what: str) -> None:
@@ -123,13 +135,15 @@ def tried(module: nn.Module, channels: int, declared: Mapping[str, Any], what: s
     try:
         y = module(x, volume)
         alone = module(x[:1].detach(), volume[:1]).detach()
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError, AttributeError) as error:
         raise InputError(what, f"it cannot read images {list(x.shape)}: {str(error).partition(chr(10))[0]}", todo) from error
     if list(y.shape) != due or not torch.isfinite(y).all():
         raise InputError(what, f"of images {list(x.shape)} it makes {list(y.shape)}, "
                          f"{'all' if torch.isfinite(y).all() else 'not all'} of it finite", todo)
     if float((alone - y[:1].detach()).abs().max()) > 1e-3 * (1 + float(y.detach().abs().max())):
         raise InputError(what, "its answer for an image depends on the images beside it", "the network exported in eval mode")
+    if (most := float(y.detach().abs().max())) > MOST_LOGIT:
+        raise InputError(what, f"its logits on random images reach {most:.3g}: no probability comes of them but 0 and 1", todo)
     if declared["in_loss"]:
         gradient = torch.autograd.grad(y[:, 0].sum(), x)[0] if y.requires_grad else torch.zeros(1)
         if not torch.isfinite(gradient).all() or not gradient.any():

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmark.errors import InputError
-from benchmark.fit.clock import WAIT, Clock
+from benchmark.fit.clock import WAIT
 from benchmark.job import PEERS, Job
 from benchmark.plan import Cell
 from benchmark.precision import settle_precision
@@ -104,7 +104,8 @@ def measure(job: Job, progress: Progress, *, device: str, batch: int | None = No
         once = {"choose the precision": time.perf_counter() - start}
         runner = Runner(job, store, Quiet(), device=device, batch=batch, kernel=kernel)
         once["compile and load"] = _warm_up(runner)
-        runner.clock, runner.progress = Clock(), progress
+        runner.progress = progress
+        runner.clock.reset()
         pieces = _pieces(runner)
         once["rate search"] = runner.clock.parts().get("rate search", 0.0)
         progress.plan([cells for (_, kind), cells in pieces.items() if kind != CODECS], 0)
@@ -113,7 +114,7 @@ def measure(job: Job, progress: Progress, *, device: str, batch: int | None = No
         for (name, kind), cells in pieces.items():
             columns[name][kind], seconds = _column(runner, kind, cells)
             originals += seconds
-        images = len(runner.originals) / len(job.readers)
+        images = len(runner.scorer.originals) / len(job.readers)
         backbones = [_backbone(runner, pieces[name, PLAIN][0], found) for name, found in columns.items()]
         return Profile(backbones, once, originals / images)
 
@@ -135,7 +136,7 @@ def _warm_up(runner: Runner) -> float:
     for cell in first.values():
         short = replace(cell, recipe=replace(cell.recipe, steps=2, warmup=0))
         (runner.encode_peers if cell.codec else runner.fit_all)([short])
-    runner.originals.clear()
+    runner.scorer.originals.clear()
     return time.perf_counter() - start
 
 
@@ -152,7 +153,8 @@ def _pieces(runner: Runner) -> dict[tuple[str, str], list[Cell]]:
 
 def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float]:
     """What some files took, and the seconds of reading their originals, which are not among them."""
-    runner.clock, start = Clock(), time.perf_counter()
+    runner.clock.reset()
+    start = time.perf_counter()
     (runner.encode_peers if kind == CODECS else runner.fit_all)(cells)
     wall, spent = time.perf_counter() - start, runner.clock.parts()
     rows = {row.key: row for row in runner.store.each_row([cell.key for cell in cells], data=False)}

@@ -1,6 +1,6 @@
 """Runs a job: fits what is missing in batches, writes bytes, decodes them, scores what was decoded, stores it.
 
-Bytes are the only way from fit to score: `_score` is given stored rows and nothing of the fitted model.
+Bytes are the only way from fit to score: `Scorer` is given rows and nothing of the fitted model.
 """
 
 from __future__ import annotations
@@ -11,25 +11,23 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
-from benchmark.bitstream import decode
-from benchmark.errors import BenchmarkError, CellFailed, InputError
+from benchmark.errors import CellFailed, InputError
 from benchmark.fit.clock import Clock
 from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
-from benchmark.job import Job, check_sample, reader_of, unreadable_key
+from benchmark.job import Job, unreadable_key
 from benchmark.networks import LabelNetwork, Network, load_network
 from benchmark.plan import Cell, batches
 from benchmark.plugins import index
-from benchmark.plugins.contracts import Decoded
 from benchmark.rate import PILOTS, Sized, settle
 from benchmark.rows import facts_of, failed_row, fit_row
-from benchmark.score import image_scores, label_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
-from benchmark.store import Row, Score, Store
-from benchmark.types import IMAGE_METRICS, Sample
+from benchmark.samples import check_sample, reader_of
+from benchmark.scorer import Scorer
+from benchmark.store import Row, Store
+from benchmark.types import Sample
 
 RESTARTS = 3
 
@@ -55,8 +53,8 @@ class Runner:
         self.restarts: dict[str, int] = store.recall("runs", "restarts") or {}  # family -> how often its fits were started again
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[tuple[Any, ...], Sized] = {}
-        self.originals: dict[tuple[str, str], np.ndarray] = {}
         self._pilot_samples: dict[tuple[tuple[int, ...], int], list[Sample]] = {}
+        self.scorer = Scorer(job, self._network, self.clock)
 
     def run(self) -> None:
         """Do all that is missing; what is finished is stored as soon as its batch ends.
@@ -241,7 +239,7 @@ class Runner:
     def _rescore(self) -> None:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
         alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(list)  # keys by what they must have
-        marks = {hash_: tuple(self._marks(sample)) for hash_, sample in self.job.samples.items()}
+        marks = {hash_: tuple(self.scorer.marks(sample)) for hash_, sample in self.job.samples.items()}
         for cell in self.job.cells:
             alike[marks[cell.sample_hash]].append(cell.key)
         wanted = [key for due, keys in alike.items() for key in self.store.unscored(keys, due)]
@@ -250,87 +248,11 @@ class Runner:
         for group in _groups_of(wanted, self._files_at_once()):
             self._keep(self.store.rows(group), anew=False)
 
-    def _marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
-        """(score_as, reader, its hash, metric) of scores that every file of a sample has once it was scored."""
-        for score_as in self.job.selection.score_as:
-            for metric in IMAGE_METRICS:
-                yield score_as, "", "", metric
-            for reader in self.job.readers:
-                if reader.task == "label":
-                    metric = "label_right" if sample.label in reader.classes else "kl"
-                else:
-                    metric = "dice" if sample.has_lesion else "fp_area_px"
-                yield score_as, reader.name, reader.hash, metric
-
     def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
-        """Store rows with the scores of their decoded files; a file that cannot be decoded makes its cell a failed one.
-
-        anew: the rows' files are new, so scores of earlier ones go.
-        """
-        decoded: list[tuple[Row, Decoded]] = []
-        for row in rows:
-            if row.data is not None:
-                try:
-                    with self.clock.part("decode"):
-                        decoded.append((row, self._decode(row)))
-                except Exception as error:  # a plug-in may raise anything
-                    why = error.found if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-                    row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {why}", None
-        with self.clock.part("score: metrics"):
-            scores = self._score([row for row, _ in decoded], [image for _, image in decoded])
+        """Store rows with their scores. anew: the rows' files are new, so scores of earlier ones go."""
+        scores = self.scorer.score(rows)
         with self.clock.part("store"):
             self.store.add(rows, scores, anew=anew)
-
-    def _score(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
-        """All scores of rows, from their decoded files."""
-        scores: list[Score] = []
-        for score_as in self.job.selection.score_as:
-            images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
-            for row, image in zip(rows, images, strict=True):
-                sample = self.job.samples[row.sample_hash]
-                scores += [Score(row.key, metric, value, score_as=score_as)
-                           for metric, value in (image_scores(sample.image, image, sample.brain, sample.depth)
-                                                 | plane_scores(sample.image, image, sample.depth)).items()]
-            for checkpoint in self.job.readers:
-                found = self._read(checkpoint, rows, images)
-                for row, seen, d in zip(rows, found, decoded, strict=True):
-                    sample = self.job.samples[row.sample_hash]
-                    on_original = self._original(checkpoint, sample)
-                    if checkpoint.task == "label":
-                        values = label_scores(seen, on_original, checkpoint.classes, sample.label)
-                    else:
-                        read = (seen if d.mask is None else d.mask, on_original, sample)
-                        values = reader_scores(*read) | plane_reader_scores(*read)
-                    scores += [Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
-                               for metric, value in values.items()]
-        return scores
-
-    @staticmethod
-    def _decode(row: Row) -> Decoded:
-        assert row.data is not None
-        codec = row.facts["codec"]
-        return decode(row.data) if codec is None else index.get("codec", codec).load()().decode(row.data)
-
-    def _read(self, checkpoint: Any, rows: Sequence[Row], images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The reader's masks of decoded images, or its answers; images of one shape at once."""
-        groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
-        for i, (row, image) in enumerate(zip(rows, images, strict=True)):
-            groups[image.shape, self.job.samples[row.sample_hash].depth].append(i)
-        out: dict[int, np.ndarray] = {}
-        for (_, depth), members in groups.items():
-            volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
-            with self.clock.part("score: readers"):
-                seen = self._network(checkpoint).planes(depth).see(np.stack([images[i] for i in members]), volumes)
-            out.update(zip(members, seen, strict=True))
-        return [out[i] for i in range(len(images))]
-
-    def _original(self, checkpoint: Any, sample: Sample) -> np.ndarray:
-        name = (checkpoint.hash, sample.hash)
-        if name not in self.originals:
-            with self.clock.part("read originals"):
-                network = self._network(checkpoint).planes(sample.depth)
-                self.originals[name] = network.see(sample.image[None], [sample.volume])[0]
-        return self.originals[name]
 
 
 def _work(cell: Cell) -> float:

@@ -280,27 +280,3 @@ def read_by(scored: Scored, comparison: Comparison, reader: str) -> tuple[Summar
 def failures(scored: Scored) -> list[Row]:
     """Cells that failed or diverged; each says why."""
     return [row for row in scored.rows if row.status != "ok"]
-
-
-@dataclass(frozen=True)
-class Flips:
-    """How often scoring the stretched PNG names another winner by PSNR than scoring the decoded image does."""
-
-    group: Group
-    pairs: int
-    flips: int
-
-
-@once
-def flips(scored: Scored) -> list[Flips]:
-    """For each comparison: pairs (plain, SINCO) scored both ways, and those whose PSNR difference changes its sign."""
-    decoded, stretched = (scored.values_as[score_as] for score_as in ("decoded", "stretched-png"))
-    out = []
-    for comparison in compare(scored) if stretched else ():
-        pairs = [pair for image in comparison.images for pair in image.pairs]
-        ways = np.array([[[values.get(key, {}).get(("psnr_db", ""), math.nan) for key in pair] for pair in pairs]
-                         for values in (decoded, stretched)]).reshape(2, -1, 2)
-        first, second = np.sign(np.subtract(*np.moveaxis(ways[:, np.isfinite(ways).all((0, 2))], -1, 0)))
-        if first.size:
-            out.append(Flips(comparison.group, first.size, int(np.sum(first != second))))
-    return out

@@ -20,12 +20,12 @@ import numpy as np
 from benchmark.errors import BenchmarkError, InputError
 from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.memory import images_at_once
-from benchmark.job import check_sample, spread
 from benchmark.plan import Cell, Choice, Rate, batches
 from benchmark.plugins import index
 from benchmark.rate import largest
 from benchmark.recipes import Preset, Recipe, recipe_for
 from benchmark.run import Progress
+from benchmark.samples import check_sample, spread
 from benchmark.types import Sample
 
 GRID = {"soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2), "adam": (1e-3, 2e-3, 5e-3, 1e-2)}

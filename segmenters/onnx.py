@@ -40,6 +40,8 @@ class Onnx(Program):
         if len(inputs) not in (1, 2) or any(given.type != "tensor(float)" for given in inputs):
             raise self.refused(f"its inputs are {', '.join(f'{given.name} {given.type}' for given in inputs)}",
                                "a network of (image) or of (image, volume), float32")
+        if len(outputs := [made.name for made in self.session.get_outputs()]) != 1:
+            raise self.refused(f"it gives {len(outputs)} outputs: {', '.join(outputs)[:200]}", "a network with one output, its logits")
         self.names = [given.name for given in inputs]
         self.fixed = [n if isinstance(n, int) else None for n in inputs[0].shape]
         self.check_input(self.fixed)

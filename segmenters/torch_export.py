@@ -40,6 +40,8 @@ class TorchExport(Program):
         inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
         if len(inputs) not in (1, 2) or not all(isinstance(value, torch.Tensor) for value in inputs):
             raise self.refused(f"it takes {len(inputs)} inputs", "a program of (image) or of (image, volume)")
+        if (outputs := len(program.graph_signature.user_outputs)) != 1:
+            raise self.refused(f"it gives {outputs} outputs", "a program with one output, its logits")
         self.inputs = len(inputs)
         self.fixed = [n if isinstance(n, int) else None for n in inputs[0].shape]
         self.check_input(self.fixed)

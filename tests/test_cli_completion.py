@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
     (["run", "--inr", "siren", "--set"], "omega", ["omega_0=", "omega_hidden="]),
     (["run"], "--lam", ["--lambda"]),
     (["run", "--reader"], "dil", ["dilated"]),
-    (["data"], "", ["list", "fetch", "check", "show", "split", "task01"]),
+    (["data"], "", ["list", "fetch", "check", "show", "split", "strip", "task01"]),
     (["data", "show"], "mni", ["mni-lesion"]),
     (["data", "show", "mni-lesion"], "--li", ["--limit"]),
     (["data", "show", "mni-lesion", "--set"], "no", ["noise="]),

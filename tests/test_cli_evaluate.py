@@ -14,7 +14,7 @@ from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
 from benchmark.networks import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
-from benchmark.reading.evaluate import by_network, classical, read_masks, scans_of
+from benchmark.reading.evaluate import by_network, classical, read_masks, stacks_of
 from tests import tiny_networks
 
 TINY = Path(__file__).with_name("tiny.py")
@@ -207,6 +207,9 @@ def test_labels_get_accuracy_recall_and_confusion(evaluate, tmp_path):
     (["--segmenter", "bright", "--segmenter", "loud"], "two calls"),
     (["--segmenter", "loud", "--post", "small"], "leave out --post"),
     (["--segmenter", "bright", "--strip", "bright"], "not brains"),
+    (["--segmenter", "bright", "--strip", "none"], "--strip classical, or a network that marks brains"),
+    (["--segmenter", "bright", "--post", ""], "no step is named"),
+    (["--segmenter", "bright", "--post", "largest+largest"], "--post largest\n"),
     (["--segmenter", "bright", "--set", "odd=true"], "the slices of a"),
     (["--segmenter", "bright", "--limit", "0"], "at least 1"),
     (["--segmenter", "bright", "--image", "c-1"], "no such image"),
@@ -215,6 +218,14 @@ def test_labels_get_accuracy_recall_and_confusion(evaluate, tmp_path):
 ])
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, evaluate):
     assert says in evaluate(*words, code=2).err
+
+
+@pytest.mark.parametrize("out, says", [("file.png", "file.png is a file"), ("file.png/more/below", "file.png is a file"),
+                                       ("/proc/out", "nothing can be written in /proc")])
+def test_where_nothing_can_be_written_is_said_before_images_are_read(out, says, tmp_path, capsys):
+    (tmp_path / "file.png").write_text("")
+    assert main(["evaluate", "--segmenter", "bright", "--dataset", "stack", "--set", "odd=true", "--out", str(tmp_path / out)]) == 2
+    assert says in capsys.readouterr().err  # odd=true is an error once images are read
 
 
 def test_a_network_of_another_data_set_reads_with_force(evaluate, tmp_path, capsys):
@@ -234,7 +245,7 @@ def test_masks_are_not_scored_where_there_are_none(evaluate):
 def test_stripped_is_what_the_network_reads_without_the_rest():
     checkpoint = find_checkpoint("bright", "stack")
     dataset = get("dataset", "stack").load()()
-    scans = scans_of([dataset.load(name) for name in dataset.ids("test")])
+    scans = stacks_of([dataset.load(name) for name in dataset.ids("test")])
     left = np.arange(32)[None, None] < 17  # holds the tumor, not what is falsely marked
     reading = read_masks(load_network(checkpoint), checkpoint, "bright", scans, [("stripped",)], strip=lambda scan: left)
     assert [reading.by_patient[name]["a"]["fp_area_px"] for name in ("raw", "stripped")] == [24.5, 0.0]
@@ -249,7 +260,7 @@ def test_a_network_of_brains_strips_slice_by_slice_or_whole(evaluate, tmp_path):
         path = tmp_path / f"{name}.safetensors"
         save_checkpoint(path, module, {"segmenter": name, "options": {}, "channels": ["gray"], "dataset": "other", "target": "brain"})
         network, dataset = load_network(find_checkpoint(f"{name}@{path}", "other")), get("dataset", "stack").load()()
-        (scan, _) = scans_of([dataset.load(sample_id) for sample_id in dataset.ids("test")])
+        (scan, _) = stacks_of([dataset.load(sample_id) for sample_id in dataset.ids("test")])
         assert np.array_equal(by_network(network)(scan), scan.images[..., 0] >= 0.1)
         assert evaluate("--segmenter", "bright", "--post", "stripped", "--strip", f"{name}@{path}", "--limit", "10")
 
@@ -271,6 +282,6 @@ def test_a_network_of_brains_is_scored_by_the_brain(evaluate, tmp_path):
 def test_scans_are_in_the_order_of_their_slices():
     dataset = get("dataset", "stack").load()()
     samples = [dataset.load(name) for name in reversed(dataset.ids("test"))]
-    scans = scans_of(samples)
+    scans = stacks_of(samples)
     assert [scan.numbers for scan in scans] == [[0, 1, 2, 3, 4]] * 2
     assert classical(scans[0]).shape == (5, 32, 32)

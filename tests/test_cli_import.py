@@ -76,7 +76,10 @@ def test_the_card_says_where_the_weights_come_from(tmp_path, capsys):
 
 @pytest.mark.parametrize("options, said", [
     (["--set", "base=4"], "down.0.0.weight is [2, 1, 3, 3], not [4, 1, 3, 3]"),
-    (["--set", "base=2", "--channels", "a,b"], "down.0.0.weight is [2, 1, 3, 3], not [2, 2, 3, 3]")])
+    (["--set", "base=2", "--channels", "a,b"], "down.0.0.weight is [2, 1, 3, 3], not [2, 2, 3, 3]"),
+    (["--set", "base=-1"], "it cannot be built with {'base': -1}"),
+    (["--set", "base=2", "--channels", ""], "--channels ''"), (["--set", "base=2", "--channels", "a,,b"], "each once"),
+    (["--set", "base=2", "--channels", "a,a"], "each once")])
 def test_weights_that_do_not_fit(tmp_path, capsys, options, said):
     torch.save(unet().state_dict(), tmp_path / "w.pt")
     assert ask("--file", tmp_path / "w.pt", *options) == 2
@@ -100,6 +103,16 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path, capsys, inside):
     assert ask("--set", "base=2", "--file", file) == 2
     error = capsys.readouterr().err
     assert "more than tensors, and was not run" in error and "mkdir" in error and not mark.exists()
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda name, w: (1, w), "no state dict"), (lambda name, w: (name, w.to("meta")), "a shape without numbers"),
+    (lambda name, w: (name, w.to_sparse() if w.dim() else w), "sparse"), (lambda name, w: (name, w.to(torch.complex64)), "complex"),
+    (lambda name, w: (name, w * 1e30 if name.startswith("head") else w), "no probability comes of them")])
+def test_tensors_that_are_no_weights(tmp_path, capsys, change, said):
+    torch.save(dict(change(name, w) for name, w in unet().state_dict().items()), tmp_path / "w.pt")
+    assert ask("--set", "base=2", "--file", tmp_path / "w.pt") == 2
+    assert said in capsys.readouterr().err and not default_path("unet", "tiny").exists()
 
 
 def test_files_that_are_no_weights(tmp_path, capsys):
@@ -186,7 +199,12 @@ def test_what_is_imported_is_tried(tmp_path, capsys):
         def forward(self, image):
             return super().forward((image > 0.5).float())
 
-    for kind, said in ((Half, "of images [2, 1, 64, 96]"), (Beside, "depends on the images beside it"), (Blind, "no finite gradient")):
+    class Two(files.Alone):
+        def forward(self, image):
+            return super().forward(image), image
+
+    for kind, said in ((Half, "of images [2, 1, 64, 96]"), (Two, "it gives 2 outputs"),
+                       (Beside, "depends on the images beside it"), (Blind, "no finite gradient")):
         (tmp_path / "m.pt2").write_bytes(files.program(kind))
         assert ask("--file", tmp_path / "m.pt2", segmenter="torch-export") == 2
         assert said in capsys.readouterr().err
@@ -298,13 +316,18 @@ class Endless(Classifier):
         return image.mean((2, 3)) / 0
 
 
+class Pair(Classifier):
+    def scored(self, image):
+        return torch.cat([(image,)])
+
+
 class Deaf(Classifier):
     def scored(self, image):
         return (image > 0.5).float().mean((2, 3))
 
 
 @pytest.mark.parametrize("kind, said", [(Beside, "depends on the images beside it"), (Short, r"it makes \[2, 1\]"),
-                                        (Endless, "not all of it finite"), (Deaf, "no finite gradient")])
+                                        (Endless, "not all of it finite"), (Pair, "cannot read images"), (Deaf, "no finite gradient")])
 def test_a_classifier_is_tried_like_any_other(kind, said):
     with pytest.raises(InputError, match=said):
         foreign.tried(kind(), 2, get("segmenter", "vgg16").declared, "weights", classes=2)

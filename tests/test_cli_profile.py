@@ -12,6 +12,7 @@ import benchmark.fit.render
 import benchmark.networks
 import benchmark.rows
 import benchmark.run
+import benchmark.scorer
 import benchmark.store
 from benchmark.cli import main
 from tests import tiny_networks
@@ -49,7 +50,7 @@ def slow(monkeypatch, owner, name, seconds):
 
 def test_parts_sum_to_the_wall_and_each_has_its_own_seconds(profile, monkeypatch):
     pause = 0.02
-    for owner, name in ((benchmark.rows, "encode"), (benchmark.run, "decode"), (benchmark.run, "image_scores"),
+    for owner, name in ((benchmark.rows, "encode"), (benchmark.scorer, "decode"), (benchmark.scorer, "image_scores"),
                         (benchmark.networks.Network, "segment"), (benchmark.store.Store, "add"),
                         (benchmark.fit.held.HeldPenalty, "refresh"), (benchmark.fit.render.Renderer, "step")):
         slow(monkeypatch, owner, name, pause)

@@ -128,6 +128,22 @@ def test_a_volume_is_read_in_one_plane_and_has_square_millimetres(tmp_path, caps
     assert "it has slices 0 to 4" in read(capsys, *words, "--slice", "5", code=2)
 
 
+def test_a_network_of_volumes_strips_a_slice_of_a_volume(tmp_path, capsys):
+    module = get("segmenter", "deep").load()(1)
+    with torch.no_grad():
+        module.at.fill_(0.3)
+    save_checkpoint(tmp_path / "deep.safetensors", module, {"segmenter": "deep", "options": {}, "channels": ["gray"], "dataset": "mine",
+                                                            "dataset_options": OPTIONS, "target": "brain"})
+    volume = np.stack([head(lesion=False, scalp=0.0) * (1.0 if z < 6 else 0.2) for z in range(10)])  # no brain in the upper planes
+    nibabel.save(nibabel.Nifti1Image(volume[:, ::-1, ::-1].transpose(2, 1, 0).astype(np.float32), np.eye(4)), tmp_path / "v.nii.gz")
+    words = ["--strip", f"deep@{tmp_path / 'deep.safetensors'}", "--json"]
+    assert read(capsys, str(tmp_path / "v.nii.gz"), *words)["brain_px"] == pytest.approx(np.pi * 40**2, rel=0.05)
+    assert read(capsys, str(tmp_path / "v.nii.gz"), *words, "--slice", "8")["brain_px"] == 0
+    bare = ["--segment", "bright", "--dataset", "mine", "--slice", "3"]  # which reads at 64 x 64
+    assert read(capsys, str(tmp_path / "v.nii.gz"), *words, *bare)["brain_px"] == pytest.approx(np.pi * 20**2, rel=0.05)
+    assert "reads volumes whole" in read(capsys, save(tmp_path / "scan.png", head()), *words, code=2)
+
+
 def test_decoded_images_are_read_as_originals_are(tmp_path, capsys):
     header = Header("siren", get("inr", "siren").defaults, 64, 64, 1, 12)
     torch.manual_seed(0)
@@ -169,11 +185,17 @@ def test_one_channel_of_a_picture_in_color(tmp_path, capsys):
     (["scan.png", "--out", "scan.jpg"], "--out scan.png"),
     (["scan.png", "--out", "scan.png"], "scan-read.png"),
     (["scan.inr", "--segment", "bright", "--dataset", "mine"], "it does not start with INR"),
+    (["scan.png", "--strip", "clasical"], "--strip classical, --strip none, or a network that marks brains"),
+    (["scan.gif", "--segment", "bright", "--dataset", "mine"], ".gif is not read here"),
+    ([".", "--segment", "bright", "--dataset", "mine"], "without a series of DICOM slices"),
+    ([".scan.png", "--segment", "bright", "--dataset", "mine"], "a hidden file"),
     (["broken.png", "--segment", "bright", "--dataset", "mine"], "no readable PNG"),
 ])
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, tmp_path, capsys):
     save(tmp_path / "scan.png", head())
     save(tmp_path / "dim.png", 0.2 * head())
+    save(tmp_path / "scan.gif", head())
+    save(tmp_path / ".scan.png", head())
     save_checkpoint(tmp_path / "small.safetensors", get("segmenter", "bright").load()(1), {
         "segmenter": "bright", "options": {}, "channels": ["gray"], "dataset": "mine", "dataset_options": OPTIONS | {"size": 32},
         "target": "brain"})

@@ -67,6 +67,8 @@ def raising(error):
 @pytest.mark.parametrize(("error", "code", "says"), [
     (CellFailed("a cell", "it diverged", "another rate"), 1, "it diverged"),
     (KeyboardInterrupt(), 130, "interrupted"),
+    (MemoryError("Unable to allocate 33. TiB"), 2, "more memory than there is: Unable to allocate 33. TiB"),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 2, "more memory than there is"),
     (OSError(28, "No space left on device", "results/x"), 2, "No space left on device (results/x)"),
 ])
 def test_exit_codes(error, code, says, capsys, monkeypatch):
@@ -75,3 +77,9 @@ def test_exit_codes(error, code, says, capsys, monkeypatch):
     assert says in capsys.readouterr().err
     with pytest.raises(type(error)):  # and with --debug the traceback
         main(["list", "--debug"])
+
+
+def test_other_faults_are_ours_and_keep_their_traceback(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("benchmark.cli.list"), "run", raising(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["list"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from benchmark.checkpoints import split_ensemble
 from benchmark.errors import InputError
-from benchmark.job import Selection, check_sample, default_preset, parse_sets, resolve, spread
+from benchmark.job import Selection, default_preset, parse_sets, resolve
 from benchmark.plugins.index import get
 from tests import tiny_networks
 
@@ -124,28 +123,5 @@ def test_reproduction_is_the_students_network(networks):
     assert (cell.recipe.steps, cell.recipe.lr, cell.recipe.grid, cell.rate.bits) == (50_000, 1e-4, "corners", 16)
 
 
-def test_the_first_images_are_of_as_many_patients_as_can_be():
-    ids = ["a-1", "a-2", "a-3", "b-1", "c-1", "c-2"]
-    assert spread(ids) == ["a-2", "b-1", "c-2", "a-1", "c-1", "a-3"]
-
-
-def test_classes_take_turns():
-    ids = ["Testing-glioma-a-000", "Testing-glioma-b-000", "Testing-none-c-000", "Testing-none-d-000", "Testing-pituitary-e-000"]
-    taken = spread(ids, get("dataset", "brain-tumor-mri").load()().label)
-    assert [i[8] + i[-5] for i in taken] == ["ga", "nc", "pe", "gb", "nd"]
-
-
 def test_quick_is_only_for_a_first_look():
     assert default_preset("lgg") == "standard"
-
-
-@pytest.mark.parametrize("wrong, found", [
-    (lambda s: s.image.__setitem__((0, 0), np.nan), "NaN"), (lambda s: s.image.fill(0.0), "zero everywhere"),
-    (lambda s: s.image.__setitem__((0, 0), 1.5), r"\[0, 1\]"),
-    (lambda s: object.__setattr__(s, "mask", s.mask[:-1]), "mask has the shape")])
-def test_samples_that_cannot_be_used_are_named(tiny_samples, wrong, found):
-    sample = tiny_samples[0]
-    wrong(sample)
-    with pytest.raises(InputError, match=found) as error:
-        check_sample(sample)
-    assert sample.id in str(error.value)

@@ -13,8 +13,8 @@ LAYERS = (
     ("types", "errors", "folders"),
     ("plugins", "store", "plan", "recipes", "images", "fetch", "unpack"),
     ("fit", "bitstream", "codecs", "score", "reading", "networks", "checkpoints", "foreign", "inits"),
-    ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job",
-     "scored", "environment", "precision"),
+    ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job", "samples",
+     "scorer", "scored", "environment", "precision"),
     ("cli", "__main__"),
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself

@@ -83,6 +83,29 @@ def test_weights_without_a_card(tmp_path):
         read_card(tmp_path / "w.safetensors")
 
 
+@pytest.mark.parametrize("changes", [
+    {"segmenter": ["unet"]}, {"dataset": ["lgg"]}, {"options": [1]}, {"options": None}, {"channels": "flair"}, {"channels": []},
+    {"channels": [1]}, {"channels": [["a"]]}, {"dataset_options": [1]}, {"dataset_options": {"size": "x"}},
+    {"dataset_options": {"size": -4}}, {"target": "liver"}, {"target": ["brain"]}, {"train_patients": 5}, {"train_patients": ["a", [2]]}, {"minutes": "3"}, {"note": [1]}])
+def test_a_card_of_other_types_is_damaged(tmp_path, changes):
+    with pytest.raises(InputError, match=f"its card is damaged: {next(iter(changes))} is .* is due"):
+        read_card(write(tmp_path / "w.safetensors", **changes))
+
+
+def test_what_a_card_need_not_have_may_be_null(tmp_path):
+    path = write(tmp_path / "w.safetensors", dataset_options=None, train_patients=None, target=None, parameters=None)
+    assert find_checkpoint(f"unet@{path}", "tiny").target == "lesion"
+
+
+def test_a_card_nested_without_end_is_no_card(tmp_path):
+    save_file({"w": np.zeros(8, np.float16)}, tmp_path / "w.safetensors", {"card": "[" * 100_000})
+    with pytest.raises(InputError, match="no card"):
+        read_card(tmp_path / "w.safetensors")
+    (tmp_path / "deep").write_bytes((100_000).to_bytes(8, "little") + b"[" * 100_000)
+    with pytest.raises(InputError, match="header cannot be read"):
+        read_card(tmp_path / "deep")
+
+
 def test_card_and_hash_are_read_without_torch(tmp_path):
     path = write(tmp_path / "w.safetensors")
     code = ("import sys; from benchmark.checkpoints import find_checkpoint; "

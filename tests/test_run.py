@@ -15,6 +15,7 @@ import pytest
 
 import benchmark.fit.engine
 import benchmark.run
+import benchmark.scorer
 from benchmark.bitstream import decode
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
@@ -73,7 +74,7 @@ def test_the_same_command_again_fits_nothing(networks, store_folder, monkeypatch
     assert run(store_folder) == 0
     before = _bytes(store_folder)
     monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder) == 0
     assert _bytes(store_folder) == before
 

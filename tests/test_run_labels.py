@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import benchmark.run
+import benchmark.scorer
 from benchmark.bitstream import decode
 from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
@@ -118,7 +119,7 @@ def test_a_sample_whose_class_the_network_does_not_know_has_no_right_or_wrong(
     with Store(store_folder) as store:
         assert {s.metric for s in store.scores() if s.reader} == {"label_kept", "kl"}
     assert "right (loss)" not in (store_folder / "leaderboard.md").read_text()
-    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
 
 
@@ -141,7 +142,7 @@ def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytes
         assert store.sample(next(row.sample_hash for row in store.rows() if row.key in changed)).label == "none"
     moved = {mark for mark in after if after[mark] != before[mark]}
     assert moved and {mark[1] for mark in moved} <= {"label_right", "label_right_original"} and {mark[0] for mark in moved} <= changed
-    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder, *words) == 0
 
 

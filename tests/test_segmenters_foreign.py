@@ -196,6 +196,12 @@ def test_onnx_reads_and_refuses_to_stand_in_the_loss(tmp_path):
         loaded("onnx", (tmp_path / "n.onnx").read_bytes(), channels=3)
     with pytest.raises(InputError, match="cannot read it"):
         loaded("onnx", b"hello")
+    import onnx
+
+    two = onnx.load(tmp_path / "n.onnx")
+    two.graph.output.append(onnx.helper.make_tensor_value_info(two.graph.input[0].name, onnx.TensorProto.FLOAT, None))
+    with pytest.raises(InputError, match="it gives 2 outputs"):
+        loaded("onnx", two.SerializeToString())
 
 
 # nnU-Net

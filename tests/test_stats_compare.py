@@ -14,7 +14,7 @@ import pytest
 from benchmark.plan import Cell, Choice, Rate
 from benchmark.recipes import Recipe
 from benchmark.scored import Scored, penalty_settings, settings
-from benchmark.stats import compare, flips
+from benchmark.stats import compare
 from benchmark.store import Score
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
@@ -165,20 +165,6 @@ def test_the_latest_run_is_shown_and_everything_when_asked(store_folder):
     store.remember("runs", "latest", {"keys": [row.key for row in store.rows() if row.facts["inr"] == "siren"]})
     assert [c.group.inr for c in compare(Scored(store))] == ["siren"]
     assert [c.group.inr for c in compare(Scored(store, everything=True))] == ["fourier", "siren"]
-
-
-def test_flips_count_pairs_whose_winner_changes(store_folder):
-    store = make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: 1.0 if m == "psnr_db" else 0.0)
-    assert flips(Scored(store)) == []  # nothing was scored as a stretched PNG
-    for row in store.rows():
-        number = int(row.facts["sample_id"].rpartition("_")[2])
-        worse = row.facts["lambda"] > 0 and number < 2
-        store.add(
-            [],
-            [Score(row.key, "psnr_db", 10.0 if worse else 20.0 + (row.facts["lambda"] > 0), score_as="stretched-png")],
-        )
-    (found,) = flips(Scored(store))
-    assert (found.pairs, found.flips) == (6, 2)
 
 
 def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):

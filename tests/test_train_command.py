@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from safetensors.torch import load_file
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
 from benchmark.networks import load_network
-from benchmark.plugins.index import add_plugin_file
+from benchmark.plugins.index import add_plugin_file, get
+from benchmark.train.card import command_of
+from benchmark.train.recipe import TrainRecipe
+from benchmark.train.trainer import Training
 
 PLUGIN = '''
 from dataclasses import replace
@@ -99,6 +103,7 @@ def test_trains_and_writes_a_checkpoint_that_run_finds(capsys):
     card = found.card
     assert card["options"] == {"base": 4} and card["dataset_options"] == {"size": 32} and card["epochs_run"] == 3
     assert card["command"].startswith("python -m benchmark train --segmenter unet --dataset few --set unet.base=4 ")
+    assert f"wrote {found.path} and {found.path.with_suffix('.png')}" in said.out
     assert f"mean of {len(card['test_dice_by_patient'])} " in said.out and "epoch 3: loss" in said.err
     assert sorted(p.name for p in found.path.parent.iterdir()) == ["unet-few.png", "unet-few.safetensors"]  # no state is left behind
     assert {"dice", "iou", "precision", "recall", "volume_error"} <= set(card["test_by_patient"]["p0441"]) and card["target"] == "lesion"
@@ -121,7 +126,16 @@ def test_what_cannot_be_done_is_said_with_exit_code_2_and_before_the_work(words,
     monkeypatch.chdir(tmp_path)
     assert main([*COMMAND, *words]) == 2
     said = capsys.readouterr().err
-    assert says in said and "epoch" not in said and ("reading" in said) == ("unet.base=-1" in words)
+    assert says in said and "epoch 1" not in said and ("reading" in said) == ("unet.base=-1" in words)
+
+
+def test_the_command_of_a_card_can_be_typed():
+    training = Training(get("segmenter", "unet"), get("dataset", "folder"), TrainRecipe(epochs=3, fresh=("a head",)), Path("w.safetensors"),
+                        dataset_options={"images": "*_flair.nii.gz", "name": "two words"}, init_from="a folder/old weights.safetensors")
+    words = shlex.split(command_of(training))
+    assert words[:4] == ["python", "-m", "benchmark", "train"] and words[words.index("--init-from") + 1] == "old weights.safetensors"
+    assert [words[i + 1] for i, word in enumerate(words) if word == "--set"] == ["folder.images=*_flair.nii.gz", "folder.name=two words"]
+    assert words[-2:] == ["--fresh", "a head"] and "'folder.images=*_flair.nii.gz'" in command_of(training)  # a shell would fill in the *
 
 
 def test_json_is_the_card(capsys, tmp_path):
@@ -134,9 +148,10 @@ def test_json_is_the_card(capsys, tmp_path):
 def test_what_is_tested_is_what_is_written(tmp_path, monkeypatch):
     from benchmark.train import card
 
-    read, seen = card.read, []
-    monkeypatch.setattr(card, "read", lambda module, slices: seen.append(module) or read(module, slices))
+    read, seen = card.read_masks, []
+    monkeypatch.setattr(card, "read_masks", lambda module, slices: seen.append(module) or read(module, slices))
     assert main([*COMMAND, "--epochs", "1"]) == 0
+    assert len(seen) == 1  # the test split is read once
     assert all(torch.equal(w, w.half().float()) for w in seen[-1].state_dict().values() if w.is_floating_point())
 
 

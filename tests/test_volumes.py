@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import benchmark.run
+import benchmark.scorer
 from benchmark.bitstream import Header, decode, encode, read_header
 from benchmark.bitstream.header import MAX_DEPTH, MAX_ROWS
 from benchmark.checkpoints import Checkpoint, find_checkpoint
@@ -311,7 +312,7 @@ def test_the_whole_arrow(networks, store_folder, tmp_path, monkeypatch, capsys):
     with (store_folder / "rows.csv").open() as file:
         assert "@" not in next(csv.reader(file)).__str__()
     monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    monkeypatch.setattr(benchmark.run.Runner, "_score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert main(["run", "--out", str(store_folder), "--lambda", "1e-2", *FAST]) == 0
     capsys.readouterr()
 

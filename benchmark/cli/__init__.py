@@ -53,6 +53,11 @@ def main(argv: list[str] | None = None) -> int:
             notes.close()
 
 
+def _out_of_memory(error: Exception) -> bool:
+    """Whether numpy, or torch in an error of another kind, got no memory."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "CUDA out of memory" in str(error)
+
+
 def _command(argv: list[str], debug: bool) -> int:
     try:
         if not argv or argv[0] in ("-h", "--help"):
@@ -83,6 +88,13 @@ def _command(argv: list[str], debug: bool) -> int:
             raise
         print("interrupted", file=sys.stderr)
         return 130
+    except (MemoryError, RuntimeError) as error:
+        if debug or not _out_of_memory(error):
+            raise
+        said = str(error).strip()[-200:]
+        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: it takes more memory than there is: {said}\n  try: smaller "
+              "images (--size, --set size=), fewer at once (--batch, --limit), or a machine with more memory", file=sys.stderr)
+        return 2
     except sqlite3.Error as error:
         if debug:
             raise

@@ -7,6 +7,7 @@ examples:
   python -m benchmark data show mni-lesion --limit 24 --out contact.png
   python -m benchmark data show lgg --root FOLDER --set slices=largest
   python -m benchmark data split lgg --out lgg.tsv
+  python -m benchmark data strip lgg --root FOLDER --out lgg-stripped
   python -m benchmark data task01 --from-brats FOLDER --out Task01_BrainTumour
   python -m benchmark data show decathlon --root Task01_BrainTumour --set slices=largest --set labels=core
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import inspect
 
-from benchmark.cli import data_check, data_fetch, data_list, data_show, data_split, data_task01
+from benchmark.cli import data_check, data_fetch, data_list, data_show, data_split, data_strip, data_task01
 from benchmark.cli.parser import Parser
 
 # name -> (its file, what the list of commands says of it); each has add_arguments(parser) and run(args).
@@ -26,6 +27,7 @@ COMMANDS = {
     "check": (data_check, "look at every case: what is there, and what is wrong with it"),
     "show": (data_show, "write a contact sheet of a data set"),
     "split": (data_split, "write who is in which split as a file that can be cited"),
+    "strip": (data_strip, "write a data set of volumes without skulls"),
     "task01": (data_task01, "write BraTS cases in Task01's layout"),
 }
 

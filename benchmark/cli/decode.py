@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
     for path in args.plugin:
         index.add_plugin_file(path)
     data = args.file.read_bytes()
-    header, codec = _look(data)
+    header, codec = look(data)
     if args.source_units and header is None:
         raise InputError(f"--source-units of {args.file}", "JPEG 2000 holds no window of the source", "leave it out")
     _tell(data, header, codec)
     if args.output is None and args.mask is None:
         return 0
-    decoded = _decode(data, codec)
+    decoded = decode(data, codec)
     if args.mask is not None:
         if decoded.mask is None:
             raise InputError(f"--mask {args.mask}", f"{args.file} sends no mask", "leave out --mask")
@@ -94,7 +94,7 @@ def _format(path: Path) -> str:
     return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
-def _look(data: bytes) -> tuple[Header | None, str | None]:
+def look(data: bytes) -> tuple[Header | None, str | None]:
     """The header of a backbone's file, or the name of the codec that wrote it."""
     from benchmark.bitstream import MAGIC, read_header
 
@@ -112,14 +112,15 @@ def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
               "checksum right")
 
 
-def _decode(data: bytes, codec: str | None) -> Decoded:
+def decode(data: bytes, codec: str | None) -> Decoded:
+    """The image of a file, with the codec that `look` named."""
     if codec is not None:
         from benchmark.plugins import index
 
         return index.get("codec", codec).load()().decode(data)
-    from benchmark.bitstream import decode
+    from benchmark import bitstream
 
-    return decode(data)
+    return bitstream.decode(data)
 
 
 def _write(path: Path, image: np.ndarray, bits: int, depth: int = 1) -> None:

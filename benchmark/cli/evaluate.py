@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
-from benchmark.cli.selection import _split, _whole
+from benchmark.cli.selection import add_images, check_strip, split
 from benchmark.errors import InputError
+from benchmark.folders import check_writable
 from benchmark.plugins import index
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--segmenter", action="append", metavar="NAME[@FILE]", required=True,
         help="a trained network; may be repeated, NAME+NAME is an ensemble")
-    add("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
-    add("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
-    add("--split", choices=("train", "val", "test"), default="test", help="by patient (default test)")
-    add("--dims", type=int, choices=(2, 3), default=2, help="2: slices (default); 3: volumes, which networks of volumes read whole")
-    add("--limit", type=_whole, metavar="N", help="only N images, of as many patients as can be")
-    add("--image", action="append", metavar="ID", help="only this image")
+    add_images(parser, dims="which networks of volumes read whole")
     add("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE", help="an option of the data set: slices=all")
     add("--post", action="append", metavar="STEPS", help="post-processing to be scored apart: largest, small, consistent, stripped, or a+b")
     add("--strip", default="classical", metavar="HOW", help=STRIP_HELP)
@@ -66,16 +62,20 @@ def run(args: argparse.Namespace) -> int:
     """Read, print, write; exit code 1 when an image could not be read."""
     for path in args.plugin:
         index.add_plugin_file(path)
-    for spec in _split(args.segmenter):  # a mistyped name is told before data are read
+    for spec in split(args.segmenter):  # a mistyped name is told before data are read
         for name in spec.partition("@")[0].split("+"):
             index.get("segmenter", name)
     index.get("dataset", args.dataset)
-    from benchmark.images.postprocess import parse_chain
+    check_strip(args.strip, "classical")
+    check_writable(_out(args), f"to write tables into {_out(args)}")
+    from benchmark.images.postprocess import NAMES, parse_chain
     from benchmark.job import Selection, parse_sets
 
     if args.limit is not None and args.limit < 1:
         raise InputError(f"--limit {args.limit}", "it must be at least 1", "--limit 6")
-    chains = [parse_chain(text) for text in _split(args.post)]
+    if args.post and not split(args.post):
+        raise InputError("--post ''", "no step is named", f"--post {','.join(NAMES)}, or leave it out")
+    chains = [parse_chain(text) for text in split(args.post)]
     options = parse_sets(args.sets, [("dataset", args.dataset)]).get(("dataset", args.dataset), {})
     selection = Selection(dataset=args.dataset, root=args.root, split=args.split, limit=args.limit, image=tuple(args.image or ()),
                           dims=args.dims, force=args.force)
@@ -84,13 +84,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace, selection: Selection, chains: Sequence[tuple[str, ...]], options: dict[str, Any]) -> int:
     from benchmark.cli.progress import progress_for
-    from benchmark.job import channels_of, check_sizes, load_samples, marked, trained_on
+    from benchmark.samples import channels_of, check_sizes, load_samples, marked, trained_on
 
     entry = index.get("dataset", args.dataset)
     with progress_for(sys.stderr, quiet=args.json) as progress:
         by_hash, unreadable = load_samples(entry.load()(args.root, **options), selection)
         channels = channels_of(by_hash)
-        checkpoints = [find(spec, args.dataset, channels, args.force) for spec in _split(args.segmenter)]
+        checkpoints = [find(spec, args.dataset, channels, args.force) for spec in split(args.segmenter)]
         task = task_of(checkpoints)
         if task == "label" and chains:
             raise InputError(f"--post {args.post[0]}", "the networks answer with a class: there is no mask to work on", "leave out --post")
@@ -108,6 +108,11 @@ def _evaluate(args: argparse.Namespace, selection: Selection, chains: Sequence[t
         work = _labels if task == "label" else _masks
         readings, slices, more = work(args, checkpoints, samples, chains, device, progress.say)
     return _tell(args, readings, slices, [*notes, *more], unreadable)
+
+
+def _out(args: argparse.Namespace) -> Path:
+    out: Path = args.out or Path("results") / "runs" / f"{args.dataset}-evaluation"
+    return out
 
 
 def find(spec: str, dataset: str, channels: Sequence[str] | None, force: bool) -> Checkpoint:
@@ -142,9 +147,9 @@ def strip_of(how: str, dataset: str, channels: Sequence[str], device: str) -> St
 def _masks(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples: Sequence[Sample], chains: Sequence[tuple[str, ...]],
            device: str, say: Any) -> tuple[list[Reading], dict[str, Sample], list[str]]:
     from benchmark.networks import load_network
-    from benchmark.reading.evaluate import read_masks, remarks, scans_of
+    from benchmark.reading.evaluate import read_masks, remarks, stacks_of
 
-    scans = scans_of(samples)
+    scans = stacks_of(samples)
     strip = cache(strip_of(args.strip, args.dataset, checkpoints[0].channels, device))  # the same brains for all networks
     say(f"{sum(len(scan.slices) for scan in scans)} images of {len({scan.patient for scan in scans})} patients")
     readings = []
@@ -179,7 +184,7 @@ def _tell(args: argparse.Namespace, readings: Sequence[Any], slices: dict[str, S
     from benchmark.reading.evaluate import LabelReading
     from benchmark.report import evaluation, gallery
 
-    out = args.out or Path("results") / "runs" / f"{args.dataset}-evaluation"
+    out = _out(args)
     out.mkdir(parents=True, exist_ok=True)
     labels = isinstance(readings[0], LabelReading)
     whole = evaluation.label_tables(readings) if labels else evaluation.tables(readings)
@@ -204,8 +209,8 @@ def _markdown(args: argparse.Namespace, readings: Sequence[Any], whole: Sequence
     from benchmark.report.evaluation import LEGEND
 
     words = [f"python -m benchmark evaluate --dataset {args.dataset} --split {args.split}" + " --dims 3" * (args.dims == 3),
-             *(f"--segmenter {shlex.quote(_travels(spec))}" for spec in _split(args.segmenter)),
-             *(f"--set {shlex.quote(text)}" for text in args.sets), *([f"--post {','.join(_split(args.post))}"] if args.post else []),
+             *(f"--segmenter {shlex.quote(_travels(spec))}" for spec in split(args.segmenter)),
+             *(f"--set {shlex.quote(text)}" for text in args.sets), *([f"--post {','.join(split(args.post))}"] if args.post else []),
              *([f"--strip {shlex.quote(_travels(args.strip))}"] if args.strip != "classical" else []),
              *([f"--limit {args.limit}"] if args.limit else []), *(f"--image {name}" for name in args.image or ())]
     lines = [f"# How networks read originals: {args.dataset}, split {args.split}", "", f"`{' '.join(words)}`", ""]

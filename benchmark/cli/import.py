@@ -123,7 +123,7 @@ def _import(args: argparse.Namespace, segmenter: Entry, dataset: Entry, chosen: 
         options = own | options
     else:
         state = read_state(file)
-    channels = args.channels.split(",") if args.channels else None
+    channels = _given_channels(args.channels)
     digest, published = sha256_of(_hashed(file)), PUBLISHED.get(segmenter.name)
     if published and not digest.startswith(published.source.hash.rpartition(":")[2]):
         published = None
@@ -135,8 +135,9 @@ def _import(args: argparse.Namespace, segmenter: Entry, dataset: Entry, chosen: 
     torch.manual_seed(0)
     try:
         module = plugin(len(channels), **options)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"segmenter {segmenter.name}", str(error), f"python -m benchmark list segmenter {segmenter.name}") from None
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:  # torch says of sizes that make no sense what it meets first
+        said = f"it cannot be built with {options}: {str(error).partition(chr(10))[0]}"
+        raise InputError(f"segmenter {segmenter.name}", said, f"python -m benchmark list segmenter {segmenter.name}") from None
     load_by_name(module, state, what)
     said = tried(module.eval().requires_grad_(False), len(channels), segmenter.declared, what, len(classes))
     card = _card(args, segmenter, dataset, options, channels, _hashed(file), module)
@@ -144,6 +145,16 @@ def _import(args: argparse.Namespace, segmenter: Entry, dataset: Entry, chosen: 
     card |= {"classes": classes} if classes else {"target": args.target}
     save_atomically(out, tensors_of(module), {"card": json.dumps(card)})
     return card, said, list(module.state_dict())[-1].rpartition(".")[0] if classes else ""
+
+
+def _given_channels(text: str | None) -> list[str] | None:
+    """The names of --channels; raises InputError where one is missing or twice there."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise InputError(f"--channels {shlex.quote(text)}", "it is not one name or more, each once", "--channels flair,t1, or leave it out")
+    return names
 
 
 def _classes(args: argparse.Namespace, segmenter: Entry, options: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from benchmark.cli.parser import Parser
-from benchmark.cli.selection import _whole
+from benchmark.cli.selection import whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
 
@@ -29,11 +29,11 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--inr", default="siren", metavar="NAME", help="backbone (default siren)")
     parser.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
-    parser.add_argument("--limit", type=_whole, default=LIMIT, metavar="N", help=f"images, each of another patient (default {LIMIT})")
+    parser.add_argument("--limit", type=whole, default=LIMIT, metavar="N", help=f"images, each of another patient (default {LIMIT})")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
                         help="an option of the backbone or the data set; its size must be among them: hidden_features=16")
-    parser.add_argument("--rounds", type=_whole, default=ROUNDS, metavar="N", help=f"moves of the state (default {ROUNDS})")
-    parser.add_argument("--steps", type=_whole, default=STEPS, metavar="N", help=f"steps of each fit (default {STEPS})")
+    parser.add_argument("--rounds", type=whole, default=ROUNDS, metavar="N", help=f"moves of the state (default {ROUNDS})")
+    parser.add_argument("--steps", type=whole, default=STEPS, metavar="N", help=f"steps of each fit (default {STEPS})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: where --init learned looks)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")

@@ -17,15 +17,18 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
-from benchmark.cli.selection import _whole
+from benchmark.cli.selection import check_strip, whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.checkpoints import Checkpoint
     from benchmark.networks import Network
     from benchmark.reading.chain import Found, Source
@@ -41,9 +44,9 @@ def add_arguments(parser: Parser) -> None:
     add("--classify", metavar="NAME[@FILE]", help="a network that answers with a class")
     add("--segment", metavar="NAME[@FILE]", help="a network that marks lesions; NAME+NAME is an ensemble")
     add("--dataset", metavar="NAME", help="the data set whose weights a bare NAME takes; NAME@FILE needs none")
-    add("--slice", type=_whole, metavar="K", help="plane of a volume, from 0 (default: the middle one)")
+    add("--slice", type=whole, metavar="K", help="plane of a volume, from 0 (default: the middle one)")
     add("--channel", metavar="NAME", help="one channel of an image in color: red, green, blue, or gray (luminance)")
-    add("--size", type=_whole, metavar="N", help="pixels a side that networks read (default: what their cards say)")
+    add("--size", type=whole, metavar="N", help="pixels a side that networks read (default: what their cards say)")
     add("--out", type=Path, metavar="PNG", help="the picture of the steps (default IMAGE-read.png in this folder)")
     add("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
     add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
@@ -66,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
 
     device = resolve_device(args.device)
     networks: dict[str, Any] = {use: load_network(checkpoint, device=device) for use, checkpoint in checkpoints.items()}
-    found = chain(source, strip=networks.get("brain", args.strip), classify=networks.get("label"), segment=networks.get("mask"),
+    strip = networks.get("brain", args.strip)
+    if "brain" in networks and strip.dims == 3:
+        strip = _brain(args, source, strip)
+    found = chain(source, strip=strip, classify=networks.get("label"), segment=networks.get("mask"),
                   size=args.size, channel=args.channel)
     _warn(args, found, checkpoints)
     out = args.out or Path(f"{args.file.name.partition('.')[0]}-read.png")
@@ -78,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if not args.file.exists():
         raise InputError(f"read {args.file}", "no such file", "a picture, a volume, or a file that `python -m benchmark run` wrote")
+    check_strip(args.strip, "classical", "none")
     if args.size is not None and not 16 <= args.size <= 4096:
         raise InputError(f"--size {args.size}", "it must be 16 to 4096 pixels", "--size 128")
     if args.out is not None and args.out.suffix.lower() != ".png":
@@ -96,7 +103,7 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     option = {"label": "--classify", "mask": "--segment", "brain": "--strip"}[use]
     for part in split_ensemble(spec):
         declared = index.get("segmenter", part.partition("@")[0]).declared
-        if declared["task"] != ("label" if use == "label" else "mask") or declared["dims"] != 2:
+        if declared["task"] != ("label" if use == "label" else "mask") or (declared["dims"] != 2 and use != "brain"):
             what = "reads volumes" if declared["dims"] != 2 else "answers with a class" if declared["task"] == "label" else "marks lesions"
             raise InputError(f"{option} {spec}", f"{part.partition('@')[0]} {what}", "python -m benchmark list segmenter")
     files = [part.partition("@")[2] for part in split_ensemble(spec)]
@@ -113,7 +120,7 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     ways = [{name: (part.card.get("dataset_options") or {}).get(name) for name in ("size", *PREPARED)} for part in checkpoint.parts]
     if other := [name for name in ways[0] if any(way[name] != ways[0][name] for way in ways)]:
         found = ", ".join(f"{name}={' and '.join(str(way[name]) for way in ways)}" for name in other)
-        raise InputError(f"{option} {spec}", f"its members read images prepared otherwise: {found}", "one network, or members that read alike")
+        raise InputError(f"{option} {spec}", f"its members read images prepared otherwise: {found}", "members that read alike, or one")
     if use != "label" and checkpoint.target != ("brain" if use == "brain" else "lesion"):
         raise InputError(f"{option} {spec}", f"its weights were trained to mark {checkpoint.target}s",
                          "--strip classical, or a network of `train --target brain`" if use == "brain" else f"--strip {spec}")
@@ -124,21 +131,42 @@ def _open(args: argparse.Namespace) -> Source:
     from benchmark.reading.chain import FromFile, FromScan
 
     if args.file.suffix.lower() in COMPRESSED:
-        from benchmark.cli.decode import _decode, _look
+        from benchmark.cli.decode import decode, look
 
         data = args.file.read_bytes()
-        header, codec = _look(data)
+        header, codec = look(data)
         depth = header.depth if header is not None else 1
-        return FromFile(_decode(data, codec).image, depth, _plane(args, depth))
-    from benchmark.plugins.datasets._pairs import VOLUMES, suffix_of
+        return FromFile(decode(data, codec).image, depth, _plane(args, depth))
+    from benchmark.plugins.datasets._pairs import VOLUMES, is_series, suffix_of
+    from benchmark.plugins.datasets._pictures import SUFFIXES
 
     path = args.file.absolute()
+    if not (is_series(path) if path.is_dir() else suffix_of(path)):
+        raise InputError(f"read {args.file}", "a folder without a series of DICOM slices" if path.is_dir() else
+                         f"no picture and no volume: {path.suffix or 'a name without suffix'} is not read here",
+                         f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *COMPRESSED))}")
+    if path.name.startswith("."):
+        raise InputError(f"read {args.file}", "a hidden file: its name begins with a dot", "a copy under another name")
     folder = index.get("dataset", "folder").load()(path.parent, images=glob.escape(path.name), masks="")
     scan = folder.scan(next(iter(folder.files)))
     k = _plane(args, scan.shape[0])
     if not scan.shows(k):
         raise InputError(f"slice {k} of {args.file}", "it is empty: one value everywhere", "another --slice")
     return FromScan(scan, k, spacing_known=suffix_of(path) in VOLUMES or path.is_dir())
+
+
+def _brain(args: argparse.Namespace, source: Source, network: Network) -> np.ndarray:
+    """The brain [H, W] of the slice, as a network that reads the whole volume marks it."""
+    from benchmark.reading.chain import FromScan
+    from benchmark.reading.strip import brain_of, size_of
+
+    if not isinstance(source, FromScan) or source.scan.shape[0] == 1:
+        raise InputError(f"--strip {args.strip}", f"{network.name} reads volumes whole, and {args.file} is none",
+                         "a volume of several planes, or --strip classical")
+    scan = source.scan
+    if args.channel in scan.channels:
+        scan = replace(scan, channels={args.channel: scan.channels[args.channel]})
+    return brain_of(scan, network, size_of(network.card, f"--strip {args.strip}", args.size))[source.k]
 
 
 def _plane(args: argparse.Namespace, depth: int) -> int:

@@ -85,8 +85,9 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from benchmark.report import agreement
+    from benchmark.report.flips import flips
     from benchmark.report.words import plain
-    from benchmark.stats import compare, failures, flips
+    from benchmark.stats import compare, failures
 
     return {
         "score_as": scored.score_as, "cells": len(scored.rows),

@@ -22,11 +22,11 @@ import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from benchmark.checkpoints import default_path
 from benchmark.errors import InputError
+from benchmark.folders import check_writable
 from benchmark.plugins.index import Entry, add_plugin_file, get
 from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, TrainRecipe
 
@@ -93,15 +93,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _out(args: argparse.Namespace) -> Path:
-    """Where the checkpoint goes; raises InputError or OSError where it cannot, which is to be told before hours of training."""
+    """Where the checkpoint goes; raises InputError where it cannot, which is to be told before hours of training."""
     out: Path = args.out or default_path(args.segmenter, args.dataset)
     if out.is_dir():
         raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
     if out.suffix != ".safetensors":  # .png and .resume of that name are other files of a training
         raise InputError(f"--out {out}", "its name does not end in .safetensors", f"--out {out.with_suffix('.safetensors')}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=out.parent):
-        return out
+    check_writable(out.parent, f"--out {out}")
+    return out
 
 
 def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:
@@ -180,7 +179,8 @@ def table(card: dict[str, Any], out: Path) -> str:
             lines.append(by_patient(what, card[f"{prefix}_by_patient"]).text())
         elif f"{prefix}_confusion" in card:
             lines += [answers(what, card["classes"], card[f"{prefix}_confusion"]).text(), f"accuracy {card[f'{prefix}_accuracy']:.3f}"]
-    lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out} and {out.stem}.png")
+    lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out} and "
+                 f"{out.with_suffix('.png')}")
     return "\n".join(lines)
 
 

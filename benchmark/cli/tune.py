@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli.parser import Parser
-from benchmark.cli.selection import _numbers, _split, _whole
+from benchmark.cli.selection import numbers, split, whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
 
@@ -30,16 +30,16 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--inr", action="append", metavar="NAME", help="backbone (default siren); may be repeated")
     parser.add_argument("--dataset", default="mni-lesion", metavar="NAME", help="data set (default mni-lesion, embedded)")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
-    parser.add_argument("--limit", type=_whole, default=6, metavar="N", help="images, each of another patient (default 6)")
+    parser.add_argument("--limit", type=whole, default=6, metavar="N", help="images, each of another patient (default 6)")
     parser.add_argument("--optimizer", action="append", metavar="NAME", help="only this one of the grid; the default is always fitted too")
     parser.add_argument("--lr", action="append", metavar="RATE", help="this rate instead of the grid's; may be repeated")
-    parser.add_argument("--steps", type=_whole, metavar="N", help="SOAP's steps, and Adam's are 2.5 times as many (default 400)")
+    parser.add_argument("--steps", type=whole, metavar="N", help="SOAP's steps, and Adam's are 2.5 times as many (default 400)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
                         help="an option of a selected plug-in: hidden_layers=5, or lgg.size=256")
     parser.add_argument("--out", type=Path, default=Path("results/runs/tuning"), metavar="FOLDER",
                         help="where the fits and the tables are kept (default results/runs/tuning)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    parser.add_argument("--batch", type=_whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
+    parser.add_argument("--batch", type=whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
     parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
@@ -97,8 +97,8 @@ def _checked(args: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]
     """Backbones, optimizers and rates that were asked for; raises InputError before anything heavy is imported."""
     for path in args.plugin:
         index.add_plugin_file(path)
-    inrs, optimizers = _split(args.inr) or ("siren",), _split(args.optimizer)
-    lrs = _numbers("--lr", args.lr, float)
+    inrs, optimizers = split(args.inr) or ("siren",), split(args.optimizer)
+    lrs = numbers("--lr", args.lr, float)
     for kind, name in [*(("inr", name) for name in inrs), *(("optimizer", name) for name in optimizers), ("dataset", args.dataset)]:
         if (why := index.get(kind, name).unavailable()) is not None:
             raise InputError(f"--{kind} {name}", why, index.get(kind, name).declared["install"] or f"python -m benchmark list {kind}")

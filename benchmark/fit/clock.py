@@ -13,6 +13,10 @@ class Clock:
     """Seconds by what they were spent on. On CUDA work is only queued when a lap ends, so there the parts of a fit are not to be read."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again, outside of any part."""
         self.start = self.last = time.perf_counter()
         self.spent: dict[str, float] = {}
         self.now = WAIT

@@ -62,11 +62,13 @@ NAMES = (*STEPS, STRIPPED)
 
 
 def parse_chain(text: str) -> tuple[str, ...]:
-    """ "stripped+largest" -> its steps in order; raises InputError for a name that is none, or `stripped` behind a step on masks."""
+    """ "stripped+largest" -> its steps in order; raises InputError for a name that is none or twice there, or `stripped` behind others."""
     chain = tuple(text.split("+"))
     for name in chain:
         if name not in NAMES:
             raise InputError(f"--post {text}", f"{name!r} is no post-processing", did_you_mean(name, NAMES))
+    if len(set(chain)) < len(chain):
+        raise InputError(f"--post {text}", "a step is named twice", f"--post {'+'.join(dict.fromkeys(chain))}")
     if STRIPPED in chain[1:]:
         raise InputError(f"--post {text}", f"{STRIPPED} changes the image, before there is a mask",
                          "+".join((STRIPPED, *(name for name in chain if name != STRIPPED))))

@@ -30,14 +30,14 @@ def brain_mask(volume: np.ndarray) -> np.ndarray:
     if not head.any():
         return out
     width = 2 * np.sqrt(head.sum() / np.pi)
-    bridge, growth = _disc(BRIDGE * width), _disc(GROWTH * width)
+    bridge, growth = _radius(BRIDGE * width), _radius(GROWTH * width)
     inner = ndimage.distance_transform_edt(head) > 0.15 * width  # within scalp and skull
     likely = inner if inner.any() else head
     least = DARKEST * float(np.median(smooth[middle][likely]))
     out[middle] = _brain(smooth[middle], likely, np.ones(head.shape, bool), bridge, least)
     for step in (1, -1):
         for z in range(middle + step, len(volume) if step > 0 else -1, step):
-            out[z] = _brain(smooth[z], out[z - step], ndimage.binary_dilation(out[z - step], growth), bridge, least)
+            out[z] = _brain(smooth[z], out[z - step], _dilated(out[z - step], growth), bridge, least)
             if out[z].sum() < FEWEST * out[middle].sum():
                 out[z] = False
                 break
@@ -52,21 +52,32 @@ def one_piece(marked: np.ndarray) -> np.ndarray:
     return ndimage.binary_fill_holes(pieces > 0) if len(marked) > 1 else ndimage.binary_fill_holes(pieces[0] > 0)[None]
 
 
-def _brain(plane: np.ndarray, near: np.ndarray, within: np.ndarray, bridge: np.ndarray, least: float) -> np.ndarray:
+def _brain(plane: np.ndarray, near: np.ndarray, within: np.ndarray, bridge: float, least: float) -> np.ndarray:
     """The brain [H, W] of a plane: large pieces of tissue without thin bridges, `within` what is allowed; near: where it is likely."""
     tissue = plane > TISSUE * max(float(np.median(plane[near])), least)  # of each plane: coils see the top of a head darker
-    label, count = ndimage.label(ndimage.binary_erosion(tissue, bridge) & within)
+    label, count = ndimage.label(_eroded(tissue, bridge) & within)
     if not count:
         return np.zeros(tissue.shape, bool)
     areas = np.bincount(label.ravel())
     areas[0] = 0
     core = np.isin(label, np.flatnonzero(areas >= PIECE * areas.max()))
-    around = len(bridge)  # a closing must not see the border of the picture
-    grown = np.pad(ndimage.binary_dilation(core, bridge), around)
-    return ndimage.binary_fill_holes(ndimage.binary_closing(grown, bridge)[around:-around, around:-around]) & within
+    around = int(2 * bridge)  # a closing must not see the border of the picture
+    grown = _dilated(np.pad(_dilated(core, bridge), around), bridge)
+    return ndimage.binary_fill_holes(_eroded(grown, bridge)[around:-around, around:-around]) & within
 
 
-def _disc(radius: float) -> np.ndarray:
-    r = max(1, round(radius))
-    y, x = np.mgrid[-r:r + 1, -r:r + 1]
-    return x**2 + y**2 <= (r + 0.5)**2
+def _radius(radius: float) -> float:
+    """Of a disc of whole pixels: what lies at most so far from its center. The half makes a disc round."""
+    return max(1, round(radius)) + 0.5
+
+
+# By distances: the time of an erosion by a disc grows with the disc, and its memory with the square of it (a picture of 4096 pixels a
+# side took more than there was). Bit by bit the same.
+def _eroded(plane: np.ndarray, radius: float) -> np.ndarray:
+    """A mask [H, W] without what lies within `radius` of its outside; beyond the border is outside."""
+    return ndimage.distance_transform_edt(np.pad(plane, 1))[1:-1, 1:-1] > radius
+
+
+def _dilated(plane: np.ndarray, radius: float) -> np.ndarray:
+    """A mask [H, W] and all within `radius` of it."""
+    return ndimage.distance_transform_edt(~plane) <= radius if plane.any() else plane

@@ -12,7 +12,7 @@ from benchmark.errors import InputError
 from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import brain_mask, one_piece
-from benchmark.images.steps import area_average, area_mask
+from benchmark.images.steps import area_average, area_mask, padded
 from benchmark.networks import LabelNetwork, Network
 from benchmark.plugins.datasets._pictures import luminance
 from benchmark.types import DICE_THRESHOLD, Sample, VolumeStatistics, planes
@@ -79,11 +79,12 @@ class Found:
         return max(self.probabilities, key=self.probabilities.__getitem__, default="")
 
 
-def chain(source: Source, *, strip: str | Network = "classical", classify: LabelNetwork | None = None, segment: Network | None = None,
-          size: int | None = None, channel: str | None = None) -> Found:
+def chain(source: Source, *, strip: str | Network | np.ndarray = "classical", classify: LabelNetwork | None = None,
+          segment: Network | None = None, size: int | None = None, channel: str | None = None) -> Found:
     """Each step reads the image as its network's card has it prepared; where the class is one of HEALTHY nothing is segmented.
 
-    strip: "classical", "none", or a network that marks brains. Raises InputError where channels or sizes do not fit a network.
+    strip: "classical", "none", a network that marks brains in images, or a brain [H, W] at the source's own size. Raises InputError where
+    channels or sizes do not fit a network.
     """
     notes: list[str] = []
     networks = [network for network in (classify, segment) if network is not None]
@@ -92,11 +93,10 @@ def chain(source: Source, *, strip: str | Network = "classical", classify: Label
     shown, brain = _prepared(source, networks[0] if networks else None, strip, size, channel, notes)
     found = Found(shown.image, brain, notes=notes)
     if classify is not None:
-        sample, inside = _prepared(source, classify, strip, size, channel, notes)
-        (said,) = classify.answer(_stripped(sample, inside)[None], [sample.volume])
+        (said,) = classify.answer(_stripped(shown, brain)[None], [shown.volume])
         found.probabilities = {name: float(p) for name, p in zip(classify.classes, said, strict=True)}
     if segment is not None and found.answered not in HEALTHY:
-        sample, inside = _prepared(source, segment, strip, size, channel, notes)
+        sample, inside = (shown, brain) if classify is None else _prepared(source, segment, strip, size, channel, notes)
         found.read = _stripped(sample, inside)
         found.lesion = segment.segment(found.read[None], [sample.volume])[0] >= DICE_THRESHOLD
         if source.spacing_known:
@@ -106,7 +106,7 @@ def chain(source: Source, *, strip: str | Network = "classical", classify: Label
     return found
 
 
-def _prepared(source: Source, network: Network | None, strip: str | Network, size: int | None, channel: str | None,
+def _prepared(source: Source, network: Network | None, strip: str | Network | np.ndarray, size: int | None, channel: str | None,
               notes: list[str]) -> tuple[Sample, np.ndarray | None]:
     """The image as `network` reads it, and its brain [H, W]."""
     options = (network.card.get("dataset_options") or {}) if network else {}
@@ -116,6 +116,8 @@ def _prepared(source: Source, network: Network | None, strip: str | Network, siz
         note = f"{sample.image.shape[0]} x {sample.image.shape[1]} pixels are brought to {side} x {side} by area averages"
         notes += [note] if note not in notes else []
     sample = _with_channels(source.sample(options, side), network, channel)
+    if isinstance(strip, np.ndarray):
+        return sample, (padded if options.get("fit") == "pad" else area_mask)(strip, side)
     if isinstance(strip, Network):
         # A brain network may know another size: it reads its own, and its mask comes back to this one.
         own, _ = _prepared(source, strip, "none", size, channel, notes)

@@ -15,20 +15,18 @@ from benchmark.errors import InputError
 from benchmark.images.postprocess import STRIPPED, postprocess, runs
 from benchmark.images.skull import brain_mask, one_piece
 from benchmark.networks import LabelNetwork, Network
-from benchmark.plugins.contracts import philox_uniform
 from benchmark.reading.calibration import Calibration
 from benchmark.reading.masks import mask_scores
 from benchmark.score import dice
 from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 RAW = "raw"
-RESAMPLES = 10_000
 CHOOSING = ("splits", "slices", "every", "planes")  # options that choose samples and change none
-Strip = Callable[["Scan"], np.ndarray]  # brain, bool [N, H, W]
+Strip = Callable[["Stack"], np.ndarray]  # brain, bool [N, H, W]
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class Stack:
     """Slices of one scan in order. volume: whether they were read as a volume, which a network may read whole."""
 
     id: str
@@ -58,7 +56,7 @@ class Scan:
         return self.slices[0].spacing_mm
 
 
-def scans_of(samples: Iterable[Sample]) -> list[Scan]:
+def stacks_of(samples: Iterable[Sample]) -> list[Stack]:
     """Samples by scan, in the order of their slices.
 
     Raises InputError where slices of one patient have several sizes.
@@ -76,10 +74,10 @@ def scans_of(samples: Iterable[Sample]) -> list[Scan]:
         if shapes.setdefault(sample.patient, sample.image.shape) != sample.image.shape:
             raise InputError(f"the slices of {sample.patient}", f"{sample.id} has the shape {sample.image.shape}, another of them "
                              f"{shapes[sample.patient]}", "an option of the data set that brings them to one size, such as --set size=128")
-    return [Scan(name, tuple(sorted(slices, key=lambda sample: sample.slice_index)), name in volumes) for name, slices in found.items()]
+    return [Stack(name, tuple(sorted(slices, key=lambda sample: sample.slice_index)), name in volumes) for name, slices in found.items()]
 
 
-def classical(scan: Scan) -> np.ndarray:
+def classical(scan: Stack) -> np.ndarray:
     """Brain [N, H, W] of a scan without a trained network, of the mean of its channels; each run of neighboring slices by itself."""
     gray = scan.images.mean(-1)
     return np.concatenate([brain_mask(gray[run]) for run in runs(scan.numbers)])
@@ -87,14 +85,14 @@ def classical(scan: Scan) -> np.ndarray:
 
 def by_network(network: Network) -> Strip:
     """Brain as a network marks it that was trained to: its largest piece without holes, of each run of neighboring slices."""
-    def brain(scan: Scan) -> np.ndarray:
+    def brain(scan: Stack) -> np.ndarray:
         marked = probability(network, scan, scan.images) >= DICE_THRESHOLD
         return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
 
     return brain
 
 
-def probability(network: Network, scan: Scan, images: np.ndarray) -> np.ndarray:
+def probability(network: Network, scan: Stack, images: np.ndarray) -> np.ndarray:
     """What a network says to the images [N, H, W, C] of a scan: [N, H, W]. The numbers that it normalises by are those of the scan."""
     if scan.volume or network.dims == 3:
         whole = network.planes(len(images)).segment(images.reshape(1, -1, *images.shape[2:]), [scan.slices[0].volume])
@@ -117,7 +115,7 @@ class Reading:
     calibration: Calibration = field(default_factory=Calibration)
 
 
-def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Sequence[Scan], chains: Sequence[tuple[str, ...]] = (),
+def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Sequence[Stack], chains: Sequence[tuple[str, ...]] = (),
                strip: Strip = classical) -> Reading:
     """Read all scans; each chain of post-processing is scored apart. Calibration is over the pixels of the brain, of raw probabilities."""
     variants = [(RAW, ()), *(("+".join(chain), chain) for chain in chains)]
@@ -194,34 +192,7 @@ def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, sample
     return out
 
 
-@dataclass(frozen=True)
-class Mean:
-    """The mean over patients and its 95 % interval; bounds are nan below 2 patients. patients: those with a value."""
-
-    mean: float
-    low: float
-    high: float
-    patients: int
-
-
-def bootstrap(values: Iterable[float]) -> Mean:
-    """Percentile bootstrap over patients: 10,000 resamples by raw Philox words, the same anywhere. nan values are left out, and counted."""
-    kept = np.array([value for value in values if not math.isnan(value)])
-    if kept.size == 0:
-        return Mean(math.nan, math.nan, math.nan, 0)
-    if kept.size == 1:
-        return Mean(float(kept[0]), math.nan, math.nan, 1)
-    drawn = (philox_uniform(0, RESAMPLES * kept.size) * kept.size).astype(int).reshape(RESAMPLES, -1)
-    low, high = np.percentile(kept[drawn].mean(1), [2.5, 97.5])
-    return Mean(float(kept.mean()), float(low), float(high), kept.size)
-
-
-def difference(after: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]], metric: str) -> Mean:
-    """The paired difference by patient of a post-processing to raw, in one metric."""
-    return bootstrap(after[patient][metric] - before[patient][metric] for patient in before)
-
-
-def remarks(samples: Collection[Sample], scans: Sequence[Scan], chains: Sequence[tuple[str, ...]], dataset: str) -> list[str]:
+def remarks(samples: Collection[Sample], scans: Sequence[Stack], chains: Sequence[tuple[str, ...]], dataset: str) -> list[str]:
     """What a reader of the tables should know of the images."""
     out = []
     if all(sample.has_lesion for scan in scans for sample in scan.slices):

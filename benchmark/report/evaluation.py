@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,17 +13,36 @@ import pandas as pd
 
 from benchmark.checkpoints import Checkpoint
 from benchmark.reading.calibration import Calibration
-from benchmark.reading.evaluate import RAW, LabelReading, Mean, Reading, bootstrap, difference
+from benchmark.reading.evaluate import RAW, LabelReading, Reading
 from benchmark.reading.masks import METRICS
 from benchmark.report.words import number, plain
+from benchmark.stats import patient_interval
 
 LABELS = {"dice": "Dice", "f1": "F1", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm",
           "volume_error": "volume error", "fp_area_px": "FP px"}
+NEVER_FOLDED = 10_000  # columns
 DIGITS = {"hd95_mm": 1, "volume_error": 2, "fp_area_px": 1}
 LEGEND = (
     "Dice: mean over the patient's slices with a lesion. F1 (the Dice of the volume), IoU, precision, recall: over all pixels of the "
     "patient. HD95: mean over slices where both mark something. volume error: (found - true) / true. FP px: falsely marked pixels of a "
-    "slice without lesion, mean. In brackets: 95 % bootstrap interval over patients; (n) where only n patients have a value.")
+    "slice without lesion, mean. In brackets: 95 % t interval over patients; (n) where only n patients have a value.")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean over patients and its 95 % interval (`patient_interval`). patients: those with a value."""
+
+    mean: float
+    low: float
+    high: float
+    patients: int
+
+    @classmethod
+    def of(cls, values: Iterable[tuple[str, float]]) -> Mean:
+        """Of (patient, value) pairs; nan values are left out."""
+        kept = [(patient, value) for patient, value in values if not math.isnan(value)]
+        patients = [patient for patient, _ in kept]
+        return cls(*patient_interval([value for _, value in kept], patients), len(set(patients)))
 
 
 @dataclass(frozen=True)
@@ -37,12 +57,21 @@ class Table:
         lines = [f"## {self.title}", "", "| " + " | ".join(self.heads) + " |", "|---" + "|---:" * (len(self.heads) - 1) + "|"]
         return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)])
 
-    def text(self) -> str:
-        """Aligned columns for a terminal, the first to the left."""
+    def text(self, width: int = 0) -> str:
+        """Aligned columns, the first to the left. Those that do not fit into `width` follow below, beside the first again.
+
+        0: the width of the terminal; where there is none nothing is folded.
+        """
+        width = width or shutil.get_terminal_size((NEVER_FOLDED, 24)).columns
         widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
-        lines = ["  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
-                 for first, *rest in (self.heads, *self.rows)]
-        return "\n".join([self.title, *lines])
+        blocks: list[list[int]] = [[]]
+        for column in range(1, len(widths)):
+            if blocks[-1] and sum(2 + widths[i] for i in (*blocks[-1], column)) + widths[0] > width:
+                blocks.append([])
+            blocks[-1].append(column)
+        folded = ["\n".join("  ".join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in block)])
+                            for row in (self.heads, *self.rows)) for block in blocks]
+        return self.title + "\n" + "\n\n".join(folded)
 
 
 def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
@@ -57,7 +86,7 @@ def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
 def by_patient(name: str, patients: Mapping[str, Mapping[str, float]]) -> Table:
     """Every metric by patient, its mean and interval; a metric that means nothing is nan, or left out."""
     rows = [(patient, *(_value(metric, scores.get(metric, math.nan)) for metric in METRICS)) for patient, scores in patients.items()]
-    means = [bootstrap(scores.get(metric, math.nan) for scores in patients.values()) for metric in METRICS]
+    means = [_over(patients, metric) for metric in METRICS]
     total = len(rows)
     rows.append((f"mean of {total}", *(_mean(metric, mean, total) for metric, mean in zip(METRICS, means, strict=True))))
     rows.append(("interval", *(_interval(metric, mean) for metric, mean in zip(METRICS, means, strict=True))))
@@ -69,9 +98,9 @@ def compared(readings: Sequence[Reading]) -> Table:
     patients = list(readings[0].by_patient[RAW])
     rows = [(patient, *(_value("dice", reading.by_patient[RAW][patient]["dice"]) for reading in readings)) for patient in patients]
     for metric in ("dice", "f1", "fp_area_px"):
-        means = [bootstrap(scores[metric] for scores in reading.by_patient[RAW].values()) for reading in readings]
+        means = [_over(reading.by_patient[RAW], metric) for reading in readings]
         rows.append((f"mean {LABELS[metric]}", *(f"{_mean(metric, mean, len(patients))} {_interval(metric, mean)}" for mean in means)))
-    for head, key, digits in (("parameters", "parameters", 0), ("epochs", "epochs_run", 0), ("minutes of training", "minutes", 1)):
+    for head, key, digits in _costs([reading.checkpoint for reading in readings]):
         rows.append((head, *(_fact(reading.checkpoint, key, digits) for reading in readings)))
     return Table("Dice by patient and network", ("patient", *(reading.name for reading in readings)), rows)
 
@@ -83,8 +112,8 @@ def postprocessed(reading: Reading) -> Table:
     for variant, scores in reading.by_patient.items():
         cells = [variant]
         for metric in shown:
-            mean = _mean(metric, bootstrap(patient[metric] for patient in scores.values()), len(raw))
-            change = difference(scores, raw, metric)
+            mean = _mean(metric, _over(scores, metric), len(raw))
+            change = _change(scores, raw, metric)
             cells.append(mean if variant == RAW else f"{mean} {_value(metric, change.mean, sign=True)} {_interval(metric, change)}")
         rows.append(tuple(cells))
     return Table(f"{reading.name}: post-processing, and what it changes", ("post", *(LABELS[metric] for metric in shown)), rows)
@@ -103,13 +132,13 @@ def calibrated(readings: Sequence[Reading | LabelReading]) -> Table:
 
 
 def label_tables(readings: Sequence[LabelReading]) -> list[Table]:
-    rows = []
+    rows, costs = [], _costs([reading.checkpoint for reading in readings])
     for reading in readings:
         mean = _accuracy(reading)
         rows.append((reading.name, f"{mean.mean:.3f}", f"[{number(mean.low, 3)}, {number(mean.high, 3)}]",
                      *(number(recall, 3) for recall in reading.recall.values()),
-                     *(_fact(reading.checkpoint, key, digits) for key, digits in (("parameters", 0), ("epochs_run", 0), ("minutes", 1)))))
-    heads = ("network", "accuracy", "interval", *(f"recall {name}" for name in readings[0].classes), "parameters", "epochs", "minutes")
+                     *(_fact(reading.checkpoint, key, digits) for _, key, digits in costs)))
+    heads = ("network", "accuracy", "interval", *(f"recall {name}" for name in readings[0].classes), *(head for head, *_ in costs))
     out = [Table("accuracy", heads, rows)]
     for reading in readings:
         out += [answers(reading.name, reading.classes, reading.confusion.tolist()), reliability(reading)]
@@ -145,8 +174,8 @@ def as_json(readings: Sequence[Reading | LabelReading]) -> list[dict[str, Any]]:
             facts |= {"accuracy": asdict(_accuracy(reading)), "recall": reading.recall, "classes": list(reading.classes),
                       "confusion": reading.confusion.tolist()}
         else:
-            facts["post"] = {variant: {"mean": {metric: asdict(bootstrap(p[metric] for p in scores.values())) for metric in METRICS},
-                                       "less_raw": {metric: asdict(difference(scores, reading.by_patient[RAW], metric))
+            facts["post"] = {variant: {"mean": {metric: asdict(_over(scores, metric)) for metric in METRICS},
+                                       "less_raw": {metric: asdict(_change(scores, reading.by_patient[RAW], metric))
                                                     for metric in METRICS} if variant != RAW else {}, "patients": scores}
                              for variant, scores in reading.by_patient.items()}
         out.append(plain(facts))
@@ -155,14 +184,27 @@ def as_json(readings: Sequence[Reading | LabelReading]) -> list[dict[str, Any]]:
 
 def _accuracy(reading: LabelReading) -> Mean:
     """Over patients, each of whom counts once."""
-    by_patient: dict[str, list[float]] = {}
-    for row in reading.images:
-        by_patient.setdefault(row["patient"], []).append(float(row["right"]))
-    return bootstrap(sum(values) / len(values) for values in by_patient.values())
+    return Mean.of((row["patient"], float(row["right"])) for row in reading.images)
+
+
+def _over(patients: Mapping[str, Mapping[str, float]], metric: str) -> Mean:
+    return Mean.of((patient, scores.get(metric, math.nan)) for patient, scores in patients.items())
+
+
+def _change(after: Mapping[str, Mapping[str, float]], before: Mapping[str, Mapping[str, float]], metric: str) -> Mean:
+    """What a post-processing changes in one metric against raw, paired by patient."""
+    return Mean.of((patient, after[patient][metric] - before[patient][metric]) for patient in before)
 
 
 def _calibration(calibration: Calibration) -> str:
     return f"expected calibration error {number(calibration.ece, 4)}, Brier score {number(calibration.brier, 4)}"
+
+
+def _costs(checkpoints: Sequence[Checkpoint]) -> list[tuple[str, str, int]]:
+    """(head, key of the card, digits) of what networks cost; CPU minutes, which a busy machine lengthens less, where a card has them."""
+    costs = [("parameters", "parameters", 0), ("epochs", "epochs_run", 0), ("minutes of training", "minutes", 1)]
+    known = any("cpu_minutes" in part.card for checkpoint in checkpoints for part in checkpoint.parts)
+    return [*costs, ("CPU minutes", "cpu_minutes", 1)] if known else costs
 
 
 def _fact(checkpoint: Checkpoint, key: str, digits: int) -> str:

@@ -11,11 +11,12 @@ from benchmark.errors import InputError
 from benchmark.plugins import index
 from benchmark.report import agreement_words, cross
 from benchmark.report.agreement import Agreement, agreements
+from benchmark.report.flips import Flips, flips
 from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.per_image import Line, lines, underperformers
 from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, learned_inits, measured, number, plural
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Flips, Group, compare, failures, flips, metrics_of
+from benchmark.stats import METRICS, Comparison, Group, compare, failures, metrics_of
 
 MOST_FAILURES = 30
 MOST_DISAGREEMENTS = 100

@@ -13,6 +13,7 @@ from rich.text import Text
 from benchmark.report import agreement_words, cross
 from benchmark.report.agreement import METRICS as AGREED
 from benchmark.report.agreement import NO_DELTA, Agreement, agreements
+from benchmark.report.flips import flips
 from benchmark.report.per_image import Line, lines
 from benchmark.report.words import (
     DICE_LEGEND,
@@ -31,7 +32,7 @@ from benchmark.report.words import (
     plural,
 )
 from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Summary, compare, failures, flips, metrics_of
+from benchmark.stats import METRICS, Comparison, Summary, compare, failures, metrics_of
 
 MOST_LINES = 40
 MOST_DISAGREEMENTS = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from benchmark import __version__
 from benchmark.checkpoints import Checkpoint
 from benchmark.train.data import Slices, Splits
-from benchmark.train.reading import LabelScore, finite, read, scores_by_patient
+from benchmark.train.reading import finite, mask_score, read_labels, read_masks, scores_by_patient
 from benchmark.train.recipe import Progress, TrainRecipe
 
 if TYPE_CHECKING:
@@ -49,28 +50,35 @@ def card_of(training: Training, splits: Splits, progress: Progress, start: Check
 def command_of(training: Training) -> str:
     """The command without --root and --out, and of files their names alone: a card travels, folders do not."""
     recipe, start = training.recipe, training.init_from
-    words = [f"python -m benchmark train --segmenter {training.segmenter.name} --dataset {training.dataset.name}"]
+    words = ["python", "-m", "benchmark", "train", "--segmenter", training.segmenter.name, "--dataset", training.dataset.name]
     for entry, options in ((training.segmenter, training.options), (training.dataset, training.dataset_options)):
-        words += [f"--set {entry.name}.{name}={value}" for name, value in options.items() if name != "classes"]
-    words += [f"--init-from {start.rpartition('/')[2]}"] if start else []
-    words += [f"--{name} {getattr(recipe, name)}" for name in ("loss", "optimizer", "lr", "schedule", "epochs", "batch", "seed",
-                                                              "patience", "augment", "precision")]
+        words += [word for name, value in options.items() if name != "classes" for word in ("--set", f"{entry.name}.{name}={value}")]
+    words += ["--init-from", start.rpartition("/")[2]] if start else []
+    for name in ("loss", "optimizer", "lr", "schedule", "epochs", "batch", "seed", "patience", "augment", "precision"):
+        words += [f"--{name}", f"{getattr(recipe, name)}"]
     if training.compressor:
-        words += [f"--train-on {recipe.train_on} --compressor {training.compressor.choice.name} --train-bpp {training.compressor.bpp:g}"]
+        words += ["--train-on", recipe.train_on, "--compressor", training.compressor.choice.name,
+                  "--train-bpp", f"{training.compressor.bpp:g}"]
     defaults = TrainRecipe()
-    words += [f"--{name.replace('_', '-')} {getattr(recipe, name)}" for name in ("target", "loaded_rate")
-              if getattr(recipe, name) != getattr(defaults, name)]
-    words += [f"--{name} {beginning}" for name in ("fresh", "freeze") for beginning in getattr(recipe, name)]
-    return " ".join(words)
+    for name in ("target", "loaded_rate"):
+        if getattr(recipe, name) != getattr(defaults, name):
+            words += [f"--{name.replace('_', '-')}", f"{getattr(recipe, name)}"]
+    words += [word for name in ("fresh", "freeze") for beginning in getattr(recipe, name) for word in (f"--{name}", beginning)]
+    return shlex.join(words)
 
 
 def _found(module: nn.Module, test: Slices, best: float | None = None) -> dict[str, Any]:
-    """What the network reads in a split: of labels accuracy, recall by class and counts; of masks every metric by patient."""
-    reading = read(module, test)
-    card: dict[str, Any] = {} if best is None else {f"val_{reading.name}": best}
-    card[f"test_{reading.name}"] = round(reading.score, 4)
-    if isinstance(reading, LabelScore):
-        return card | {"test_recall_by_class": finite(reading.recall), "test_confusion": reading.confusion}
-    return card | {"test_dice_by_patient": finite(reading.dice_by_patient),
-                   "test_by_patient": {patient: finite(scores) for patient, scores in scores_by_patient(module, test).items()},
-                   "test_fp_area_px": None if reading.fp_area_px is None else round(reading.fp_area_px, 2)}
+    """What the network reads in a split, once: of labels accuracy, recall by class and counts; of masks every metric by patient."""
+    card: dict[str, Any]
+    if test.classes:
+        labels = read_labels(module, test)
+        score, card = labels.score, {"test_recall_by_class": finite(labels.recall), "test_confusion": labels.confusion}
+    else:
+        found = read_masks(module, test)
+        masks = mask_score(found, test)
+        score, card = masks.score, {
+            "test_dice_by_patient": finite(masks.dice_by_patient),
+            "test_by_patient": {patient: finite(scores) for patient, scores in scores_by_patient(found, test).items()},
+            "test_fp_area_px": None if masks.fp_area_px is None else round(masks.fp_area_px, 2)}
+    name = "accuracy" if test.classes else "dice"
+    return ({} if best is None else {f"val_{name}": best}) | {f"test_{name}": round(score, 4)} | card

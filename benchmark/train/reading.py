@@ -49,31 +49,41 @@ class LabelScore:
 
 def read(module: nn.Module, slices: Slices, batch: int = 32) -> MaskScore | LabelScore:
     """Read every slice with the module as it stands (evaluation mode, float32; of masks the threshold is 0.5)."""
-    if slices.classes:
-        counts = torch.zeros(len(slices.classes), len(slices.classes), dtype=torch.int64)
-        for part, logits in _logits(module, slices, batch):
-            for true, answer in zip(slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True):
-                counts[true, answer] += 1
-        return LabelScore(slices.classes, counts.tolist())
+    return read_labels(module, slices, batch) if slices.classes else mask_score(read_masks(module, slices, batch), slices)
+
+
+def read_labels(module: nn.Module, slices: Slices, batch: int = 32) -> LabelScore:
+    """What a label network answers."""
+    counts = torch.zeros(len(slices.classes), len(slices.classes), dtype=torch.int64)
+    for part, logits in _logits(module, slices, batch):
+        for true, answer in zip(slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True):
+            counts[true, answer] += 1
+    return LabelScore(slices.classes, counts.tolist())
+
+
+def read_masks(module: nn.Module, slices: Slices, batch: int = 32) -> np.ndarray:
+    """What a mask network marks in each slice or plane: bool [N, H, W]."""
+    return np.concatenate([_planes(logits > 0) for _, logits in _logits(module, slices, batch)])
+
+
+def mask_score(found: np.ndarray, slices: Slices) -> MaskScore:
+    """The score of `read_masks`."""
+    true = _planes(slices.truth[:, :1] > 0.5)
+    hits, marks, areas = (x.sum((1, 2)).tolist() for x in (found & true, found, true))
     by_patient: dict[str, list[float]] = {}
     empty = []
-    for part, logits in _logits(module, slices, batch):
-        found, true = _planes(logits > 0), _planes(slices.truth[part, :1] > 0.5)
-        both, sums = ((x.sum((1, 2)).tolist()) for x in (found & true, found.int() + true.int()))
-        patients = _each_plane(slices.patients[part], len(found))
-        for patient, hit, total, lesion in zip(patients, both, sums, true.flatten(1).any(1).tolist(), strict=True):
-            if lesion:
-                by_patient.setdefault(patient, []).append(2 * hit / total)
-            else:
-                empty.append(total)
+    for patient, hit, marked, area in zip(_each_plane(slices.patients, len(found)), hits, marks, areas, strict=True):
+        if area:
+            by_patient.setdefault(patient, []).append(2 * hit / (marked + area))
+        else:
+            empty.append(marked)
     return MaskScore({patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
-                   sum(empty) / len(empty) if empty else None)
+                     sum(empty) / len(empty) if empty else None)
 
 
-def scores_by_patient(module: nn.Module, slices: Slices, batch: int = 32) -> dict[str, dict[str, float]]:
-    """Every metric of benchmark/reading/masks.py for each patient of a split, over all slices or planes of a patient."""
-    found = np.concatenate([_planes(logits > 0).cpu().numpy() for _, logits in _logits(module, slices, batch)])
-    true = _planes(slices.truth[:, :1] > 0.5).cpu().numpy()
+def scores_by_patient(found: np.ndarray, slices: Slices) -> dict[str, dict[str, float]]:
+    """Every metric of benchmark/reading/masks.py of `read_masks`, for each patient over all slices or planes of the patient."""
+    true = _planes(slices.truth[:, :1] > 0.5)
     members: dict[str, list[int]] = {}
     for i, patient in enumerate(_each_plane(slices.patients, len(found))):
         members.setdefault(patient, []).append(i)
@@ -95,9 +105,9 @@ def _logits(module: nn.Module, slices: Slices, batch: int) -> Iterator[tuple[sli
         yield part, module(slices.images[part], slices.volumes[part])
 
 
-def _planes(masks: torch.Tensor) -> torch.Tensor:
+def _planes(masks: torch.Tensor) -> np.ndarray:
     """[N, 1, H, W] or [N, 1, D, H, W] -> [N, H, W] or [N * D, H, W]."""
-    return masks.flatten(0, -3)
+    return masks.flatten(0, -3).cpu().numpy()
 
 
 def _each_plane(patients: tuple[str, ...], count: int) -> list[str]:
