@@ -86,7 +86,8 @@ def test_weights_without_a_card(tmp_path):
 @pytest.mark.parametrize("changes", [
     {"segmenter": ["unet"]}, {"dataset": ["lgg"]}, {"options": [1]}, {"options": None}, {"channels": "flair"}, {"channels": []},
     {"channels": [1]}, {"channels": [["a"]]}, {"dataset_options": [1]}, {"dataset_options": {"size": "x"}},
-    {"dataset_options": {"size": -4}}, {"target": "liver"}, {"target": ["brain"]}, {"train_patients": 5}, {"train_patients": ["a", [2]]}, {"minutes": "3"}, {"note": [1]}])
+    {"dataset_options": {"size": -4}}, {"target": "liver"}, {"target": ["brain"]}, {"train_patients": 5},
+    {"train_patients": ["a", [2]]}, {"minutes": "3"}, {"note": [1]}])
 def test_a_card_of_other_types_is_damaged(tmp_path, changes):
     with pytest.raises(InputError, match=f"its card is damaged: {next(iter(changes))} is .* is due"):
         read_card(write(tmp_path / "w.safetensors", **changes))
