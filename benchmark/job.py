@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from benchmark.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
 from benchmark.errors import InputError, did_you_mean
@@ -16,44 +16,13 @@ from benchmark.plan import Cell, Choice, Rate, with_twins
 from benchmark.plugins import index
 from benchmark.recipes import Recipe, preset, recipe_for
 from benchmark.samples import channels_of, check_sizes, load_samples, marked, trained_on
+from benchmark.selection import Selection
 from benchmark.types import SCORE_AS, SPLITS, Sample, extent
 
 PEERS = ("jpeg2000", "jpeg2000+mask")
 REGULARIZERS = {"mask": "dice", "label": "kl"}  # by what the network in the loss reads
 FIDELITIES = ("mean", "sum")
 LARGE = 131_072  # voxels of a 64 x 64 x 32 crop: what one batch of slices holds as well
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What the command line asks for, as plain values."""
-
-    inr: tuple[str, ...] = ("siren",)
-    lam: tuple[float, ...] = (1e-5,)
-    dataset: str = "mni-lesion"
-    root: Path | None = None
-    split: str = "test"
-    limit: int | None = None
-    image: tuple[str, ...] = ()
-    segmenter: tuple[str, ...] = ("unet",)  # each in the loss of fits of its own; NAME+NAME is an ensemble
-    reader: tuple[str, ...] = ()
-    fidelity: str = "mean"
-    optimizer: str | None = None
-    lr: float | None = None
-    steps: int | None = None
-    seed: tuple[int, ...] = (0,)
-    bits: int | None = None
-    bpp: float | None = None
-    sets: tuple[str, ...] = ()
-    precision: str = "auto"
-    preset: str | None = None
-    penalty_every: int | Literal["auto"] | None = None  # None: what the preset says
-    stop_at_db: float | None = None
-    patience: int | None = None
-    score_as: tuple[str, ...] = ("decoded",)
-    init: str | None = None  # learned, or a file that `learn` wrote
-    force: bool = False
-    dims: int = 2  # 3: volumes, each as one fit
 
 
 @dataclass

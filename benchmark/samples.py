@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError, did_you_mean
+from benchmark.selection import Selection
 from benchmark.types import Sample
-
-if TYPE_CHECKING:
-    from benchmark.job import Selection
 
 
 def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from benchmark.cli import main
-from benchmark.job import Selection, resolve
+from benchmark.job import resolve
+from benchmark.selection import Selection
 from benchmark.store import Row, Store
 from tests import tiny_networks
 from tests.conftest import TINY

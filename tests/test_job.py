@@ -8,8 +8,9 @@ import pytest
 
 from benchmark.checkpoints import split_ensemble
 from benchmark.errors import InputError
-from benchmark.job import Selection, default_preset, parse_sets, resolve
+from benchmark.job import default_preset, parse_sets, resolve
 from benchmark.plugins.index import get
+from benchmark.selection import Selection
 from tests import tiny_networks
 
 TINY = Selection(dataset="tiny", steps=4, lam=(1e-3,))

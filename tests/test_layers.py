@@ -10,7 +10,7 @@ from benchmark.plugins.index import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("types", "errors", "folders"),
+    ("types", "errors", "folders", "selection"),
     ("plugins", "store", "plan", "recipes", "images", "fetch", "unpack"),
     ("fit", "bitstream", "codecs", "score", "reading", "networks", "checkpoints", "foreign", "inits"),
     ("train", "checks", "stats", "report", "survey", "run", "profile", "rows", "rate", "tune", "learn", "job", "samples",

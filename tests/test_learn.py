@@ -18,11 +18,12 @@ from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.inits import default_path, find_init
-from benchmark.job import Selection, resolve
+from benchmark.job import resolve
 from benchmark.learn import learn, recipe_of, save
 from benchmark.plan import NULL_SCALE, Cell, Choice, Rate
 from benchmark.recipes import Recipe
 from benchmark.scored import Scored
+from benchmark.selection import Selection
 from benchmark.stats import Group
 from benchmark.store import Store
 from tests import tiny_networks

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import benchmark.precision
-from benchmark.job import Selection, resolve
+from benchmark.job import resolve
 from benchmark.precision import gradient_cosine, settle_precision
+from benchmark.selection import Selection
 from benchmark.store import Store
 from tests import tiny_networks
 

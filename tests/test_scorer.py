@@ -6,8 +6,9 @@ import pytest
 
 from benchmark.codecs.jpeg2000 import Jpeg2000
 from benchmark.fit.clock import Clock
-from benchmark.job import Job, Selection
+from benchmark.job import Job
 from benchmark.scorer import Scorer
+from benchmark.selection import Selection
 from benchmark.store import Row
 
 

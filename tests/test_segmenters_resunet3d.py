@@ -14,12 +14,13 @@ from benchmark.checks import Subject, claims, run_checks
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.memory import bytes_of_an_image
-from benchmark.job import Selection, resolve
+from benchmark.job import resolve
 from benchmark.networks import Network, VolumeNetwork, load_network, save_checkpoint
 from benchmark.plan import Choice
 from benchmark.plugins import index
 from benchmark.precision import gradient_cosine
 from benchmark.score import dice
+from benchmark.selection import Selection
 from benchmark.store import Store
 from benchmark.types import VolumeStatistics
 from tests import tiny_networks

@@ -16,8 +16,7 @@ from benchmark.cli import main
 from benchmark.networks import load_network
 from benchmark.plugins.index import add_plugin_file, get
 from benchmark.train.card import command_of
-from benchmark.train.recipe import TrainRecipe
-from benchmark.train.trainer import Training
+from benchmark.train.recipe import Training, TrainRecipe
 
 PLUGIN = '''
 from dataclasses import replace

@@ -27,13 +27,14 @@ from benchmark.fit.engine import Member, fit
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.regularizers.dice import Dice
 from benchmark.images.grid import dims, grid
-from benchmark.job import Selection, resolve
+from benchmark.job import resolve
 from benchmark.networks import Network, load_network
 from benchmark.plan import Cell, Choice, Rate
 from benchmark.plugins import Dataset, index
 from benchmark.recipes import Recipe
 from benchmark.report.pictures import shown_plane
 from benchmark.score import dice, image_scores, plane_reader_scores, plane_scores, reader_scores
+from benchmark.selection import Selection
 from benchmark.store import Store
 from benchmark.types import Sample, VolumeStatistics, extent, planes
 from tests import tiny_networks

@@ -36,8 +36,8 @@ from benchmark.plugins import index
 
 if TYPE_CHECKING:
     from benchmark.checkpoints import Checkpoint
-    from benchmark.job import Selection
     from benchmark.reading.evaluate import LabelReading, Reading, Strip
+    from benchmark.selection import Selection
     from benchmark.types import Sample
 
 STRIP_HELP = "how `stripped` finds the brain: classical (default), or a network that marks brains, NAME@FILE"
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     check_strip(args.strip, "classical")
     check_writable(_out(args), f"to write tables into {_out(args)}")
     from benchmark.images.postprocess import NAMES, parse_chain
-    from benchmark.job import Selection, parse_sets
+    from benchmark.job import parse_sets
+    from benchmark.selection import Selection
 
     if args.limit is not None and args.limit < 1:
         raise InputError(f"--limit {args.limit}", "it must be at least 1", "--limit 6")

@@ -10,7 +10,7 @@ from benchmark.cli.parser import Parser
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.job import Selection
+    from benchmark.selection import Selection
 
 
 def add_selection(parser: Parser) -> None:
@@ -72,8 +72,8 @@ def add_images(parser: Parser, *, dims: str, limit: str = "") -> None:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """The Selection that parsed arguments ask for; raises InputError on what is no number."""
-    from benchmark.job import Selection
     from benchmark.plugins.index import add_plugin_file
+    from benchmark.selection import Selection
 
     for path in args.plugin:
         add_plugin_file(path)

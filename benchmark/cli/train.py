@@ -22,16 +22,13 @@ import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmark.checkpoints import default_path
 from benchmark.errors import InputError
 from benchmark.folders import check_writable
 from benchmark.plugins.index import Entry, add_plugin_file, get
-from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, TrainRecipe
-
-if TYPE_CHECKING:
-    from benchmark.train.trainer import Training
+from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, Training, TrainRecipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -161,7 +158,6 @@ def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe
         recipe = replace(recipe, compressor=compressor.text(), train_bpp=args.train_bpp)
     from benchmark.precision import has_bf16
     from benchmark.run import resolve_device
-    from benchmark.train.trainer import Training
 
     device = resolve_device(args.device)
     precision = args.precision if args.precision != "auto" else "bf16" if has_bf16(device) else "float32"

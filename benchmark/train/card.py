@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,10 +13,7 @@ from benchmark import __version__
 from benchmark.checkpoints import Checkpoint
 from benchmark.train.data import Slices, Splits
 from benchmark.train.reading import finite, mask_score, read_labels, read_masks, scores_by_patient
-from benchmark.train.recipe import Progress, TrainRecipe
-
-if TYPE_CHECKING:
-    from benchmark.train.trainer import Training
+from benchmark.train.recipe import Progress, Training, TrainRecipe
 
 
 def card_of(training: Training, splits: Splits, progress: Progress, start: Checkpoint | None, module: nn.Module) -> dict[str, Any]:

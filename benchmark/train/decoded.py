@@ -65,8 +65,9 @@ class Compressor:
 
     def _by_inr(self, samples: Sequence[Sample], dataset: Any, device: str, told: Told) -> list[Sample]:
         from benchmark.bitstream import decode
-        from benchmark.job import Job, Selection
+        from benchmark.job import Job
         from benchmark.run import Runner
+        from benchmark.selection import Selection
         from benchmark.store import Store
 
         own = {sample.hash: sample for sample in samples}

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.plugins.index import Entry
+
+if TYPE_CHECKING:
+    from benchmark.train.decoded import Compressor
 
 LOSSES = {"mask": ("bce+dice", "bce", "dice", "weighted-dice", "focal-tversky"),  # the first is the default
           "label": ("cross-entropy", "kl")}
@@ -45,6 +51,22 @@ class TrainRecipe:
     freeze: tuple[str, ...] = ()  # and of those that stay as they are
     loaded_rate: float = 1.0  # of the learning rate, for what was loaded
     data: str = ""  # hash of the splits
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the command line asks for. recipe: what was asked of it, epochs 0 for as many as show IMAGES_SHOWN images."""
+
+    segmenter: Entry
+    dataset: Entry
+    recipe: TrainRecipe
+    out: Path
+    options: dict[str, Any] = field(default_factory=dict)  # of the segmenter
+    dataset_options: dict[str, Any] = field(default_factory=dict)
+    compressor: Compressor | None = None
+    root: Path | None = None
+    init_from: str | None = None
+    resume: bool = False
 
 
 @dataclass

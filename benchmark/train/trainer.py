@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -12,14 +11,12 @@ from torch import nn
 from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
 from benchmark.networks import save_checkpoint
-from benchmark.plugins.index import Entry
 from benchmark.train.card import card_of
 from benchmark.train.curves import draw_curves
 from benchmark.train.data import Purpose, Slices, Splits, read_splits
-from benchmark.train.decoded import Compressor
 from benchmark.train.loop import train
 from benchmark.train.memory import keep_freed_memory
-from benchmark.train.recipe import Progress, TrainRecipe
+from benchmark.train.recipe import Progress, Training
 from benchmark.train.transfer import find_start, freeze, load_start
 
 IMAGES_SHOWN = 16_000  # the default for --epochs: about ten minutes of a U-Net at 128x128 on two cores, in float32
@@ -32,22 +29,6 @@ class Show(Protocol):
     def reading(self, what: str, i: int, count: int) -> None: ...
     def batch(self, i: int, count: int) -> None: ...
     def epoch(self, progress: Progress) -> None: ...
-
-
-@dataclass(frozen=True)
-class Training:
-    """What the command line asks for. recipe: what was asked of it, epochs 0 for as many as show IMAGES_SHOWN images."""
-
-    segmenter: Entry
-    dataset: Entry
-    recipe: TrainRecipe
-    out: Path
-    options: dict[str, Any] = field(default_factory=dict)  # of the segmenter
-    dataset_options: dict[str, Any] = field(default_factory=dict)
-    compressor: Compressor | None = None
-    root: Path | None = None
-    init_from: str | None = None
-    resume: bool = False
 
 
 def run_training(training: Training, show: Show) -> dict[str, Any]:
