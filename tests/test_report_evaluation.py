@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmark.report.evaluation
 from benchmark.checkpoints import Checkpoint
 from benchmark.reading.evaluate import LabelReading, Reading
-from benchmark.report.evaluation import Mean, Table, compared, label_tables
+from benchmark.report.evaluation import Mean, Table, by_image, compared, label_tables
 
 
 def network(name: str, **card) -> Checkpoint:
@@ -60,3 +61,19 @@ def test_a_table_is_folded_to_the_terminal_beside_its_first_column(monkeypatch):
     assert max(map(len, table.text(1).splitlines())) == 13  # a column is never cut
     monkeypatch.setenv("COLUMNS", "20")
     assert table.text().splitlines() == folded
+
+
+def test_images_stand_worst_first_and_raw_alone(monkeypatch):
+    def row(image: str, true: int, found: int, dice: float, post: str = "raw") -> dict:
+        return {"post": post, "image": image, "true_px": true, "found_px": found, "dice": dice}
+
+    one, other = masks(network("unet")), masks(network("dilated"))
+    one.images += [row("good", 9, 9, 0.9), row("healthy", 0, 0, math.nan), row("missed", 9, 0, 0.0), row("false", 0, 30, math.nan),
+                   row("good", 9, 9, 0.0, "largest")]
+    other.images += [row("good", 9, 9, 0.8), row("healthy", 0, 0, math.nan), row("missed", 9, 1, 0.1), row("false", 0, 10, math.nan)]
+    table = by_image([one, other])
+    assert table.rows == [("false", "0", "30 px", "10 px"), ("missed", "9", "0.000", "0.100"), ("good", "9", "0.900", "0.800"),
+                          ("healthy", "0", "0 px", "0 px")]
+    monkeypatch.setattr(benchmark.report.evaluation, "WORST", 2)
+    short = by_image([one, other])
+    assert [name for name, *_ in short.rows] == ["false", "missed"] and "the worst 2 of 4" in short.title

@@ -21,6 +21,7 @@ from benchmark.stats import patient_interval
 LABELS = {"dice": "Dice", "f1": "F1", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm",
           "volume_error": "volume error", "fp_area_px": "FP px"}
 NEVER_FOLDED = 10_000  # columns
+WORST = 20  # images in a table
 DIGITS = {"hd95_mm": 1, "volume_error": 2, "fp_area_px": 1}
 LEGEND = (
     "Dice: mean over the patient's slices with a lesion. F1 (the Dice of the volume), IoU, precision, recall: over all pixels of the "
@@ -77,6 +78,7 @@ class Table:
 def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
     """All tables of mask networks; short: of several networks, their patients' scores only beside each other."""
     out = [compared(readings)] if len(readings) > 1 else []
+    out.append(by_image(readings))
     for reading in readings:
         out += [] if short and len(readings) > 1 else [by_patient(reading.name, reading.by_patient[RAW])]
         out += [postprocessed(reading)] if len(reading.by_patient) > 1 else []
@@ -103,6 +105,29 @@ def compared(readings: Sequence[Reading]) -> Table:
     for head, key, digits in _costs([reading.checkpoint for reading in readings]):
         rows.append((head, *(_fact(reading.checkpoint, key, digits) for reading in readings)))
     return Table("Dice by patient and network", ("patient", *(reading.name for reading in readings)), rows)
+
+
+def by_image(readings: Sequence[Reading]) -> Table:
+    """Raw Dice of each image, or pixels falsely marked on one without lesion, by network: the WORST worst."""
+    scores = [{row["image"]: row for row in reading.images if row["post"] == RAW} for reading in readings]
+    names = list(scores[0])
+
+    def severity(name: str) -> tuple[float, float]:
+        """Mean Dice, 0 where something is marked on a slice without lesion; then the pixels that are wrong."""
+        rows = [own[name] for own in scores]
+        if rows[0]["true_px"]:
+            return sum(row["dice"] for row in rows) / len(rows), -rows[0]["true_px"]
+        marked = sum(row["found_px"] for row in rows) / len(rows)
+        return (0.0 if marked else 1.0), -marked
+
+    worst = sorted(names, key=lambda name: (*severity(name), name))[:WORST]
+    rows = [(name, str(scores[0][name]["true_px"]), *(_found(own[name]) for own in scores)) for name in worst]
+    many = f"the worst {WORST} of {len(names)}; all in per_image.csv" if len(names) > WORST else "worst first"
+    return Table(f"Dice by image, or pixels falsely marked: {many}", ("image", "true px", *(reading.name for reading in readings)), rows)
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    return number(row["dice"], 3) if row["true_px"] else f"{row['found_px']} px"
 
 
 def postprocessed(reading: Reading) -> Table:
