@@ -24,6 +24,8 @@ VOLUME = random.Random(0).randbytes(5000)
 FILES = {"Task/dataset.json": b"{}", "Task/imagesTr/a.nii.gz": VOLUME, "Task/labelsTr/a.nii.gz": b""}
 KINDS = ("tar", "tar.gz", "zip")
 
+NO_HASH = "md5:" + "0" * 32
+
 
 def packed(kind: str, files: dict[str, bytes], *more: tarfile.TarInfo) -> bytes:
     """An archive of `files` (a name that ends in / is a folder) and, for a tar, of what `more` says."""
@@ -81,7 +83,7 @@ def test_what_macos_adds_is_left_out(tmp_path, kind) -> None:
 def test_progress_ends_at_what_was_written(tmp_path) -> None:
     (tmp_path / "data").write_bytes(packed("zip", FILES))
     seen: list[tuple[int, int | None]] = []
-    unpack(Source("x:", "data", "md5:" + "0" * 32, archive="zip", folder="Task"), tmp_path / "data", tmp_path, lambda *now: seen.append(now))
+    unpack(Source("x:", "data", NO_HASH, archive="zip", folder="Task"), tmp_path / "data", tmp_path, lambda *now: seen.append(now))
     assert seen[0] == (0, 5002) and seen[-1] == (5002, 5002)
 
 
@@ -143,7 +145,7 @@ def test_what_is_written_is_counted_whatever_was_declared(tmp_path, monkeypatch)
     monkeypatch.setattr(unpacking, "CHUNK_BYTES", 1000)
     written: list[int] = []
     (tmp_path / "data").write_bytes(packed("zip", FILES))
-    source = Source("x:", "data", "md5:" + "0" * 32, archive="zip", folder="Task", unpacked_bytes=6000)
+    source = Source("x:", "data", NO_HASH, archive="zip", folder="Task", unpacked_bytes=6000)
     with pytest.raises(InputError, match="the limit is 6,000"):
         unpack(source, tmp_path / "data", tmp_path, lambda done, _: written.append(done))
     assert written[-1] <= 6000
@@ -240,7 +242,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        unpack(Source("x:", "data", "md5:" + "0" * 32, archive="tar", folder="Task"), tmp_path / "data", tmp_path, interrupt)
+        unpack(Source("x:", "data", NO_HASH, archive="tar", folder="Task"), tmp_path / "data", tmp_path, interrupt)
     assert os.listdir(tmp_path) == ["data"]
 
 
