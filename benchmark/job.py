@@ -189,6 +189,9 @@ def _other_readers(segmenters: Sequence[Checkpoint], s: Selection, samples: dict
                 check_sizes(samples, [reader])
                 if reader.task == "mask" and targets and reader.target not in targets:
                     notes.append(f"the reader {name} is left out: it marks {reader.target}s")
+                elif "imported" in reader.card:
+                    notes.append(f"the reader {name} is left out: it was imported, and nothing says on whom it was trained; "
+                                 f"--reader {name} takes it in")
                 else:
                     found.append(reader)
             except InputError as error:

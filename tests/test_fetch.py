@@ -75,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         sent = data[:cut] if cut is not None else data
         try:
             for _ in range(times):
+                self.server.served += len(sent)  # before it goes: the client may be done, and count, before this thread goes on
                 self.wfile.write(sent)
-                self.server.served += len(sent)
         except OSError:
             pass  # the client has hung up
 

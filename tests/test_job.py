@@ -81,6 +81,13 @@ def test_a_network_without_gradients_cannot_stand_in_the_loss(networks, monkeypa
     assert [reader.name for reader in resolve(TINY).readers] == ["unet", "dilated"]
 
 
+def test_an_imported_network_reads_only_where_it_is_asked_for(networks):
+    tiny_networks.write(imported={"file": "mine.pt"})
+    job = resolve(TINY)
+    assert [reader.name for reader in job.readers] == ["unet"] and any("--reader dilated" in note for note in job.notes)
+    assert [reader.name for reader in resolve(replace(TINY, reader=("dilated",))).readers] == ["unet", "dilated"]
+
+
 def test_a_network_that_was_trained_on_these_patients_is_named(networks):
     assert resolve(TINY).notes == []
     tiny_networks.write(train_patients=["p1", "p6", "p7"])

@@ -70,6 +70,7 @@ def test_a_terminal_gets_it_aligned(store):
     assert head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"] and len(others) == 2
     assert first.split() == ["dilated", "(+0.199", "4/0/0)", "-0.050", "0/0/4"]
     printed = [str(text) for text in render(scored, width=80)]
+    assert any("Dice (eval): by those of dilated, unet, not in it" in line for line in printed)
     assert f"  {first}" in printed and all(len(line) <= 80 for line in printed if "/0/" in line)
 
 

@@ -261,10 +261,12 @@ def test_a_network_of_volumes(capsys):
     assert main([*words, "--train-on", "both"]) == 2 and "only slices are compressed" in capsys.readouterr().err
 
 
-def test_a_picture_of_the_learning_curves(tmp_path):
+def test_a_picture_of_the_learning_curves(tmp_path, capsys):
     from PIL import Image
 
-    assert main([*COMMAND, "--epochs", "2", "--out", str(tmp_path / "w.safetensors")]) == 0
+    command = [*COMMAND, "--epochs", "2", "--out", str(tmp_path / "w.safetensors")]
+    assert main(command) == 0 and "will replace" not in capsys.readouterr().err
+    assert main(command) == 0 and "will replace" in capsys.readouterr().err
     pixels = np.asarray(Image.open(tmp_path / "w.png").convert("RGB"), int)
     blue, orange = (np.abs(pixels - color).sum(2) < 60 for color in ((31, 119, 180), (255, 127, 14)))
     assert blue.sum() > 100 and orange.sum() > 100

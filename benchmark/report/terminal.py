@@ -111,6 +111,8 @@ def _legend(scored: Scored, comparisons: Sequence[Comparison]) -> list[str]:
     for metric, legend in (("dice", DICE_LEGEND), ("kl", LABEL_LEGEND)):
         if {metric, f"{metric}_eval"} & set(metrics_of(scored)):
             names = ", ".join(map(scored.name, scored.readers_of(metric, others)))
+            if len({c.group.segmenter_hash for c in comparisons}) > 1:  # each was in the loss of some tables, and reads the others
+                names = f"those of {names}"
             out += legend.format(others=names or "no other").splitlines()
     return out
 

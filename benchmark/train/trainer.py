@@ -46,6 +46,8 @@ def run_training(training: Training, show: Show) -> dict[str, Any]:
     if start and start.channels != splits.train.channels:
         there, here = (", ".join(names) for names in (start.channels, splits.train.channels))
         show.say(f"the weights to start from were trained on {there}; these images are {here}")
+    if training.out.is_file():
+        show.say(f"the checkpoint {training.out} is there already: this training will replace it; --out keeps both")
     state = training.out.with_suffix(".resume")
     progress = train(module, splits.train, splits.val, recipe, state_path=state, resume=resume, on_epoch=show.epoch,
                      on_batch=show.batch)
