@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError
-from benchmark.folders import cache_folder
+from benchmark.folders import cache_folder, check_writable
 from benchmark.plugins.index import entries, get
 
 CARD_KEYS = ("segmenter", "options", "channels", "dataset")  # what a card must have to be used; `train` writes more
@@ -107,6 +107,17 @@ class Checkpoint:
 def default_path(name: str, dataset: str) -> Path:
     """Where `train` writes a checkpoint and where a bare name is looked for first."""
     return cache_folder() / "checkpoints" / f"{name}-{dataset}.safetensors"
+
+
+def checked_path(out: Path | None, name: str, dataset: str) -> Path:
+    """Where a checkpoint goes, `out` or the default; raises InputError where it cannot, which is to be told before hours of training."""
+    path = out or default_path(name, dataset)
+    if path.is_dir():
+        raise InputError(f"--out {path}", "it is a folder", f"--out {path / f'{name}-{dataset}.safetensors'}")
+    if path.suffix != ".safetensors":  # .png and .resume of that name are other files of a training
+        raise InputError(f"--out {path}", "its name does not end in .safetensors", f"--out {path.with_suffix('.safetensors')}")
+    check_writable(path.parent, f"--out {path}")
+    return path
 
 
 def places(name: str, dataset: str) -> list[Path]:

@@ -15,7 +15,7 @@ from benchmark.images import stripped
 from benchmark.images.splits import Split
 from benchmark.networks import save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
-from tests.test_cli_read import PLUGINS, head
+from tests.test_cli_read import BRIGHT, head
 from tests.volume_files import save_volume
 
 CASES = ("TCGA_CS_4941_19960909", "TCGA_DU_7301_19911112", "TCGA_HT_8113_19930809")
@@ -52,8 +52,7 @@ def volumes(tmp_path):
 @pytest.fixture
 def network(tmp_path):
     """Write a network that marks what is brighter than 0.3, `bright` by slices or `deep` by volumes; returns what --by takes."""
-    (tmp_path / "mine.py").write_text(PLUGINS)
-    add_plugin_file(tmp_path / "mine.py")
+    add_plugin_file(BRIGHT)
 
     def write(name: str, **card) -> list[str]:
         module = get("segmenter", name).load()(1)

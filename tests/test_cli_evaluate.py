@@ -17,45 +17,13 @@ from benchmark.plugins.index import add_plugin_file, get
 from benchmark.reading.evaluate import by_network, classical, read_masks, stacks_of
 from tests import tiny_networks
 
-TINY = Path(__file__).with_name("tiny.py")
+TINY, BRIGHT = (Path(__file__).with_name(name) for name in ("tiny.py", "bright_networks.py"))
 PLUGINS = '''
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import nn
 
 from benchmark.plugins import Dataset, InputError, Sample, VolumeStatistics, register
-
-
-@register.segmenter("bright", multiple=1)
-class Bright(nn.Module):
-    """Marks what is brighter than its one weight."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.at = nn.Parameter(torch.tensor(0.75))
-
-    def forward(self, image, volume):
-        return 40 * (image.mean(1, keepdim=True) - self.at)
-
-
-@register.segmenter("deep", multiple=1, dims=3)
-class Deep(Bright):
-    """The same of volumes."""
-
-
-@register.segmenter("loud", multiple=1, task="label")
-class Loud(nn.Module):
-    """Dark or light, by the mean of the image against its one weight."""
-
-    def __init__(self, channels, *, classes: int = 2):
-        super().__init__()
-        self.at = nn.Parameter(torch.tensor(0.245))
-
-    def forward(self, image, volume):
-        x = 40 * (image.mean((1, 2, 3)) - self.at)
-        return torch.stack([-x, x], 1)
 
 
 @register.dataset("stack")
@@ -108,6 +76,7 @@ class Unmarked(Stack):
 def plugins(tmp_path):
     (tmp_path / "mine.py").write_text(PLUGINS)
     add_plugin_file(tmp_path / "mine.py")
+    add_plugin_file(BRIGHT)
     add_plugin_file(TINY)
     for name, more in (("bright", {"train_patients": ["b"], "parameters": 1, "epochs_run": 2, "minutes": 0.5}),
                        ("loud", {"classes": ["dark", "light"]})):
@@ -202,6 +171,7 @@ def test_labels_get_accuracy_recall_and_confusion(evaluate, tmp_path):
 
 @pytest.mark.parametrize("words, says", [
     (["--segmenter", "brigth"], "did you mean 'bright'"),
+    (["--segmenter", "bright+brigth"], "did you mean 'bright'"),
     (["--segmenter", "bright", "--post", "largst"], "did you mean 'largest'"),
     (["--segmenter", "bright", "--post", "largest+stripped"], "stripped+largest"),
     (["--segmenter", "bright", "--segmenter", "loud"], "two calls"),

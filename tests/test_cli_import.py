@@ -337,3 +337,9 @@ def test_without_weights_import_is_what_to_type():
     with pytest.raises(InputError) as caught:
         find_checkpoint("torch-export", "tiny")
     assert caught.value.todo == "python -m benchmark import --segmenter torch-export --dataset tiny --file FILE"
+
+
+def test_a_checkpoint_goes_where_train_would_put_it(tmp_path, capsys):
+    command = ["import", "--segmenter", "unet", "--dataset", "mni-lesion", "--file", str(tmp_path / "w.pt"), "--out"]
+    assert main([*command, str(tmp_path)]) == 2 and "it is a folder" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "w.png")]) == 2 and "does not end in .safetensors" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -16,42 +17,7 @@ from benchmark.cli import main
 from benchmark.networks import save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 
-PLUGINS = '''
-import torch
-from torch import nn
-
-from benchmark.plugins import register
-
-
-@register.segmenter("bright", multiple=16)
-class Bright(nn.Module):
-    """Marks what is brighter than its one weight."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.at = nn.Parameter(torch.tensor(0.75))
-
-    def forward(self, image, volume):
-        return 40 * (image.mean(1, keepdim=True) - self.at)
-
-
-@register.segmenter("spot", multiple=16, task="label")
-class Spot(nn.Module):
-    """none or tumor, by the brightest pixel."""
-
-    def __init__(self, channels, *, classes: int = 2):
-        super().__init__()
-        self.at = nn.Parameter(torch.tensor(0.75))
-
-    def forward(self, image, volume):
-        x = 20 * (image.amax((1, 2, 3)) - self.at)
-        return torch.stack([-x, x], 1)
-
-
-@register.segmenter("deep", multiple=16, dims=3)
-class Deep(Bright):
-    """Reads volumes."""
-'''
+BRIGHT = Path(__file__).with_name("bright_networks.py")
 OPTIONS = {"size": 64, "window": "full", "fit": "resize", "strip": False}
 
 
@@ -67,8 +33,7 @@ def head(lesion: bool = True, scalp: float = 1.0, size: int = 128) -> np.ndarray
 
 @pytest.fixture(autouse=True)
 def networks(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text(PLUGINS)
-    add_plugin_file(tmp_path / "mine.py")
+    add_plugin_file(BRIGHT)
     for name, more in (("bright", {}), ("spot", {"classes": ["none", "tumor"]}), ("deep", {})):
         save_checkpoint(default_path(name, "mine"), get("segmenter", name).load()(1),
                         {"segmenter": name, "options": {}, "channels": ["gray"], "dataset": "mine", "dataset_options": OPTIONS, **more})

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
-from benchmark.networks import load_network
+from benchmark.networks import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 from benchmark.train.card import command_of
 from benchmark.train.recipe import Training, TrainRecipe
@@ -163,6 +163,17 @@ def test_starts_from_the_weights_of_another_data_set(capsys, tmp_path):
     assert found.card["init"] == {"dataset": "few", "hash": start.hash, "fresh": []} and "--init-from few" in found.card["command"]
     one, other = load_file(start.path), load_file(found.path)
     assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one if name.endswith("weight"))
+    # Whoever the start has met on this data set has been seen; a patient of another data set is nobody here.
+    seen = start.card["train_patients"]
+    one_more = tmp_path / "met.safetensors"
+    save_checkpoint(one_more, get("segmenter", "unet").load()(1, base=4), start.card | {"train_patients": [*seen, "p-met"]})
+    assert main([*again, "--init", str(one_more)]) == 0
+    assert find_checkpoint(f"unet@{tmp_path / 'w.safetensors'}", "few").card["train_patients"] == sorted([*seen, "p-met"])
+    elsewhere = start.card | {"train_patients": [*seen, "p-met"], "dataset": "blind"}
+    save_checkpoint(one_more, get("segmenter", "unet").load()(1, base=4), elsewhere)
+    assert main([*again, "--init", str(one_more)]) == 0
+    assert find_checkpoint(f"unet@{tmp_path / 'w.safetensors'}", "few").card["train_patients"] == sorted(seen)
+    capsys.readouterr()
     assert main([*again, "--set", "unet.base=8"]) == 2 and "do not fit" in capsys.readouterr().err
     for spec in (str(start.path), f"unet@{start.path}"):
         assert main([*again, "--init-from", spec, "--freeze", "down", "--freeze", "up"]) == 0

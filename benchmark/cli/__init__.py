@@ -74,7 +74,13 @@ def _command(argv: list[str], debug: bool) -> int:
         parser = Parser(prog=f"python -m benchmark {argv[0]}", description=module.__doc__)
         parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
         module.add_arguments(parser)
-        return module.run(parser.parse_args(argv[1:]))
+        args = parser.parse_args(argv[1:])
+        if plugins := getattr(args, "plugin", ()):
+            from benchmark.plugins.index import add_plugin_file
+
+            for path in plugins:
+                add_plugin_file(path)
+        return module.run(args)
     except BenchmarkError as error:
         if debug:
             raise

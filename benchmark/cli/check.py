@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
 
@@ -24,7 +25,7 @@ from benchmark.plugins import index
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", metavar="KIND", help=", ".join(index.PACKAGES))
     parser.add_argument("name", metavar="NAME", help="a plug-in of that kind; `list KIND` shows them")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="of a data set (default: looked for in $SINCO_BENCH_DATA)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE", help="an option of the plug-in")
     parser.add_argument("--json", action="store_true", help="print JSON: each claim with its status and why")
@@ -36,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"python -m benchmark check {args.kind}", "no such kind of plug-in", did_you_mean(args.kind, index.PACKAGES))
     if args.root is not None and args.kind != "dataset":
         raise InputError(f"--root {args.root}", f"a plug-in of kind {args.kind} has no folder", "leave --root out")
-    for path in args.plugin:
-        index.add_plugin_file(path)
     entry = index.get(args.kind, args.name)
     if (why := entry.unavailable()) is not None:
         raise InputError(f"to check {args.kind} {args.name}", why, entry.declared["install"] or "another plug-in")

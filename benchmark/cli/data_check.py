@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="an option of the data set: labels=core; may be repeated")
     parser.add_argument("--against", nargs="+", action="extend", default=[], metavar="NAME[@FOLDER]",
                         help="other data sets: who and what is in both, and in other splits there")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print JSON: findings, and the facts of every case")
 
 
@@ -39,8 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from benchmark.job import parse_sets
     from benchmark.plugins import index
 
-    for path in args.plugin:
-        index.add_plugin_file(path)
     asked = [(args.name, args.root), *map(_name_and_root, args.against)]
     entries = {name: index.get("dataset", name) for name, _ in asked}
     for name, entry in entries.items():

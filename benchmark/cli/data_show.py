@@ -11,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 
 
@@ -21,19 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=24, metavar="N", help="N images, evenly spread over the split (default 24)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
                         help="an option of the data set: size=256; may be repeated")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--out", type=Path, default=Path("contact.png"), metavar="FILE", help="the picture (default contact.png)")
 
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.images.sheet import save_sheet
     from benchmark.job import parse_sets
-    from benchmark.plugins.index import add_plugin_file, get
+    from benchmark.plugins.index import get
 
     if args.limit < 1:
         raise InputError(f"--limit {args.limit}", "nothing would be shown", "--limit 24")
-    for path in args.plugin:
-        add_plugin_file(path)
     options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})
     dataset = get("dataset", args.name).load()(args.root, **options)
     ids = dataset.ids(args.split)

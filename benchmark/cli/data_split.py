@@ -15,7 +15,7 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
 
 
@@ -23,17 +23,15 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="data set of volumes; `data list` shows them")
     parser.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE", help="an option of the data set")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: it is printed)")
 
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.images.volumes import VolumeDataset
     from benchmark.job import parse_sets
-    from benchmark.plugins.index import add_plugin_file, get
+    from benchmark.plugins.index import get
 
-    for path in args.plugin:
-        add_plugin_file(path)
     options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})
     dataset = get("dataset", args.name).load()(args.root, **options)
     if not isinstance(dataset, VolumeDataset):

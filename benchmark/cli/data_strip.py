@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     add("--force", action="store_true", help="use a network on a data set that it was not trained on")
     add("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write, or to go on with")
     add("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,10 +75,8 @@ def run(args: argparse.Namespace) -> int:
 def _dataset(args: argparse.Namespace) -> tuple[VolumeDataset, dict[str, Any]]:
     from benchmark.images.volumes import VolumeDataset
     from benchmark.job import parse_sets
-    from benchmark.plugins.index import add_plugin_file, get
+    from benchmark.plugins.index import get
 
-    for path in args.plugin:
-        add_plugin_file(path)
     entry = get("dataset", args.name)
     if (why := entry.unavailable()) is not None:
         raise InputError(f"the data set {args.name}", why, entry.declared["install"] or "another data set")

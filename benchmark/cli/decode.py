@@ -21,6 +21,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -41,16 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="intensities as in the source instead of [0, 1], in all but a .png")
     parser.add_argument("--mask", type=Path, metavar="IMAGE", help="where the mask goes, of a file that sends one")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py",
-                        help="a file with a backbone of your own")
+    add_plugins(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.plugins import index
 
     _check(args)
-    for path in args.plugin:
-        index.add_plugin_file(path)
     data = args.file.read_bytes()
     header, codec = look(data)
     if args.source_units and header is None:

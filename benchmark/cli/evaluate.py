@@ -28,7 +28,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import add_images, check_strip, split
 from benchmark.errors import InputError
 from benchmark.folders import check_writable
@@ -54,17 +54,17 @@ def add_arguments(parser: Parser) -> None:
     add("--force", action="store_true", help="use a checkpoint on a data set that it was not trained on")
     add("--out", type=Path, metavar="FOLDER", help="where tables and pictures go (default results/runs/DATASET-evaluation)")
     add("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     add("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, print, write; exit code 1 when an image could not be read."""
-    for path in args.plugin:
-        index.add_plugin_file(path)
+    from benchmark.checkpoints import split_ensemble
+
     for spec in split(args.segmenter):  # a mistyped name is told before data are read
-        for name in spec.partition("@")[0].split("+"):
-            index.get("segmenter", name)
+        for part in split_ensemble(spec):
+            index.get("segmenter", part.partition("@")[0])
     index.get("dataset", args.dataset)
     check_strip(args.strip, "classical")
     check_writable(_out(args), f"to write tables into {_out(args)}")

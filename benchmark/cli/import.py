@@ -31,9 +31,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import default_path, sized
+from benchmark.checkpoints import checked_path, sized
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
-from benchmark.plugins.index import Entry, add_plugin_file, get
+from benchmark.plugins.index import Entry, get
 
 UNKNOWN = "nothing is known of the patients that these weights were trained on: they may have seen the images that they are scored on"
 
@@ -50,23 +51,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--target", choices=("lesion", "brain"), default="lesion", help="what it was trained to mark (default: %(default)s)")
     add("--classes", metavar="NAMES", help="of a classifier the names of its answers, in order: glioma,none (default: class_0,class_1...)")
     add("--out", type=Path, metavar="FILE", help="the checkpoint (default: in the cache, where `run` looks for it)")
-    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     add("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.job import parse_sets
 
-    for path in args.plugin:
-        add_plugin_file(path)
     segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
     if args.classes and segmenter.declared["task"] != "label":
         raise InputError(f"--classes {args.classes} for {args.segmenter}", "it marks masks and names no classes", "leave it out")
     if args.target != "lesion" and segmenter.declared["task"] != "mask":
         raise InputError(f"--target {args.target} for {args.segmenter}", "it reads labels, not masks", "leave it out")
-    out = args.out or default_path(args.segmenter, args.dataset)
-    if out.is_dir():
-        raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
+    out = checked_path(args.out, args.segmenter, args.dataset)
     chosen = parse_sets(args.sets, [(entry.kind, entry.name) for entry in (segmenter, dataset)])
     card, said, last = _import(args, segmenter, dataset, chosen, out)
     if args.json:

@@ -17,7 +17,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
@@ -36,14 +36,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--steps", type=whole, default=STEPS, metavar="N", help=f"steps of each fit (default {STEPS})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: where --init learned looks)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
     """Learn, write the file, and say how to use it."""
-    for path in args.plugin:
-        index.add_plugin_file(path)
     entry, data = index.get("inr", args.inr), index.get("dataset", args.dataset)
     for found in (entry, data):
         if (why := found.unavailable()) is not None:

@@ -16,9 +16,9 @@ import json
 import shutil
 import textwrap
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
 from benchmark.recipes import PRESETS, Preset
@@ -29,14 +29,11 @@ KINDS = (*index.PACKAGES, "preset")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("name", nargs="?", metavar="NAME", help="one plug-in of that kind")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py",
-                        help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print JSON: kind -> name -> facts")
 
 
 def run(args: argparse.Namespace) -> int:
-    for path in args.plugin:
-        index.add_plugin_file(path)
     if args.kind is not None and args.kind not in KINDS:
         raise InputError(f"list {args.kind}", "no such kind of plug-in", did_you_mean(args.kind, KINDS))
     found = {kind: facts_of(kind) for kind in ([args.kind] if args.kind else KINDS)}

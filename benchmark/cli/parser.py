@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark.errors import InputError, did_you_mean
@@ -21,3 +22,8 @@ class Parser(argparse.ArgumentParser):
         if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             todo = did_you_mean(unknown[1], self._option_string_actions)
         raise InputError(self.prog, message, todo)
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """The option `--plugin`, whose files are known before a command begins."""
+    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")

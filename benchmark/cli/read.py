@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import check_strip, whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
@@ -49,14 +49,12 @@ def add_arguments(parser: Parser) -> None:
     add("--size", type=whole, metavar="N", help="pixels a side that networks read (default: what their cards say)")
     add("--out", type=Path, metavar="PNG", help="the picture of the steps (default IMAGE-read.png in this folder)")
     add("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
-    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     add("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, print, and write a picture of the steps."""
-    for path in args.plugin:
-        index.add_plugin_file(path)
     _check(args)
     wanted = {"label": args.classify, "mask": args.segment, "brain": None if args.strip in ("classical", "none") else args.strip}
     checkpoints = {use: _find(spec, args.dataset, use) for use, spec in wanted.items() if spec is not None}

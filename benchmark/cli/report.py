@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,19 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--publish", type=Path, metavar="FOLDER",
                         help="copy the store there without the originals' pixels, and make everything from the copy")
     parser.add_argument("--files", type=Path, metavar="FOLDER", help="write every compressed file there, for `decode`")
-    parser.add_argument("--plugin", type=Path, action="append", default=[], metavar="FILE",
-                        help="a plug-in file that the run was made with")
+    add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries and paths as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.plugins import index
     from benchmark.report import print_tables, write_report
     from benchmark.scored import Scored
     from benchmark.store import Store
 
-    for path in args.plugin:
-        index.add_plugin_file(path)
     if args.publish:
         with Store(args.folder, create=False) as store:
             store.publish(args.publish)

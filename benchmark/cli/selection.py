@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_selection(parser: Parser) -> None:
     parser.add_argument("--kernel", choices=("auto", "torch", "fused", "graphs"), default="auto",
                         help="of the backbone: auto (compiled where that pays and it describes itself), torch, fused, graphs")
     parser.add_argument("--batch", type=whole, metavar="K", help="fits at once (default: about 131,072 pixels; on CUDA by its memory)")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--fresh", action="store_true", help="fit the selected cells again (at the rate that they ended with)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
@@ -72,11 +72,8 @@ def add_images(parser: Parser, *, dims: str, limit: str = "") -> None:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """The Selection that parsed arguments ask for; raises InputError on what is no number."""
-    from benchmark.plugins.index import add_plugin_file
     from benchmark.selection import Selection
 
-    for path in args.plugin:
-        add_plugin_file(path)
     limit = 6 if args.limit is None and args.dataset == "mni-lesion" and not args.image else args.limit
     score_as = ("decoded", *(k for k in split(args.score_as) if k != "decoded"))
     return Selection(

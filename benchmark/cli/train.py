@@ -24,10 +24,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import default_path
+from benchmark.checkpoints import checked_path
+from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
-from benchmark.folders import check_writable
-from benchmark.plugins.index import Entry, add_plugin_file, get
+from benchmark.plugins.index import Entry, get
 from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, Training, TrainRecipe
 
 
@@ -65,16 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
     add("--out", type=Path, help="the checkpoint (default: in the cache, where `run` looks for it)")
     add("--resume", action="store_true", help="go on with the unfinished training of the same command; where there is none, start it")
-    add("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     add("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    for path in args.plugin:
-        add_plugin_file(path)
     segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
     recipe = _recipe(args, segmenter)
-    out = _out(args)
+    out = checked_path(args.out, args.segmenter, args.dataset)
     training = _training(args, segmenter, dataset, recipe, out)
     from benchmark.train.trainer import run_training
 
@@ -87,17 +85,6 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(json.dumps(card, indent=2) if args.json else table(card, out))
     return 0
-
-
-def _out(args: argparse.Namespace) -> Path:
-    """Where the checkpoint goes; raises InputError where it cannot, which is to be told before hours of training."""
-    out: Path = args.out or default_path(args.segmenter, args.dataset)
-    if out.is_dir():
-        raise InputError(f"--out {out}", "it is a folder", f"--out {out / f'{args.segmenter}-{args.dataset}.safetensors'}")
-    if out.suffix != ".safetensors":  # .png and .resume of that name are other files of a training
-        raise InputError(f"--out {out}", "its name does not end in .safetensors", f"--out {out.with_suffix('.safetensors')}")
-    check_writable(out.parent, f"--out {out}")
-    return out
 
 
 def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.parser import Parser
+from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import numbers, split, whole
 from benchmark.errors import InputError
 from benchmark.plugins import index
@@ -40,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
                         help="where the fits and the tables are kept (default results/runs/tuning)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto (CUDA when there), cpu or cuda")
     parser.add_argument("--batch", type=whole, metavar="K", help="fits at once (default: about 131,072 pixels)")
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    add_plugins(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
 
@@ -95,8 +95,6 @@ def _run(args: argparse.Namespace) -> int:
 
 def _checked(args: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...], tuple[float, ...]]:
     """Backbones, optimizers and rates that were asked for; raises InputError before anything heavy is imported."""
-    for path in args.plugin:
-        index.add_plugin_file(path)
     inrs, optimizers = split(args.inr) or ("siren",), split(args.optimizer)
     lrs = numbers("--lr", args.lr, float)
     for kind, name in [*(("inr", name) for name in inrs), *(("optimizer", name) for name in optimizers), ("dataset", args.dataset)]:

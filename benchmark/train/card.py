@@ -28,7 +28,7 @@ def card_of(training: Training, splits: Splits, progress: Progress, start: Check
         "init": start and {"dataset": start.card["dataset"], "hash": start.hash, "fresh": list(recipe.fresh)},
         "train_on": recipe.train_on,
         "compressor": compressor and {"name": compressor.choice.name, "args": dict(compressor.choice.args), "bpp": compressor.bpp},
-        "split_hash": splits.hash, "train_patients": sorted(set(splits.train.patients)),
+        "split_hash": splits.hash, "train_patients": _seen(splits, dataset.name, start),
         "slices": {name: getattr(splits, name).planes for name in ("train", "val", "test")},
         "epochs_run": progress.epoch, "best_epoch": progress.best_epoch, "minutes": round(progress.minutes, 2),
         "cpu_minutes": round(progress.cpu_minutes, 2), "history": progress.history,
@@ -42,6 +42,12 @@ def card_of(training: Training, splits: Splits, progress: Progress, start: Check
         decoded = _found(module, splits.test_decoded.to(recipe.device))
         card |= {name.replace("test_", "test_decoded_", 1): value for name, value in decoded.items()}
     return card
+
+
+def _seen(splits: Splits, dataset: str, start: Checkpoint | None) -> list[str]:
+    """Patients that the weights have met: of this training, and of the one that they started from where it was on the same data set."""
+    before = start.card.get("train_patients") or () if start and start.card["dataset"] == dataset else ()
+    return sorted({*splits.train.patients, *before})
 
 
 def command_of(training: Training) -> str:
