@@ -1,1 +1,0 @@
-"""What trained networks read: masks and labels of originals and decoded images, and how well."""
