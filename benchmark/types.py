@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,9 @@ MASK_METRICS = ("dice", "dice_original", "fp_area_px")  # of a reader of masks
 LABEL_METRICS = ("label_kept", "kl", "label_right", "label_right_original")  # of a reader of labels
 READER_METRICS = (*MASK_METRICS, *LABEL_METRICS)
 DICE_THRESHOLD = 0.5
+NULL_SCALE = 1.0 + 1e-7  # of a null twin's initial weights: the smallest change that a chaotic fit can answer to
+LOST_DB = 3.0  # a fit that ends so far below the best that it had reached went wrong
+GridKind: TypeAlias = Literal["centers", "corners"]
 
 
 def at_plane(metric: str, z: int) -> str:
@@ -101,3 +105,20 @@ def extent(shape: tuple[int, ...], depth: int) -> str:
     """An image's or a volume's shape [depth * H, W, C] in words: 240 x 240 pixels, 32 x 64 x 64 voxels."""
     height, width = shape[0] // depth, shape[1]
     return f"{height} x {width} pixels" if depth == 1 else f"{depth} x {height} x {width} voxels"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about how a fit is run, expanded: no preset name is needed to repeat it."""
+
+    optimizer: str
+    lr: float
+    steps: int
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    penalty_every: int | Literal["auto"] = 1  # the penalty's gradient is fresh on every n-th step and held between; auto: fit/held.py
+    grid: GridKind = "centers"
+    stop_at_db: float | None = None  # a fit stops once its PSNR, of the float weights, is this
+    patience: int | None = None  # or once so many steps have gained less than 0.01 dB
+    optimizer_args: tuple[tuple[str, Any], ...] = ()
+    optimizer_source: str = ""  # hash of its code, so that a key notices an edit

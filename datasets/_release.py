@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from benchmark.files.pairs import in_utf8, is_utf8
+from benchmark.files.volumes import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 from benchmark.plugins import InputError, Scan, VolumeDataset, corner_value, data_folder
-from benchmark.plugins.datasets._pairs import in_utf8, is_utf8
-from benchmark.plugins.datasets._volume import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 
 NIFTI = r"\.nii(?:\.gz)?"
 

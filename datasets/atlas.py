@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.files.volumes import planes, read_volume
 from benchmark.plugins import InputError, Scan, register
 from benchmark.plugins.datasets._atlas import folder as nilearn_folder
 from benchmark.plugins.datasets._release import NIFTI, Parts, Release
-from benchmark.plugins.datasets._volume import planes, read_volume
 
 # Groups: the case, and what only the name of a mask has.
 BIDS = rf"(sub-[a-z0-9]+_ses-[a-z0-9]+)(?:_space-[a-z0-9]+)?(?:(_label-[a-z]+_desc-T1lesion_mask)|(?:_desc-[a-z]+)?_T1w){NIFTI}"

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.files.pairs import in_utf8, is_utf8, safe, spelled
+from benchmark.files.pictures import luminance, read_picture
 from benchmark.plugins import InputError, Scan, VolumeDataset, data_root, file_hashes, register, split_of
-from benchmark.plugins.datasets._pairs import in_utf8, is_utf8, safe, spelled
-from benchmark.plugins.datasets._pictures import luminance, read_picture
 
 SIDES = ("Testing", "Training")  # a picture that is in both is kept in the first
 LAYOUTS = ({"glioma_tumor": "glioma", "meningioma_tumor": "meningioma", "no_tumor": "none", "pituitary_tumor": "pituitary"},

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmark.files.brats import ANY, CHANNELS, cases_in, patient_of, same_persons, stem_of
 from benchmark.plugins import InputError, register
-from benchmark.plugins.datasets._brats import ANY, CHANNELS, cases_in, patient_of, same_persons, stem_of
 from benchmark.plugins.datasets._release import Parts, Release
 
 NUMBERINGS = {r"brats_2013": "2015", r"BRATS(2013)?_": "2017 to 2019", r"BraTS20_": "2020", r"BraTS2021_": "2021 and 2023"}

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmark.files.volumes import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 from benchmark.plugins import InputError, Scan, Source, VolumeDataset, corner_value, data_root, register
 from benchmark.plugins.datasets._task01 import MERGES, Task
-from benchmark.plugins.datasets._volume import Volume, as_labels, planes, read_geometry, read_volume, same_grid
 
 MARKER = "dataset.json"
 CHANNELS = ("FLAIR", "T1w", "T1gd", "T2w")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from benchmark.files.pairs import VOLUMES, find_images, find_masks, in_utf8, is_utf8, named, suffix_of
+from benchmark.files.pictures import SUFFIXES, Picture, luminance, read_picture
 from benchmark.plugins import InputError, Scan, VolumeDataset, register
-from benchmark.plugins.datasets._pairs import VOLUMES, find_images, find_masks, in_utf8, is_utf8, named, suffix_of
-from benchmark.plugins.datasets._pictures import SUFFIXES, Picture, luminance, read_picture
 
 if TYPE_CHECKING:
-    from benchmark.plugins.datasets._volume import Volume
+    from benchmark.files.volumes import Volume
 
 COLORS = ("red", "green", "blue")
 MOST_LABELS = 32  # more values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers
@@ -104,7 +104,7 @@ class Folder(VolumeDataset):
         image = self._found[case][0]
         in_utf8(image)
         if suffix_of(image) in VOLUMES:
-            from benchmark.plugins.datasets._volume import read_geometry
+            from benchmark.files.volumes import read_geometry
 
             return range(read_geometry(image).shape[2])
         return (0,) if suffix_of(image) in (".png", ".jpg", ".jpeg") else super().numbers(case)
@@ -151,7 +151,7 @@ class Folder(VolumeDataset):
 
     def _mask(self, path: Path, shape: tuple[int, ...], image: Volume | None) -> tuple[np.ndarray, list[str]]:
         """Label numbers [Z, H, W] and what to be warned of."""
-        from benchmark.plugins.datasets._volume import as_labels, same_grid
+        from benchmark.files.volumes import as_labels, same_grid
 
         notes = []
         if suffix_of(path) in SUFFIXES:
@@ -201,7 +201,7 @@ def _is_binary(voxels: np.ndarray, background: np.generic) -> bool:
 
 def _is_picture(path: Path) -> bool:
     """Whether a file holds one plane; of formats for volumes, its header says so."""
-    from benchmark.plugins.datasets._volume import read_geometry
+    from benchmark.files.volumes import read_geometry
 
     if suffix_of(path) in SUFFIXES:
         return True
@@ -214,7 +214,7 @@ def _is_picture(path: Path) -> bool:
 
 def _volume(path: Path, image: Volume | None = None) -> tuple[dict[str, np.ndarray], Volume]:
     """Channels [Z, H, W], and the first as a volume; image: what a mask belongs to."""
-    from benchmark.plugins.datasets._volume import planes, read_geometry, read_volume
+    from benchmark.files.volumes import planes, read_geometry, read_volume
 
     count = read_geometry(path).channels if suffix_of(path) in (".nii", ".nii.gz") else 0
     like = image.path if image else None

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import ndimage
 
+from benchmark.files.pairs import in_utf8, is_utf8, spelled
 from benchmark.plugins import InputError, Scan, VolumeDataset, data_root, register
-from benchmark.plugins.datasets._pairs import in_utf8, is_utf8, spelled
 
 CHANNELS = ("pre-contrast", "flair", "post-contrast")
 

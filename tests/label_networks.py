@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.checkpoints import default_path
-from benchmark.networks import save_checkpoint
+from benchmark.networks.checkpoints import default_path
+from benchmark.networks.network import save_checkpoint
 from benchmark.plugins import index
 from tests.tiny_labels import CLASSES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.plugins.contracts import Decoded
-from benchmark.store import Row, Score, Store
+from benchmark.store.store import Row, Score, Store
 from benchmark.types import Sample, VolumeStatistics
 
 UNET, DILATED = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"

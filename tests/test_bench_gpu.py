@@ -22,9 +22,9 @@ from benchmark.fit.fused import FusedRenderer
 from benchmark.fit.graphs import GraphedRenderer
 from benchmark.fit.render import Renderer, build
 from benchmark.images.grid import grid
-from benchmark.plan import Choice
 from benchmark.plugins import index
-from benchmark.recipes import Recipe
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe
 from tests.bench import gpu, gpu_figures
 
 SIREN = Choice.of("inr", "siren", hidden_features=8, hidden_layers=1)

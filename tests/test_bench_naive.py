@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.checkpoints import find_checkpoint
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.regularizers.dice import Dice
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
-from benchmark.networks import load_network, load_weights, save_checkpoint
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import load_network, load_weights, save_checkpoint
 from benchmark.plugins import index
-from benchmark.recipes import Recipe
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe
 from tests.bench import naive
 
 LOOPS = {"naive": naive.naive, "expert": naive.expert}

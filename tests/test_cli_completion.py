@@ -10,8 +10,8 @@ import pytest
 
 from benchmark.cli import COMMANDS, main
 from benchmark.cli.completion import SCRIPTS, candidates
+from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ import torch
 from benchmark.cli import main
 from benchmark.images import stripped
 from benchmark.images.splits import Split
-from benchmark.networks import save_checkpoint
+from benchmark.networks.network import save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 from tests.test_cli_read import BRIGHT, head
 from tests.volume_files import save_volume

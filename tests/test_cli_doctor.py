@@ -9,12 +9,12 @@ from importlib.util import find_spec
 
 import pytest
 
-from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
 from benchmark.cli.doctor import TINYCUDANN
 from benchmark.cli.parser import Parser
 from benchmark.errors import InputError
-from benchmark.job import parse_sets
+from benchmark.networks.checkpoints import default_path, find_checkpoint
+from benchmark.plan.job import parse_sets
 
 
 def findings(capsys):

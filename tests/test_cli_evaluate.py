@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
-from benchmark.networks import load_network, save_checkpoint
+from benchmark.networks.checkpoints import default_path, find_checkpoint
+from benchmark.networks.evaluate import by_network, classical, read_masks, stacks_of
+from benchmark.networks.network import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
-from benchmark.reading.evaluate import by_network, classical, read_masks, stacks_of
 from tests import tiny_networks
 
 TINY, BRIGHT = (Path(__file__).with_name(name) for name in ("tiny.py", "bright_networks.py"))

@@ -15,11 +15,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from benchmark import foreign
-from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
 from benchmark.errors import InputError
-from benchmark.networks import load_network
+from benchmark.networks import foreign
+from benchmark.networks.checkpoints import default_path, find_checkpoint
+from benchmark.networks.network import load_network
 from benchmark.plugins.index import get
 from tests import foreign_files as files
 

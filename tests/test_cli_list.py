@@ -3,8 +3,8 @@
 import json
 
 from benchmark.cli import main
+from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS
 
 GPU_ONLY = '''
 from typing import Literal

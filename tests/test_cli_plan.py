@@ -7,9 +7,9 @@ import json
 import pytest
 
 from benchmark.cli import main
-from benchmark.job import resolve
-from benchmark.selection import Selection
-from benchmark.store import Row, Store
+from benchmark.plan.job import resolve
+from benchmark.plan.selection import Selection
+from benchmark.store.store import Row, Store
 from tests import tiny_networks
 from tests.conftest import TINY
 

@@ -9,11 +9,11 @@ import pytest
 
 import benchmark.fit.held
 import benchmark.fit.render
-import benchmark.networks
-import benchmark.rows
-import benchmark.run
-import benchmark.scorer
-import benchmark.store
+import benchmark.networks.network
+import benchmark.runner.rows
+import benchmark.runner.run
+import benchmark.runner.scorer
+import benchmark.store.store
 from benchmark.cli import main
 from tests import tiny_networks
 from tests.conftest import TINY
@@ -50,8 +50,8 @@ def slow(monkeypatch, owner, name, seconds):
 
 def test_parts_sum_to_the_wall_and_each_has_its_own_seconds(profile, monkeypatch):
     pause = 0.02
-    for owner, name in ((benchmark.rows, "encode"), (benchmark.scorer, "decode"), (benchmark.scorer, "image_scores"),
-                        (benchmark.networks.Network, "segment"), (benchmark.store.Store, "add"),
+    for owner, name in ((benchmark.runner.rows, "encode"), (benchmark.runner.scorer, "decode"), (benchmark.runner.scorer, "image_scores"),
+                        (benchmark.networks.network.Network, "segment"), (benchmark.store.store.Store, "add"),
                         (benchmark.fit.held.HeldPenalty, "refresh"), (benchmark.fit.render.Renderer, "step")):
         slow(monkeypatch, owner, name, pause)
     found = columns(profile("--lambda", "1e-3", "--batch", "2", "--steps", "5", "--penalty-every", "5"))
@@ -88,7 +88,7 @@ def test_estimates_are_arithmetic_from_the_parts(profile):
 
 
 def test_originals_are_read_once_an_image_and_counted_so(profile, monkeypatch):
-    slow(monkeypatch, benchmark.networks.Network, "segment", 0.02)
+    slow(monkeypatch, benchmark.networks.network.Network, "segment", 0.02)
     assert 0.04 <= profile()["original_seconds"] < 0.07  # two readers, a call each
 
 
@@ -97,7 +97,7 @@ def test_nothing_is_written(profile, store_folder, tmp_path_factory, monkeypatch
     temporary = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     if stored:
-        with benchmark.store.Store(store_folder) as store:
+        with benchmark.store.store.Store(store_folder) as store:
             store.remember("runs", "latest", {})
     before = {path: path.read_bytes() for path in store_folder.glob("*")}
     profile()
@@ -137,6 +137,6 @@ def test_a_fit_that_fails_is_no_measurement(tiny_dataset, store_folder, capsys, 
 
     def broken(*args, **kwargs):
         raise RuntimeError("out of paper")
-    monkeypatch.setattr(benchmark.run, "fit", broken)
+    monkeypatch.setattr(benchmark.runner.run, "fit", broken)
     assert main(["profile", "--out", str(store_folder), *FAST]) == 2
     assert "a fit of it failed: RuntimeError: out of paper" in capsys.readouterr().err

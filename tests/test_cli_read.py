@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from benchmark.bitstream import Header, decode, encode
-from benchmark.checkpoints import default_path
 from benchmark.cli import main
-from benchmark.networks import save_checkpoint
+from benchmark.networks.checkpoints import default_path
+from benchmark.networks.network import save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 
 BRIGHT = Path(__file__).with_name("bright_networks.py")

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
-import benchmark.fit.clock
-from benchmark.fit.clock import Clock
+import benchmark.clock
+from benchmark.clock import Clock
 
 
 @pytest.fixture
 def now(monkeypatch):
     """A time that the test moves: now.t += seconds."""
     time = SimpleNamespace(t=100.0)
-    monkeypatch.setattr(benchmark.fit.clock.time, "perf_counter", lambda: time.t)
+    monkeypatch.setattr(benchmark.clock.time, "perf_counter", lambda: time.t)
     return time
 
 

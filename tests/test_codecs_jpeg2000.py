@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from benchmark.codecs.jpeg2000_mask import _pack
 from benchmark.errors import CellFailed, InputError
 from benchmark.plugins import index
-from benchmark.score import image_scores
+from benchmark.score.metrics import image_scores
 from benchmark.types import Sample, VolumeStatistics
 
 

@@ -14,8 +14,8 @@ import tifffile
 from rich.console import Console
 
 from benchmark.cli import main
+from benchmark.datacheck import Source, survey
 from benchmark.report.survey import print_survey
-from benchmark.survey import Source, survey
 from tests.made_scans import Made, scan
 
 NAMES = ("TCGA_CS_4941_19960909", "TCGA_DU_7301_19911112")
@@ -90,7 +90,7 @@ def test_interrupted(root, monkeypatch, capsys) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmark.survey.facts_of", stop)
+    monkeypatch.setattr("benchmark.datacheck.facts_of", stop)
     assert check("lgg", "--root", root) == 130
 
 

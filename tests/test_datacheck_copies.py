@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.datacheck import Source, survey
+from benchmark.datacheck.copies import NEAR, flips, near_pairs
+from benchmark.datacheck.fingerprints import average_hash
 from benchmark.images.scan import Scan
-from benchmark.survey import Source, survey
-from benchmark.survey.copies import NEAR, flips, near_pairs
-from benchmark.survey.fingerprints import average_hash
 from tests.made_scans import Made, scan
 
 
@@ -105,7 +105,7 @@ def test_neighbors_of_one_patient_are_no_copies() -> None:
 
 
 def test_pairs_are_those_of_every_pair_compared(monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.survey.copies.BLOCK", 150 * 4)  # 38 blocks of 4
+    monkeypatch.setattr("benchmark.datacheck.copies.BLOCK", 150 * 4)  # 38 blocks of 4
     rng = np.random.default_rng(0)
     hashes = rng.random((150, 16, 16)) < 0.5
     for i in range(0, 120, 2):  # copies, flipped, some bits changed: on both sides of the limit

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmark.datacheck import KINDS, Source, survey
 from benchmark.errors import InputError
 from benchmark.images.prepare import CHOICES, window_of
 from benchmark.images.scan import Scan
-from benchmark.survey import KINDS, Source, survey
 from tests.made_scans import SIDE, Made, Z, scan
 
 

@@ -11,11 +11,11 @@ import nibabel
 import numpy as np
 import pytest
 
+from benchmark.datacheck import Source, survey
 from benchmark.errors import InputError
 from benchmark.folders import data_folder
 from benchmark.images.steps import percentile_window
 from benchmark.plugins.index import get
-from benchmark.survey import Source, survey
 from benchmark.types import SPLITS, VolumeStatistics
 from tests.volume_files import save_scaled_mask, save_volume
 

@@ -12,9 +12,9 @@ import pytest
 
 from benchmark.cli import main
 from benchmark.errors import InputError
+from benchmark.files.task01 import write_task01
+from benchmark.files.volumes import read_plane, read_volume
 from benchmark.images.steps import apply_window, percentile_window
-from benchmark.images.task01 import write_task01
-from benchmark.plugins.datasets._volume import read_plane, read_volume
 from benchmark.plugins.index import get
 from benchmark.types import VolumeStatistics
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.checks import Subject, run_checks
 from benchmark.errors import InputError
-from benchmark.plugins.datasets import _pictures
+from benchmark.files import pictures as _pictures
 from benchmark.plugins.index import get
 from tests.volume_files import save_volume
 

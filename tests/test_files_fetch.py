@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import fetch as fetching
 from benchmark.errors import InputError
-from benchmark.fetch import CHUNK_BYTES, Source, alone, fetch
+from benchmark.files import fetch as fetching
+from benchmark.files.fetch import CHUNK_BYTES, Source, alone, fetch
 
 CONTENT = random.Random(0).randbytes(5 * CHUNK_BYTES + 123)
 OTHER = random.Random(1).randbytes(len(CONTENT))

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import unpack as unpacking
 from benchmark.errors import InputError
-from benchmark.fetch import Source, alone
-from benchmark.unpack import fetch_and_unpack, unpack
+from benchmark.files import unpack as unpacking
+from benchmark.files.fetch import Source, alone
+from benchmark.files.unpack import fetch_and_unpack, unpack
 
 VOLUME = random.Random(0).randbytes(5000)
 FILES = {"Task/dataset.json": b"{}", "Task/imagesTr/a.nii.gz": VOLUME, "Task/labelsTr/a.nii.gz": b""}

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.files import nifti as _nifti
+from benchmark.files.volumes import as_labels, planes, read_geometry, read_plane, read_volume, same_grid
 from benchmark.images.steps import radiological
-from benchmark.plugins.datasets import _nifti
-from benchmark.plugins.datasets._volume import as_labels, planes, read_geometry, read_plane, read_volume, same_grid
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
 SPACING = (1.0, 2.0, 3.0)

@@ -13,9 +13,8 @@ from benchmark.fit.held import longest_hold
 from benchmark.fit.regularizers.dice import Dice, soft_dice
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
-from benchmark.plan import Choice
-from benchmark.recipes import Recipe
-from benchmark.types import Sample, VolumeStatistics
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe, Sample, VolumeStatistics
 
 RECIPE = Recipe("soap", 3e-3, 12, "cosine", 2)
 

@@ -10,9 +10,9 @@ import torch
 
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.regularizers.dice import Dice
-from benchmark.plan import FIT_VERSION, Choice
-from benchmark.recipes import Recipe
-from benchmark.types import Sample, VolumeStatistics
+from benchmark.plan.cells import FIT_VERSION
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe, Sample, VolumeStatistics
 
 SIREN = Choice.of("inr", "siren", hidden_features=7, hidden_layers=2)
 FOURIER = Choice.of("inr", "fourier", features=5, hidden_features=7, hidden_layers=2)
@@ -44,6 +44,6 @@ def test_golden_fit(name):
     fitted = fit(inr, [Member(sample, seed=11, lam=lam)], recipe, fidelity=fidelity, dtype=torch.float64,
                  penalty=Dice().make([sample], Contrast()) if lam else None)
     got = float(fitted.fidelity[0]), float(sum(array.sum() for array in fitted.states[0].values()))
-    message = f"fits have changed: raise FIT_VERSION (now {FIT_VERSION}) in benchmark/plan.py and write the new figures here: {got}"
+    message = f"fits have changed: raise FIT_VERSION (now {FIT_VERSION}) in benchmark/plan/cells.py and write the new figures here: {got}"
     # The penalty runs in float32, whose last bits differ between machines.
     assert got == pytest.approx(golden, rel=1e-4 if lam else 1e-6), message

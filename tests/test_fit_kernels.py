@@ -16,9 +16,9 @@ from benchmark.fit.engine import Member, fit, renderer_for
 from benchmark.fit.fused import FusedRenderer
 from benchmark.fit.render import Renderer, build
 from benchmark.images.grid import grid
-from benchmark.plan import Choice
 from benchmark.plugins import FusedMLP
-from benchmark.recipes import Recipe
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe
 from tests.test_fit_engine import sample
 
 ACTIVATIONS = {"sine": lambda z: torch.sin(z), "relu": torch.relu, "gauss": lambda z: torch.exp(-z * z),

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.checkpoints import Checkpoint
 from benchmark.fit import memory
-from benchmark.networks import Network
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.network import Network
 from benchmark.plugins import index
+from benchmark.plugins.choice import Choice
 
 SIREN = Choice.of("inr", "siren", hidden_features=8, hidden_layers=1)
 # Floats a pixel: coordinates, and of two sine layers of 8 both the angle, for the sine, and the sine, for the next layer.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.reading.calibration import Calibration
+from benchmark.networks.calibration import Calibration
 
 
 def test_calibration_of_known_numbers():

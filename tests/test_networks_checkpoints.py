@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from benchmark.checkpoints import default_path, find_checkpoint, read_card
 from benchmark.errors import InputError
+from benchmark.networks.checkpoints import default_path, find_checkpoint, read_card
 
 CARD = {"segmenter": "unet", "options": {"base": 16}, "channels": ["flair"], "dataset": "tiny"}
 
@@ -109,7 +109,7 @@ def test_a_card_nested_without_end_is_no_card(tmp_path):
 
 def test_card_and_hash_are_read_without_torch(tmp_path):
     path = write(tmp_path / "w.safetensors")
-    code = ("import sys; from benchmark.checkpoints import find_checkpoint; "
+    code = ("import sys; from benchmark.networks.checkpoints import find_checkpoint; "
             f"print(find_checkpoint('unet@{path}', 'tiny').card['dataset'], 'torch' in sys.modules)")
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["tiny", "False"]

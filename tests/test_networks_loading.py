@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.checkpoints import find_checkpoint
 from benchmark.errors import InputError
-from benchmark.networks import fold, load_network, save_atomically, save_checkpoint
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import fold, load_network, save_atomically, save_checkpoint
 from benchmark.plugins.index import get
 from benchmark.types import VolumeStatistics
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.reading.masks import METRICS, hd95, mask_scores
+from benchmark.networks.masks import METRICS, hd95, mask_scores
 
 
 def square(top: int, left: int, side: int, size: int = 20) -> np.ndarray:

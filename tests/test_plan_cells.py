@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.plan import Cell, Choice, Rate, batches, with_twins
+from benchmark.plan.cells import Cell, Rate, batches, with_twins
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, Recipe, recipe_for
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe
 
 RECIPE = Recipe("soap", 3e-3, 200, "cosine", 20)
 SINCO = Cell("mni-lesion", "p1-s0", "p1", "hash1", Choice.of("inr", "siren", hidden_features=...), Rate(0.6), RECIPE, lam=1e-5,

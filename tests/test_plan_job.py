@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.checkpoints import split_ensemble
 from benchmark.errors import InputError
-from benchmark.job import default_preset, parse_sets, resolve
+from benchmark.networks.checkpoints import split_ensemble
+from benchmark.plan.job import default_preset, parse_sets, resolve
+from benchmark.plan.selection import Selection
 from benchmark.plugins.index import get
-from benchmark.selection import Selection
 from tests import tiny_networks
 
 TINY = Selection(dataset="tiny", steps=4, lam=(1e-3,))

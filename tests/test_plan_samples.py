@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
+from benchmark.plan.samples import check_sample, spread
 from benchmark.plugins.index import get
-from benchmark.samples import check_sample, spread
 
 
 def test_the_first_images_are_of_as_many_patients_as_can_be():

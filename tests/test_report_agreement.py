@@ -15,14 +15,14 @@ import pytest
 from rich.console import Console
 
 from benchmark.cli import main
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, recipe_for
 from benchmark.report import agreement_words, print_tables, write_report
 from benchmark.report.agreement import agreements, as_json, difference_band
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.words import lambda_text
-from benchmark.scored import Scored
-from benchmark.store import Row, Score
+from benchmark.store.store import Row, Score
+from benchmark.store.view import Scored
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
 make_store, UNET = synthetic["make_store"], synthetic["UNET"]

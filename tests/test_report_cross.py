@@ -10,8 +10,8 @@ import pytest
 from benchmark.report.cross import crossings, lines, rows, write_cross
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.terminal import render
-from benchmark.scored import Scored
-from benchmark.store import Score
+from benchmark.store.store import Score
+from benchmark.store.view import Scored
 from tests.synthetic import DILATED, UNET, make_store
 
 ENSEMBLE = "e" * 16

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import benchmark.report.evaluation
-from benchmark.checkpoints import Checkpoint
-from benchmark.reading.evaluate import LabelReading, Reading
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.evaluate import LabelReading, Reading
 from benchmark.report.evaluation import Mean, Table, by_image, compared, label_tables
 
 

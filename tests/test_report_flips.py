@@ -6,8 +6,8 @@ import runpy
 from pathlib import Path
 
 from benchmark.report.flips import flips
-from benchmark.scored import Scored
-from benchmark.store import Score
+from benchmark.store.store import Score
+from benchmark.store.view import Scored
 
 make_store = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))["make_store"]
 

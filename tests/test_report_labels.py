@@ -14,9 +14,9 @@ from benchmark.report import print_tables
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.methods import ranking, sections
 from benchmark.report.per_image import flat, lines, underperformers
-from benchmark.scored import Scored
-from benchmark.stats import compare, gain, metrics_of
-from benchmark.store import Score, Store
+from benchmark.stats.compare import compare, gain, metrics_of
+from benchmark.store.store import Score, Store
+from benchmark.store.view import Scored
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
 CLASSIFIER = "cccccccccccccccc"

@@ -11,8 +11,8 @@ from PIL import Image
 from benchmark.report import pictures, write_report
 from benchmark.report.curves import write_curves
 from benchmark.report.per_image import lines
-from benchmark.scored import Scored
-from benchmark.stats import compare
+from benchmark.stats.compare import compare
+from benchmark.store.view import Scored
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
 make_store, decode, UNET, DILATED = (synthetic[name] for name in ("make_store", "decode", "UNET", "DILATED"))

@@ -19,9 +19,9 @@ from benchmark.report.leaderboard import leaderboard
 from benchmark.report.methods import ranking, sections
 from benchmark.report.per_image import lines
 from benchmark.report.words import group_labels, lambda_text, told_apart
-from benchmark.scored import Scored
-from benchmark.stats import compare
-from benchmark.store import Store
+from benchmark.stats.compare import compare
+from benchmark.store.store import Store
+from benchmark.store.view import Scored
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
 make_store, UNET = synthetic["make_store"], synthetic["UNET"]
@@ -212,7 +212,7 @@ def test_group_labels_are_unique(store_folder):
 
 
 def test_an_unreadable_image_is_a_failure_like_any_other(store_folder, tmp_path):
-    from benchmark.store import Row
+    from benchmark.store.store import Row
 
     store = make_store(store_folder)
     store.add(

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import benchmark.run
-import benchmark.scorer
+import benchmark.runner.run
+import benchmark.runner.scorer
 from benchmark.bitstream import decode
-from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.cli import main
-from benchmark.networks import load_network
-from benchmark.rows import went_wrong
-from benchmark.store import Store
+from benchmark.networks.checkpoints import default_path, find_checkpoint
+from benchmark.networks.network import load_network
+from benchmark.runner.rows import went_wrong
+from benchmark.store.store import Store
 from tests import label_networks, tiny_networks
 
 PLUGIN = Path(__file__).with_name("tiny_labels.py")
@@ -28,7 +28,7 @@ LABEL_SCORES = {"label_kept", "kl", "label_right", "label_right_original"}
 
 @pytest.fixture(autouse=True)
 def plugins() -> None:
-    benchmark.run.index.add_plugin_file(PLUGIN)
+    benchmark.runner.run.index.add_plugin_file(PLUGIN)
 
 
 def run(folder: Path, *words: str) -> int:
@@ -79,7 +79,7 @@ def test_a_classifier_reads_what_was_fitted_with_a_mask_network(store_folder: Pa
     words = ("--set", "masks=true", "--segmenter", "unet")
     assert run(store_folder, *words, "--reader", "dilated") == 0
     without = pd.read_csv(store_folder / "per_image.csv")
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
     assert run(store_folder, *words) == 0  # every network with weights there reads: the classifier too
     with Store(store_folder) as store:
         assert {row.facts["codec"] for row in store.rows()} == {None, "jpeg2000", "jpeg2000+mask"}
@@ -119,7 +119,7 @@ def test_a_sample_whose_class_the_network_does_not_know_has_no_right_or_wrong(
     with Store(store_folder) as store:
         assert {s.metric for s in store.scores() if s.reader} == {"label_kept", "kl"}
     assert "right (loss)" not in (store_folder / "leaderboard.md").read_text()
-    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
 
 
@@ -130,10 +130,10 @@ def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytes
     assert run(store_folder, *words) == 0
     with Store(store_folder) as store:
         before = {s[:2] + s[3:]: s.value for s in store.scores()}
-    dataset = benchmark.run.index.get("dataset", "tiny-labels").load()
+    dataset = benchmark.runner.run.index.get("dataset", "tiny-labels").load()
     load = dataset.load
     monkeypatch.setattr(dataset, "load", lambda self, i: replace(load(self, i), label="none") if i == "p7-0" else load(self, i))
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
     assert run(store_folder, *words) == 0
     with Store(store_folder) as store:
         after = {s[:2] + s[3:]: s.value for s in store.scores()}
@@ -142,7 +142,7 @@ def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytes
         assert store.sample(next(row.sample_hash for row in store.rows() if row.key in changed)).label == "none"
     moved = {mark for mark in after if after[mark] != before[mark]}
     assert moved and {mark[1] for mark in moved} <= {"label_right", "label_right_original"} and {mark[0] for mark in moved} <= changed
-    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder, *words) == 0
 
 

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-import benchmark.rows
-import benchmark.run
+import benchmark.runner.rows
+import benchmark.runner.run
 from benchmark.cli import main
-from benchmark.plan import Cell, Choice, Rate
+from benchmark.plan.cells import Cell, Rate
 from benchmark.plugins import index
-from benchmark.recipes import Recipe
-from benchmark.rows import went_wrong
-from benchmark.scored import Scored
-from benchmark.stats import compare
-from benchmark.store import Store
+from benchmark.plugins.choice import Choice
+from benchmark.runner.rows import went_wrong
+from benchmark.stats.compare import compare
+from benchmark.store.store import Store
+from benchmark.store.view import Scored
+from benchmark.types import Recipe
 from tests import tiny_networks
 from tests.conftest import TINY
 
@@ -58,7 +59,7 @@ def fits(folder):
 
 def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_folder, monkeypatch, capsys):
     rates = {}
-    fit, judge = benchmark.run.fit, benchmark.rows.went_wrong
+    fit, judge = benchmark.runner.run.fit, benchmark.runner.rows.went_wrong
 
     def spy(inr, members, recipe, **kwargs):
         for member in members:
@@ -69,8 +70,8 @@ def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_fol
         first = cell.lam == 1e-2 and cell.seed == 1 and sample.id == chosen and len(rates[sample.id, 1, cell.lam, False]) == 1
         return "it was a bad day" if first else judge(cell, sample, *rest)
 
-    monkeypatch.setattr(benchmark.run, "fit", spy)
-    monkeypatch.setattr(benchmark.rows, "went_wrong", wrong_at_first)
+    monkeypatch.setattr(benchmark.runner.run, "fit", spy)
+    monkeypatch.setattr(benchmark.runner.rows, "went_wrong", wrong_at_first)
     chosen = index.get("dataset", "tiny").load()().ids("test")[0]
     assert run(store_folder, "--lambda", "1e-3,1e-2", "--seed", "0,1") == 0
     assert "start again at half the learning rate" in capsys.readouterr().err

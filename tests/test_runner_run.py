@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import benchmark.fit.engine
-import benchmark.run
-import benchmark.scorer
+import benchmark.runner.run
+import benchmark.runner.scorer
 from benchmark.bitstream import decode
-from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
 from benchmark.errors import InputError
-from benchmark.networks import load_network
-from benchmark.score import dice, image_scores
-from benchmark.store import Store
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import load_network
+from benchmark.score.metrics import dice, image_scores
+from benchmark.store.store import Store
 from tests import tiny_networks
 from tests.conftest import TINY
 
@@ -73,8 +73,8 @@ def test_the_whole_arrow_writes_every_table_and_every_score_comes_from_the_bytes
 def test_the_same_command_again_fits_nothing(networks, store_folder, monkeypatch):
     assert run(store_folder) == 0
     before = _bytes(store_folder)
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert run(store_folder) == 0
     assert _bytes(store_folder) == before
 
@@ -83,7 +83,7 @@ def test_a_new_reader_and_a_new_way_to_score_rescore_and_do_not_refit(networks, 
     assert run(store_folder, "--reader", "unet") == 0
     with Store(store_folder) as store:
         assert {s.reader for s in store.scores()} == {"", "unet"}
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
     assert run(store_folder, "--reader", "dilated", "--score-as", "stretched-png") == 0
     with Store(store_folder) as store:
         found = {(s.reader, s.score_as) for s in store.scores()}
@@ -116,7 +116,7 @@ def test_another_lambda_keeps_the_plain_fits(networks, store_folder):
 def test_fresh_fits_again(networks, store_folder, monkeypatch):
     assert run(store_folder, "--lambda", "0") == 0
     calls = []
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: calls.append(1) or benchmark.fit.engine.fit(*a, **k))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: calls.append(1) or benchmark.fit.engine.fit(*a, **k))
     assert run(store_folder, "--lambda", "0", "--fresh") == 0
     assert calls
 
@@ -127,7 +127,7 @@ def test_a_batch_that_raises_becomes_rows_and_the_others_go_on(networks, store_f
             raise ArithmeticError("no such thing")
         return benchmark.fit.engine.fit(inr, members, *args, **words)
 
-    monkeypatch.setattr(benchmark.run, "fit", explode)
+    monkeypatch.setattr(benchmark.runner.run, "fit", explode)
     assert run(store_folder) == 1
     with Store(store_folder) as store:
         failed = [row for row in store.rows() if row.status == "failed"]
@@ -154,13 +154,13 @@ def test_ctrl_c_keeps_what_is_finished_and_prints_the_line_to_go_on(networks, st
         done.append(1)
         return benchmark.fit.engine.fit(*args, **words)
 
-    monkeypatch.setattr(benchmark.run, "fit", interrupted)
+    monkeypatch.setattr(benchmark.runner.run, "fit", interrupted)
     monkeypatch.setattr(sys, "argv", ["benchmark", "run", "--out", str(store_folder), *FAST])
     assert main(["run", "--out", str(store_folder), "--batch", "2", *FAST]) == 130
     assert f"python -m benchmark run --out {store_folder}" in capsys.readouterr().err
     with Store(store_folder) as store:
         assert len(store.rows()) == 2
-    monkeypatch.setattr(benchmark.run, "fit", benchmark.fit.engine.fit)
+    monkeypatch.setattr(benchmark.runner.run, "fit", benchmark.fit.engine.fit)
     assert run(store_folder) == 0
 
 
@@ -191,7 +191,7 @@ def test_the_rate_search_meets_the_rate_and_remembers_its_choice(networks, store
         fits = [row for row in store.rows() if row.facts["codec"] is None]
         assert len({(row.facts["bits"], row.facts["inr_args"]["hidden_features"]) for row in fits}) == 1
         assert all(2.0 < row.facts["bpp"] <= 3 for row in fits)
-    monkeypatch.setattr(benchmark.rate, "_pilot_psnr", lambda *a: pytest.fail("the choice was measured again"))
+    monkeypatch.setattr(benchmark.runner.rate, "_pilot_psnr", lambda *a: pytest.fail("the choice was measured again"))
     assert main([*words, "--seed", "5"]) == 0
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark.clock import Clock
 from benchmark.codecs.jpeg2000 import Jpeg2000
-from benchmark.fit.clock import Clock
-from benchmark.job import Job
-from benchmark.scorer import Scorer
-from benchmark.selection import Selection
-from benchmark.store import Row
+from benchmark.plan.job import Job
+from benchmark.plan.selection import Selection
+from benchmark.runner.scorer import Scorer
+from benchmark.store.store import Row
 
 
 def test_a_file_that_cannot_be_decoded_fails_its_row_and_no_other(tiny_samples):

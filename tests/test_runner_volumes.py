@@ -16,27 +16,27 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import benchmark.run
-import benchmark.scorer
+import benchmark.runner.run
+import benchmark.runner.scorer
 from benchmark.bitstream import Header, decode, encode, read_header
 from benchmark.bitstream.header import MAX_DEPTH, MAX_ROWS
-from benchmark.checkpoints import Checkpoint, find_checkpoint
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.regularizers.dice import Dice
 from benchmark.images.grid import dims, grid
-from benchmark.job import resolve
-from benchmark.networks import Network, load_network
-from benchmark.plan import Cell, Choice, Rate
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint
+from benchmark.networks.network import Network, load_network
+from benchmark.plan.cells import Cell, Rate
+from benchmark.plan.job import resolve
+from benchmark.plan.selection import Selection
 from benchmark.plugins import Dataset, index
-from benchmark.recipes import Recipe
+from benchmark.plugins.choice import Choice
 from benchmark.report.pictures import shown_plane
-from benchmark.score import dice, image_scores, plane_reader_scores, plane_scores, reader_scores
-from benchmark.selection import Selection
-from benchmark.store import Store
-from benchmark.types import Sample, VolumeStatistics, extent, planes
+from benchmark.score.metrics import dice, image_scores, plane_reader_scores, plane_scores, reader_scores
+from benchmark.store.store import Store
+from benchmark.types import Recipe, Sample, VolumeStatistics, extent, planes
 from tests import tiny_networks
 from tests.conftest import TINY
 
@@ -189,7 +189,7 @@ def test_a_large_volume_is_read_in_batches_of_planes_that_are_read_again_on_the_
     image = torch.from_numpy(volume.image)[None]
     value, gradient = make(image, torch.tensor([0]))
     monkeypatch.setattr(Network, "_read", lambda self, images, rows: seen.append(len(images)) or read(self, images, rows))
-    monkeypatch.setattr(benchmark.networks, "_PIXELS_AT_ONCE", 3 * 32 * 32)
+    monkeypatch.setattr(benchmark.networks.network, "_PIXELS_AT_ONCE", 3 * 32 * 32)
     again = make(image, torch.tensor([0]))
     assert sorted(seen) == [1, 1, 3, 3]
     torch.testing.assert_close(again[0], value, rtol=1e-5, atol=1e-6)
@@ -202,7 +202,7 @@ def test_reading_for_scores_is_in_batches_of_planes(volume, monkeypatch):
     whole = net.planes(4).segment(volume.image[None], [volume.volume])
     read = Network._read
     monkeypatch.setattr(Network, "_read", lambda self, images, rows: seen.append(len(images)) or read(self, images, rows))
-    monkeypatch.setattr(benchmark.networks, "_IMAGES_AT_ONCE", 3)
+    monkeypatch.setattr(benchmark.networks.network, "_IMAGES_AT_ONCE", 3)
     twice = net.planes(4).segment(np.stack([volume.image] * 2), [volume.volume] * 2)
     assert seen == [3, 3, 2] and twice.shape == (2, 128, 32)
     np.testing.assert_allclose(twice[1], whole[0], atol=1e-5)
@@ -312,8 +312,8 @@ def test_the_whole_arrow(networks, store_folder, tmp_path, monkeypatch, capsys):
     assert float(sinco["dice_unet_twin"]) == pytest.approx(scores[twin, "dice@001", "unet"], rel=1e-5)
     with (store_folder / "rows.csv").open() as file:
         assert "@" not in next(csv.reader(file)).__str__()
-    monkeypatch.setattr(benchmark.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    monkeypatch.setattr(benchmark.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
     assert main(["run", "--out", str(store_folder), "--lambda", "1e-2", *FAST]) == 0
     capsys.readouterr()
 
@@ -322,7 +322,7 @@ def test_the_rate_is_that_of_voxels_and_pilots_are_volumes(networks, store_folde
     words = [word for word in FAST if word not in ("--bits", "10")]
     words[words.index("hidden_features=12")] = "siren.hidden_layers=1"
     pilots = []
-    monkeypatch.setattr(benchmark.rate, "_pilot_psnr", lambda sized, cell, samples, *rest: pilots.append(samples) or float(sized.bits))
+    monkeypatch.setattr(benchmark.runner.rate, "_pilot_psnr", lambda sized, cell, samples, *rest: pilots.append(samples) or float(sized.bits))
     assert main(["run", "--out", str(store_folder), "--bpp", "0.3", "--lambda", "0", *words]) == 0
     assert pilots and all(sample.depth == 4 and sample.patient in ("p1", "p2", "p3") for found in pilots for sample in found)
     with Store(store_folder) as store:
@@ -341,7 +341,7 @@ def test_what_cannot_be_is_said_before_anything_is_computed(networks, change, fo
 
 def test_what_a_large_volume_costs_is_said(networks, tiny_dataset, monkeypatch):
     assert not any("each step" in note for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes)
-    monkeypatch.setattr(benchmark.job, "LARGE", 1_000)
+    monkeypatch.setattr(benchmark.plan.job, "LARGE", 1_000)
     (note,) = [note for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes if "each step" in note]
     assert "4 x 32 x 32 voxels" in note
 

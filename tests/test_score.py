@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from benchmark.score import dice, image_scores, label_scores, reader_scores, stretched_png
+from benchmark.score.metrics import dice, image_scores, label_scores, reader_scores, stretched_png
 from benchmark.types import Sample, VolumeStatistics
 
 rng = np.random.default_rng(0)

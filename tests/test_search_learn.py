@@ -11,21 +11,22 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-import benchmark.learn
-import benchmark.run
+import benchmark.runner.run
+import benchmark.search.learn
 from benchmark.bitstream import decode
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
-from benchmark.inits import default_path, find_init
-from benchmark.job import resolve
-from benchmark.learn import learn, recipe_of, save
-from benchmark.plan import NULL_SCALE, Cell, Choice, Rate
-from benchmark.recipes import Recipe
-from benchmark.scored import Scored
-from benchmark.selection import Selection
-from benchmark.stats import Group
-from benchmark.store import Store
+from benchmark.plan.cells import Cell, Rate
+from benchmark.plan.inits import default_path, find_init
+from benchmark.plan.job import resolve
+from benchmark.plan.selection import Selection
+from benchmark.plugins.choice import Choice
+from benchmark.search.learn import learn, recipe_of, save
+from benchmark.stats.compare import Group
+from benchmark.store.store import Store
+from benchmark.store.view import Scored
+from benchmark.types import NULL_SCALE, Recipe
 from tests import tiny_networks
 from tests.conftest import TINY
 
@@ -73,15 +74,15 @@ def test_fits_that_go_wrong_teach_nothing(tiny_dataset, monkeypatch):
             return fitted
         return fits
 
-    monkeypatch.setattr(benchmark.learn, "fit", spoiled([0]))
+    monkeypatch.setattr(benchmark.search.learn, "fit", spoiled([0]))
     said: list[str] = []
     state = learn(SIREN, samples, rounds=1, steps=2, say=said.append)
-    monkeypatch.setattr(benchmark.learn, "fit", spoiled([]))
+    monkeypatch.setattr(benchmark.search.learn, "fit", spoiled([]))
     alone = learn(SIREN, samples[1:], rounds=1, steps=2)
     assert "1 of 2 fits went wrong" in said[0]
     for name, array in state.items():  # K moves the last bits of a fit
         assert np.allclose(array, alone[name], atol=1e-3), name
-    monkeypatch.setattr(benchmark.learn, "fit", spoiled([0, 1]))
+    monkeypatch.setattr(benchmark.search.learn, "fit", spoiled([0, 1]))
     with pytest.raises(InputError, match="every fit of round 1 went wrong"):
         learn(SIREN, samples, rounds=1, steps=2)
 
@@ -155,7 +156,7 @@ def test_all_cells_of_a_run_have_the_state_and_images_it_was_learned_on_are_said
 def test_learn_run_decode_without_the_state_and_a_report_that_declares_its_bytes(tiny_dataset, store_folder, capsys, monkeypatch):
     tiny_networks.write()
     used: list[dict[str, np.ndarray] | None] = []
-    monkeypatch.setattr(benchmark.run, "fit", lambda *args, **words: used.append(words["init"]) or fit(*args, **words))
+    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *args, **words: used.append(words["init"]) or fit(*args, **words))
     plugin = ["--plugin", str(TINY), "--dataset", "tiny", "--device", "cpu", *(word for text in SETS for word in ("--set", text))]
     assert main(["learn", *plugin, "--rounds", "2", "--steps", "4", "--limit", "2", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)

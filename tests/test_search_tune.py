@@ -11,15 +11,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import benchmark.tune
+import benchmark.search.tune
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
-from benchmark.plan import Choice
+from benchmark.plan.recipes import preset
 from benchmark.plugins import index
-from benchmark.recipes import preset
+from benchmark.plugins.choice import Choice
 from benchmark.report.tuning import as_json, choose, markdown, outcomes, standings
-from benchmark.tune import COLUMNS, Candidate, Row, append_rows, read_rows, recipes, sizes, training_images, went_wrong
+from benchmark.search.tune import COLUMNS, Candidate, Row, append_rows, read_rows, recipes, sizes, training_images, went_wrong
 from tests.conftest import TINY
 from tests.test_startup import run as run_bare
 
@@ -186,13 +186,13 @@ def test_what_is_stored_is_not_fitted_again_and_an_interrupted_search_goes_on(wa
             raise KeyboardInterrupt
         return fit(inr, members, recipe, **options)
 
-    monkeypatch.setattr(benchmark.tune, "fit", counted)
+    monkeypatch.setattr(benchmark.search.tune, "fit", counted)
     assert tune(tmp_path, *words) == 130
     assert len(read_rows(tmp_path / "fits.csv")) == 4 and "To go on" in capsys.readouterr().err
     assert tune(tmp_path, *words) == 0
     assert len(calls) == 3 + 4 and len(set(calls)) == 6  # three sizes and two rates; only the interrupted batch was begun twice
     before = (tmp_path / "fits.csv").read_bytes()
-    monkeypatch.setattr(benchmark.tune, "fit", lambda *a, **k: pytest.fail("a stored fit was made again"))
+    monkeypatch.setattr(benchmark.search.tune, "fit", lambda *a, **k: pytest.fail("a stored fit was made again"))
     assert tune(tmp_path, *words) == 0
     assert (tmp_path / "fits.csv").read_bytes() == before and len(before.splitlines()) == 1 + 12
 
@@ -215,10 +215,10 @@ def test_a_fit_that_raises_says_so_and_is_made_again(waves, tmp_path, monkeypatc
     def fails(*a, **k):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(benchmark.tune, "fit", fails)
+    monkeypatch.setattr(benchmark.search.tune, "fit", fails)
     assert tune(tmp_path, *words) == 1
     assert {r.went_wrong for r in read_rows(tmp_path / "fits.csv").values()} == {"error: RuntimeError: no memory"}
-    monkeypatch.setattr(benchmark.tune, "fit", fit)
+    monkeypatch.setattr(benchmark.search.tune, "fit", fit)
     assert tune(tmp_path, *words) == 0
     assert {r.went_wrong for r in read_rows(tmp_path / "fits.csv").values()} == {""}
 

@@ -207,7 +207,7 @@ def test_onnx_reads_and_refuses_to_stand_in_the_loss(tmp_path):
 # nnU-Net
 
 def nnunet(folder: Path, channels: int = 1):
-    from benchmark.foreign import load_by_name, read_state
+    from benchmark.networks.foreign import load_by_name, read_state
 
     state, options = plugin("nnunet").imported(folder, read_state)
     module = plugin("nnunet")(channels, **options)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.checkpoints import find_checkpoint
 from benchmark.checks import Subject, run_checks
 from benchmark.errors import InputError
-from benchmark.networks import LabelNetwork, load_network, save_checkpoint
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import LabelNetwork, load_network, save_checkpoint
 from benchmark.plugins import index
 from benchmark.plugins.index import get
 from benchmark.types import Sample, VolumeStatistics

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from benchmark.checkpoints import read_card
+from benchmark.networks.checkpoints import read_card
 from benchmark.plugins import checkout_root
 from benchmark.plugins.index import get
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.checkpoints import default_path, find_checkpoint
 from benchmark.checks import Subject, claims, run_checks
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.memory import bytes_of_an_image
-from benchmark.job import resolve
-from benchmark.networks import Network, VolumeNetwork, load_network, save_checkpoint
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import default_path, find_checkpoint
+from benchmark.networks.network import Network, VolumeNetwork, load_network, save_checkpoint
+from benchmark.plan.job import resolve
+from benchmark.plan.selection import Selection
 from benchmark.plugins import index
-from benchmark.precision import gradient_cosine
-from benchmark.score import dice
-from benchmark.selection import Selection
-from benchmark.store import Store
+from benchmark.plugins.choice import Choice
+from benchmark.runner.precision import gradient_cosine
+from benchmark.score.metrics import dice
+from benchmark.store.store import Store
 from benchmark.types import VolumeStatistics
 from tests import tiny_networks
 from tests.conftest import TINY
@@ -155,7 +155,7 @@ def test_planes_below_each_other_are_read_as_one_volume(network):
 def test_volumes_get_a_gradient_also_when_read_again_on_the_way_back(network, monkeypatch):
     whole, images = network.planes(2), torch.rand(2, 2 * 16, 16, 1, requires_grad=True)
     (gradient,) = torch.autograd.grad(whole.logits(images, ROWS).square().sum(), images)
-    monkeypatch.setattr("benchmark.networks._PIXELS_AT_ONCE", 600)
+    monkeypatch.setattr("benchmark.networks.network._PIXELS_AT_ONCE", 600)
     (again,) = torch.autograd.grad(whole.logits(images, ROWS).square().sum(), images)
     assert bool((gradient != 0).any()) and torch.allclose(gradient, again, atol=1e-4 * float(gradient.abs().max()))
     assert all(p.grad is None and not p.requires_grad for p in network.module.parameters())

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.stats import null_band, patient_interval, rms, t_quantile, verdict
+from benchmark.stats.compare import null_band, patient_interval, rms, t_quantile, verdict
 
 
 def test_t_quantiles_are_the_textbook_ones():

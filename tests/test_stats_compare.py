@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.plan import Cell, Choice, Rate
-from benchmark.recipes import Recipe
-from benchmark.scored import Scored, penalty_settings, settings
-from benchmark.stats import compare
-from benchmark.store import Score
+from benchmark.plan.cells import Cell, Rate
+from benchmark.plugins.choice import Choice
+from benchmark.stats.compare import compare
+from benchmark.store.store import Score
+from benchmark.store.view import Scored, penalty_settings, settings
+from benchmark.types import Recipe
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
 make_store, UNET, DILATED = synthetic["make_store"], synthetic["UNET"], synthetic["DILATED"]

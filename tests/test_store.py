@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import InputError
-from benchmark.store import Row, Score, Store
+from benchmark.store.store import Row, Score, Store
 from benchmark.types import Sample, VolumeStatistics
 
 
@@ -108,7 +108,7 @@ def test_kill_9_in_the_middle_of_a_batch_keeps_what_was_finished(tmp_path):
     code = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from benchmark.store import Row, Store
+        from benchmark.store.store import Row, Store
         store = Store(Path({str(tmp_path)!r}))
         store.add([Row("done", "ok", "", "s", {{}}, b"x")])
         def rows():

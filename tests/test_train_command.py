@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.checkpoints import find_checkpoint
 from benchmark.cli import main
-from benchmark.networks import load_network, save_checkpoint
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 from benchmark.train.card import command_of
 from benchmark.train.recipe import Training, TrainRecipe

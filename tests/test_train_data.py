@@ -12,7 +12,7 @@ from PIL import Image
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
 from benchmark.plugins import index
-from benchmark.store import Store
+from benchmark.store.store import Store
 from benchmark.train.data import Purpose, read_splits
 from benchmark.train.decoded import Compressor
 
@@ -124,7 +124,8 @@ def test_a_codec_that_cannot_go_so_far(tiny_dataset):
 
 
 def test_decoded_images_of_an_inr_are_fitted_once(tiny_dataset, monkeypatch):
-    from benchmark import recipes, run
+    from benchmark.plan import recipes
+    from benchmark.runner import run
 
     monkeypatch.setitem(recipes.PRESETS, "quick", replace(recipes.PRESETS["quick"], steps=20))
     plain = read_splits(tiny_dataset, MASKS)
@@ -138,7 +139,7 @@ def test_decoded_images_of_an_inr_are_fitted_once(tiny_dataset, monkeypatch):
 
 
 def test_an_inr_whose_fit_failed_is_said(tiny_dataset, monkeypatch):
-    from benchmark import run
+    from benchmark.runner import run
 
     def broken(*args, **kwargs):
         raise RuntimeError("out of luck")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.checkpoints import read_card
 from benchmark.cli import main
+from benchmark.networks.checkpoints import read_card
 from benchmark.plugins.index import add_plugin_file
 
 # A network with all that a resumed run could get wrong: dropout, BatchNorm. Its eighth batch kills the process, where it is told to.

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.checkpoints import Checkpoint, default_path
 from benchmark.errors import InputError
-from benchmark.networks import save_checkpoint
+from benchmark.networks.checkpoints import Checkpoint, default_path
+from benchmark.networks.network import save_checkpoint
 from benchmark.train.data import Slices
 from benchmark.train.loop import optimizer_of, train
 from benchmark.train.recipe import TrainRecipe

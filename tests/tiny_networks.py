@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from benchmark.checkpoints import default_path
-from benchmark.networks import save_checkpoint
+from benchmark.networks.checkpoints import default_path
+from benchmark.networks.network import save_checkpoint
 from benchmark.plugins import index
 
 OPTIONS = {"unet": {"base": 2}, "dilated": {"width": 4}}

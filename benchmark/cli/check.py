@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if (why := entry.unavailable()) is not None:
         raise InputError(f"to check {args.kind} {args.name}", why, entry.declared["install"] or "another plug-in")
     from benchmark.checks import Subject, run_checks
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
 
     given: dict[str, Any] = parse_sets(args.sets, [(args.kind, args.name)]).get((args.kind, args.name), {})
     results = []

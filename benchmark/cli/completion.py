@@ -16,8 +16,8 @@ import importlib
 from benchmark.cli import COMMANDS
 from benchmark.cli.parser import Parser
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
+from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS
 
 # Options and arguments whose values are the names of plug-ins of a kind.
 _NAMES_OF = {"inr": "inr", "segmenter": "segmenter", "reader": "segmenter", "dataset": "dataset",

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
     from benchmark.plugins import index
 
     asked = [(args.name, args.root), *map(_name_and_root, args.against)]
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"the data set {name}", why, entry.declared["install"] or "another data set")
     options = parse_sets(args.sets, [("dataset", name) for name in entries])
     twice = {name for name, count in Counter(name for name, _ in asked).items() if count > 1}
-    from benchmark.survey import Source, survey
+    from benchmark.datacheck import Source, survey
 
     sources = []
     for name, root in asked:

@@ -54,7 +54,7 @@ def _download(name: str, dataset: type[Dataset], folder: Path) -> Path:
     for what, value in (("licence", dataset.licence), ("cite", dataset.citation), ("size", size), ("from", address), ("to", folder)):
         print(f"{what:<9}{value}", flush=True)
     if source is not None:
-        from benchmark.unpack import fetch_and_unpack
+        from benchmark.files.unpack import fetch_and_unpack
 
         return fetch_and_unpack(source, folder, _Line("fetched"), _Line("unpacked"))
     if dataset.kaggle:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.images.sheet import save_sheet
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
     from benchmark.plugins.index import get
 
     if args.limit < 1:

@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.images.volumes import VolumeDataset
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
     from benchmark.plugins.index import get
 
     options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _dataset(args: argparse.Namespace) -> tuple[VolumeDataset, dict[str, Any]]:
     from benchmark.images.volumes import VolumeDataset
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
     from benchmark.plugins.index import get
 
     entry = get("dataset", args.name)
@@ -93,10 +93,10 @@ def _dataset(args: argparse.Namespace) -> tuple[VolumeDataset, dict[str, Any]]:
 def _find(args: argparse.Namespace) -> tuple[Find, str]:
     """What finds a brain, and its name as the folder keeps it; raises InputError for a network that does not mark brains."""
     if args.by == "classical":
-        from benchmark.reading.strip import brain_of
+        from benchmark.networks.strip import brain_of
 
         return lambda scan: brain_of(scan, None), "classical"
-    from benchmark.checkpoints import find_checkpoint
+    from benchmark.networks.checkpoints import find_checkpoint
 
     checkpoint = find_checkpoint(args.by, args.name, force=args.force)
     if checkpoint.task != "mask" or checkpoint.target != "brain":
@@ -105,9 +105,9 @@ def _find(args: argparse.Namespace) -> tuple[Find, str]:
     if args.planes < 0 or (args.planes and checkpoint.dims != 3):
         found = "it reads slice by slice" if args.planes > 0 else "it must be at least 1"
         raise InputError(f"--planes {args.planes}", found, "leave out --planes, or a network of volumes with --planes 32")
-    from benchmark.networks import load_network
-    from benchmark.reading.strip import brain_of, size_of
-    from benchmark.run import resolve_device
+    from benchmark.device import resolve_device
+    from benchmark.networks.network import load_network
+    from benchmark.networks.strip import brain_of, size_of
 
     size = size_of(checkpoint.card, f"--by {args.by}", args.size)
     network = load_network(checkpoint, device=resolve_device(args.device))
@@ -117,7 +117,7 @@ def _find(args: argparse.Namespace) -> tuple[Find, str]:
 
 def _cases(args: argparse.Namespace, dataset: VolumeDataset) -> dict[str, str]:
     """Name of the files -> case, of the chosen ones."""
-    from benchmark.plugins.datasets._pairs import safe
+    from benchmark.files.pairs import safe
 
     chosen = [case for case in dataset.files if args.split in ("all", dataset.split(case))][:args.limit]
     if not chosen:
@@ -162,9 +162,9 @@ def _words(scan: Scan, brain: np.ndarray) -> str:
 
 def _write_splits(args: argparse.Namespace, dataset: VolumeDataset, cases: dict[str, str]) -> str:
     """Who is in which split, by the names that `folder` gives to what is there; returns what to type next."""
+    from benchmark.files.pairs import safe, stem_of
     from benchmark.images.splits import Split
     from benchmark.images.stripped import whole
-    from benchmark.plugins.datasets._pairs import safe, stem_of
     from benchmark.plugins.index import get
 
     masked = any((args.out / "masks").glob("*.nii.gz"))

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.images.task01 import write_task01
+    from benchmark.files.task01 import write_task01
 
     for name, case in write_task01(args.from_brats, args.out, compressed=not args.uncompressed).items():
         print(f"{name}  from {case}")

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmark.checkpoints import making, read_card
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
+from benchmark.networks.checkpoints import making, read_card
 from benchmark.plugins import index
 
 # tiny-cuda-nn is not on PyPI and builds against the torch that is installed: no isolation, its build tools first.

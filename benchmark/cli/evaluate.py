@@ -35,9 +35,9 @@ from benchmark.folders import check_writable
 from benchmark.plugins import index
 
 if TYPE_CHECKING:
-    from benchmark.checkpoints import Checkpoint
-    from benchmark.reading.evaluate import LabelReading, Reading, Strip
-    from benchmark.selection import Selection
+    from benchmark.networks.checkpoints import Checkpoint
+    from benchmark.networks.evaluate import LabelReading, Reading, Strip
+    from benchmark.plan.selection import Selection
     from benchmark.types import Sample
 
 STRIP_HELP = "how `stripped` finds the brain: classical (default), or a network that marks brains, NAME@FILE"
@@ -60,7 +60,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, print, write; exit code 1 when an image could not be read."""
-    from benchmark.checkpoints import split_ensemble
+    from benchmark.networks.checkpoints import split_ensemble
 
     for spec in split(args.segmenter):  # a mistyped name is told before data are read
         for part in split_ensemble(spec):
@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     check_strip(args.strip, "classical")
     check_writable(_out(args), f"to write tables into {_out(args)}")
     from benchmark.images.postprocess import NAMES, parse_chain
-    from benchmark.job import parse_sets
-    from benchmark.selection import Selection
+    from benchmark.plan.job import parse_sets
+    from benchmark.plan.selection import Selection
 
     if args.limit is not None and args.limit < 1:
         raise InputError(f"--limit {args.limit}", "it must be at least 1", "--limit 6")
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace, selection: Selection, chains: Sequence[tuple[str, ...]], options: dict[str, Any]) -> int:
     from benchmark.cli.progress import progress_for
-    from benchmark.samples import channels_of, check_sizes, load_samples, marked, trained_on
+    from benchmark.plan.samples import channels_of, check_sizes, load_samples, marked, trained_on
 
     entry = index.get("dataset", args.dataset)
     with progress_for(sys.stderr, quiet=args.json) as progress:
@@ -100,8 +100,8 @@ def _evaluate(args: argparse.Namespace, selection: Selection, chains: Sequence[t
                              "a network of labels: python -m benchmark list segmenter")
         check_sizes(by_hash, checkpoints)
         samples = list(marked(by_hash, checkpoints).values())
-        from benchmark.reading.evaluate import prepared_otherwise
-        from benchmark.run import resolve_device
+        from benchmark.device import resolve_device
+        from benchmark.networks.evaluate import prepared_otherwise
 
         notes = trained_on(samples, checkpoints)
         notes += [note for one in checkpoints for note in prepared_otherwise(one, args.dataset, {**entry.defaults, **options})]
@@ -117,7 +117,7 @@ def _out(args: argparse.Namespace) -> Path:
 
 
 def find(spec: str, dataset: str, channels: Sequence[str] | None, force: bool) -> Checkpoint:
-    from benchmark.checkpoints import find_checkpoint
+    from benchmark.networks.checkpoints import find_checkpoint
 
     return find_checkpoint(spec, dataset, channels=channels, force=force)
 
@@ -133,8 +133,8 @@ def task_of(checkpoints: Sequence[Checkpoint]) -> str:
 
 def strip_of(how: str, dataset: str, channels: Sequence[str], device: str) -> Strip:
     """What --strip names; raises InputError for a network that was not trained to mark brains."""
-    from benchmark.networks import load_network
-    from benchmark.reading.evaluate import by_network, classical
+    from benchmark.networks.evaluate import by_network, classical
+    from benchmark.networks.network import load_network
 
     if how == "classical":
         return classical
@@ -147,8 +147,8 @@ def strip_of(how: str, dataset: str, channels: Sequence[str], device: str) -> St
 
 def _masks(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples: Sequence[Sample], chains: Sequence[tuple[str, ...]],
            device: str, say: Any) -> tuple[list[Reading], dict[str, Sample], list[str]]:
-    from benchmark.networks import load_network
-    from benchmark.reading.evaluate import read_masks, remarks, stacks_of
+    from benchmark.networks.evaluate import read_masks, remarks, stacks_of
+    from benchmark.networks.network import load_network
 
     scans = stacks_of(samples)
     strip = cache(strip_of(args.strip, args.dataset, checkpoints[0].channels, device))  # the same brains for all networks
@@ -162,8 +162,8 @@ def _masks(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples:
 
 def _labels(args: argparse.Namespace, checkpoints: Sequence[Checkpoint], samples: Sequence[Sample], chains: Sequence[tuple[str, ...]],
             device: str, say: Any) -> tuple[list[LabelReading], dict[str, Sample], list[str]]:
-    from benchmark.networks import LabelNetwork, load_network
-    from benchmark.reading.evaluate import read_labels
+    from benchmark.networks.evaluate import read_labels
+    from benchmark.networks.network import LabelNetwork, load_network
 
     readings = []
     for name, checkpoint in zip(named(checkpoints), checkpoints, strict=True):
@@ -182,7 +182,7 @@ def named(checkpoints: Sequence[Checkpoint]) -> list[str]:
 
 def _tell(args: argparse.Namespace, readings: Sequence[Any], slices: dict[str, Sample], notes: Sequence[str],
           unreadable: dict[str, str]) -> int:
-    from benchmark.reading.evaluate import LabelReading
+    from benchmark.networks.evaluate import LabelReading
     from benchmark.report import evaluation, gallery
 
     out = _out(args)
@@ -222,7 +222,7 @@ def _markdown(args: argparse.Namespace, readings: Sequence[Any], whole: Sequence
 
 def _travels(spec: str) -> str:
     """NAME@FILE without its folder: a table travels, folders do not (the hashes below say which weights)."""
-    from benchmark.checkpoints import split_ensemble
+    from benchmark.networks.checkpoints import split_ensemble
 
     parts = [part.partition("@") for part in split_ensemble(spec)]
     return "+".join(f"{name}{at}{Path(file).name}" for name, at, file in parts)

@@ -31,9 +31,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import checked_path, sized
 from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
+from benchmark.networks.checkpoints import checked_path, sized
 from benchmark.plugins.index import Entry, get
 
 UNKNOWN = "nothing is known of the patients that these weights were trained on: they may have seen the images that they are scored on"
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
 
     segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
     if args.classes and segmenter.declared["task"] != "label":
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, segmenter: Entry, card: dict[str, Any], said: str, options: dict[str, Any], out: Path) -> None:
-    from benchmark.foreign import PUBLISHED
+    from benchmark.networks.foreign import PUBLISHED
 
     source = card["imported"]
     size = "" if card["parameters"] is None else f", {card['parameters']:,} parameters"
@@ -107,8 +107,8 @@ def _import(args: argparse.Namespace, segmenter: Entry, dataset: Entry, chosen: 
     plugin = segmenter.load()
     import torch
 
-    from benchmark.foreign import PUBLISHED, load_by_name, read_state, sha256_of, tensors_of, tried
-    from benchmark.networks import save_atomically
+    from benchmark.networks.foreign import PUBLISHED, load_by_name, read_state, sha256_of, tensors_of, tried
+    from benchmark.networks.network import save_atomically
 
     file = args.file or _downloaded(segmenter.name, args.json)
     what = f"the weights {file} in segmenter {segmenter.name}"
@@ -173,9 +173,9 @@ def _hashed(file: Path) -> Path:
 
 
 def _downloaded(name: str, quiet: bool) -> Path:
-    from benchmark.fetch import fetch
+    from benchmark.files.fetch import fetch
     from benchmark.folders import cache_folder
-    from benchmark.foreign import PUBLISHED
+    from benchmark.networks.foreign import PUBLISHED
 
     if name not in PUBLISHED:
         raise InputError(f"published weights of {name}", f"none are known; those of {', '.join(PUBLISHED)} are", "--file FILE with weights")

@@ -49,17 +49,17 @@ def run(args: argparse.Namespace) -> int:
     for name in ("limit", "rounds", "steps"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} {getattr(args, name)}", "it must be at least 1", f"--{name} {globals()[name.upper()]}")
-    from benchmark.inits import check_size_is_given, default_path
-    from benchmark.job import parse_sets
-    from benchmark.plan import Choice
+    from benchmark.plan.inits import check_size_is_given, default_path
+    from benchmark.plan.job import parse_sets
+    from benchmark.plugins.choice import Choice
 
     given = parse_sets(args.sets, [("inr", args.inr), ("dataset", args.dataset)])
     own, size = given.get(("inr", args.inr), {}), entry.declared["size"]
     inr = Choice.of("inr", args.inr, **({size: ...} if size else {}) | own)
     check_size_is_given(inr, f"learn --inr {args.inr}")
 
-    from benchmark.learn import images_to_learn, learn, save
-    from benchmark.run import resolve_device
+    from benchmark.device import resolve_device
+    from benchmark.search.learn import images_to_learn, learn, save
 
     def say(text: str) -> None:
         if not args.json:

@@ -20,8 +20,8 @@ from typing import Any
 
 from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
+from benchmark.plan.recipes import PRESETS, Preset
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, Preset
 
 KINDS = (*index.PACKAGES, "preset")
 

@@ -22,8 +22,8 @@ from benchmark.cli.selection import add_selection, default_out, selection_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from benchmark.plan import Cell
-    from benchmark.store import Row
+    from benchmark.plan.cells import Cell
+    from benchmark.store.store import Row
 
 
 STORED_READ = 5_000  # keys are hashes: the first rows of a large store are a random draw
@@ -36,8 +36,8 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; nothing is computed and nothing written."""
-    from benchmark.job import resolve
-    from benchmark.store import Store
+    from benchmark.plan.job import resolve
+    from benchmark.store.store import Store
 
     job = resolve(selection_of(args))
     out = default_out(args)

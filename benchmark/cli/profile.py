@@ -23,8 +23,8 @@ from benchmark.cli.selection import add_selection, selection_of
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.job import Job
-    from benchmark.profile import Backbone, Column, Profile
+    from benchmark.plan.job import Job
+    from benchmark.runner.profile import Backbone, Column, Profile
 
 LABELS = {"inr": "fit: INR", "network": "fit: network", "optimizer": "fit: optimizer", "fit": "fit: start, end"}
 
@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; what is measured is thrown away."""
-    from benchmark.job import resolve
+    from benchmark.plan.job import resolve
 
     if args.batch is not None and args.batch < 1:
         raise InputError(f"--batch {args.batch}", "it must be at least 1", "--batch 8")
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     reading = time.perf_counter() - start
 
     from benchmark.cli.progress import progress_for
-    from benchmark.environment import environment
-    from benchmark.profile import measure
-    from benchmark.run import resolve_device
+    from benchmark.device import resolve_device
+    from benchmark.runner.environment import environment
+    from benchmark.runner.profile import measure
 
     device = resolve_device(args.device)
     with progress_for(sys.stderr, quiet=args.json) as progress:
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def estimates(profile: Profile, job: Job) -> list[dict[str, Any]]:
     """What the job takes in full and, of each backbone, the reference run; seconds without what is done once, None where unknown."""
-    from benchmark.profile import IMAGES, LAMBDAS, SEEDS, files_of, files_of_reference
+    from benchmark.runner.profile import IMAGES, LAMBDAS, SEEDS, files_of, files_of_reference
 
     asked = [("this selection", len(job.samples), files_of(job.cells))]
     asked += [(f"{IMAGES} images x {LAMBDAS} lambdas x {SEEDS} seeds of {backbone.name}", IMAGES, files_of_reference(backbone.name))
@@ -117,7 +117,7 @@ def _print_table(backbone: Backbone) -> None:
     """A row a part: seconds a file, share of them and, of fits, milliseconds an image-step. At most 80 columns wide."""
     from rich.console import Console
 
-    from benchmark.profile import PARTS
+    from benchmark.runner.profile import PARTS
 
     parts = [part for part in PARTS if any(part in column.parts for column in backbone.columns.values())]
     lines = [[label.ljust(15) for label in ("", "part", *(LABELS.get(part, part) for part in parts), "all")]]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
-from benchmark.plan import Cell
+from benchmark.listener import Fit
 
 
 class Counter:
@@ -22,23 +22,23 @@ class Counter:
         self.psnr_db = math.nan
         self.start = time.perf_counter()
 
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None:
+    def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         self.stored = stored
         for batch in batches:
             self.cells_total += len(batch)
             self.left[batch[0].lam > 0] += len(batch) * batch[0].recipe.steps
 
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+    def more(self, batches: Sequence[Sequence[Fit]]) -> None:
         self.plan(batches, self.stored)
 
-    def step(self, batch: Sequence[Cell], psnr_db: float) -> None:
+    def step(self, batch: Sequence[Fit], psnr_db: float) -> None:
         self.left[batch[0].lam > 0] -= len(batch)
         self.made[batch[0].lam > 0] += len(batch)
         self.batch_steps += len(batch)
         if not math.isnan(psnr_db):
             self.psnr_db = psnr_db
 
-    def done(self, batch: Sequence[Cell], seconds: float) -> None:
+    def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.cells_done += len(batch)
         self.seconds[batch[0].lam > 0] += seconds
         self.left[batch[0].lam > 0] -= len(batch) * batch[0].recipe.steps - self.batch_steps  # a batch that failed early
@@ -86,18 +86,18 @@ class PlainProgress:
         if not self.quiet:
             print(text, file=self.stream, flush=True)
 
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None:
+    def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         self.counter.plan(batches, stored)
         self.say(f"{self.counter.cells_total} fits to do, {stored} cells stored already")
 
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+    def more(self, batches: Sequence[Sequence[Fit]]) -> None:
         """Fits that were not foreseen."""
         self.counter.more(batches)
 
-    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None:
+    def step(self, batch: Sequence[Fit], step: int, psnr_db: float) -> None:
         self.counter.step(batch, psnr_db)
 
-    def done(self, batch: Sequence[Cell], seconds: float) -> None:
+    def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.counter.done(batch, seconds)
         now = time.perf_counter()
         if now - self.last >= 2.0 or self.counter.cells_done == self.counter.cells_total:
@@ -127,19 +127,19 @@ class RichProgress(PlainProgress):
     def say(self, text: str) -> None:
         self.bar.console.print(text, highlight=False)
 
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None:
+    def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         super().plan(batches, stored)
         self.task = self.bar.add_task("starting", total=sum(self.counter.left.values()))
 
-    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None:
+    def step(self, batch: Sequence[Fit], step: int, psnr_db: float) -> None:
         super().step(batch, step, psnr_db)
         self.bar.update(self.task, advance=len(batch), description=self.counter.line())
 
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+    def more(self, batches: Sequence[Sequence[Fit]]) -> None:
         super().more(batches)
         self.bar.update(self.task, total=sum(self.counter.left.values()) + sum(self.counter.made.values()))
 
-    def done(self, batch: Sequence[Cell], seconds: float) -> None:
+    def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.counter.done(batch, seconds)
 
 

@@ -29,9 +29,9 @@ from benchmark.plugins import index
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.checkpoints import Checkpoint
-    from benchmark.networks import Network
-    from benchmark.reading.chain import Found, Source
+    from benchmark.networks.chain import Found, Source
+    from benchmark.networks.checkpoints import Checkpoint
+    from benchmark.networks.network import Network
 
 COMPRESSED = (".inr", ".j2k")
 
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
     checkpoints = {use: _find(spec, args.dataset, use) for use, spec in wanted.items() if spec is not None}
     source = _open(args)
 
-    from benchmark.networks import load_network
-    from benchmark.reading.chain import chain
+    from benchmark.device import resolve_device
+    from benchmark.networks.chain import chain
+    from benchmark.networks.network import load_network
     from benchmark.report.steps import write_steps
-    from benchmark.run import resolve_device
 
     device = resolve_device(args.device)
     networks: dict[str, Any] = {use: load_network(checkpoint, device=device) for use, checkpoint in checkpoints.items()}
@@ -96,7 +96,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     """The checkpoint for a step; a file's own card says which data set it is for."""
-    from benchmark.checkpoints import find_checkpoint, read_card, split_ensemble
+    from benchmark.networks.checkpoints import find_checkpoint, read_card, split_ensemble
 
     option = {"label": "--classify", "mask": "--segment", "brain": "--strip"}[use]
     for part in split_ensemble(spec):
@@ -113,7 +113,7 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     except InputError as error:  # `read` has no --force
         todo = error.todo.partition("; or borrow")[0].partition(", or --force")[0]
         raise InputError(error.asked, error.found, f"{todo}, or {option} NAME@FILE") from None
-    from benchmark.reading.chain import PREPARED
+    from benchmark.networks.chain import PREPARED
 
     ways = [{name: (part.card.get("dataset_options") or {}).get(name) for name in ("size", *PREPARED)} for part in checkpoint.parts]
     if other := [name for name in ways[0] if any(way[name] != ways[0][name] for way in ways)]:
@@ -126,7 +126,7 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
 
 
 def _open(args: argparse.Namespace) -> Source:
-    from benchmark.reading.chain import FromFile, FromScan
+    from benchmark.networks.chain import FromFile, FromScan
 
     if args.file.suffix.lower() in COMPRESSED:
         from benchmark.cli.decode import decode, look
@@ -135,8 +135,8 @@ def _open(args: argparse.Namespace) -> Source:
         header, codec = look(data)
         depth = header.depth if header is not None else 1
         return FromFile(decode(data, codec).image, depth, _plane(args, depth))
-    from benchmark.plugins.datasets._pairs import VOLUMES, is_series, suffix_of
-    from benchmark.plugins.datasets._pictures import SUFFIXES
+    from benchmark.files.pairs import VOLUMES, is_series, suffix_of
+    from benchmark.files.pictures import SUFFIXES
 
     path = args.file.absolute()
     if not (is_series(path) if path.is_dir() else suffix_of(path)):
@@ -155,8 +155,8 @@ def _open(args: argparse.Namespace) -> Source:
 
 def _brain(args: argparse.Namespace, source: Source, network: Network) -> np.ndarray:
     """The brain [H, W] of the slice, as a network that reads the whole volume marks it."""
-    from benchmark.reading.chain import FromScan
-    from benchmark.reading.strip import brain_of, size_of
+    from benchmark.networks.chain import FromScan
+    from benchmark.networks.strip import brain_of, size_of
 
     if not isinstance(source, FromScan) or source.scan.shape[0] == 1:
         raise InputError(f"--strip {args.strip}", f"{network.name} reads volumes whole, and {args.file} is none",

@@ -24,7 +24,7 @@ from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.scored import Scored
+    from benchmark.store.view import Scored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from benchmark.report import print_tables, write_report
-    from benchmark.scored import Scored
-    from benchmark.store import Store
+    from benchmark.store.store import Store
+    from benchmark.store.view import Scored
 
     if args.publish:
         with Store(args.folder, create=False) as store:
@@ -84,7 +84,7 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
     from benchmark.report import agreement
     from benchmark.report.flips import flips
     from benchmark.report.words import plain
-    from benchmark.stats import compare, failures
+    from benchmark.stats.compare import compare, failures
 
     return {
         "score_as": scored.score_as, "cells": len(scored.rows),
@@ -107,8 +107,8 @@ def _readers(scored: Scored) -> list[Any]:
     """The run's readers, for contours and captions, as far as its checkpoints are still where they were."""
     found = []
     for reader in scored.run.get("readers") or []:
-        from benchmark.checkpoints import find_checkpoint
-        from benchmark.networks import load_network
+        from benchmark.networks.checkpoints import find_checkpoint
+        from benchmark.networks.network import load_network
 
         try:
             checkpoint = find_checkpoint(_spec(reader), (scored.run.get("dataset") or {}).get("name", ""), force=True)

@@ -26,9 +26,9 @@ from benchmark.cli.selection import add_selection, default_out, selection_of
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.job import Job
-    from benchmark.run import Runner
-    from benchmark.store import Store
+    from benchmark.plan.job import Job
+    from benchmark.runner.run import Runner
+    from benchmark.store.store import Store
 
 
 def add_arguments(parser: Parser) -> None:
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from benchmark.job import resolve
-    from benchmark.store import Store
+    from benchmark.plan.job import resolve
+    from benchmark.store.store import Store
 
     out = default_out(args)
     if args.batch is not None and args.batch < 1:
@@ -56,9 +56,10 @@ def _run(args: argparse.Namespace) -> int:
     job = resolve(selection_of(args))
     with Store(out) as store:
         from benchmark.cli.progress import progress_for
-        from benchmark.environment import environment
-        from benchmark.precision import settle_precision
-        from benchmark.run import Runner, resolve_device
+        from benchmark.device import resolve_device
+        from benchmark.runner.environment import environment
+        from benchmark.runner.precision import settle_precision
+        from benchmark.runner.run import Runner
 
         device = resolve_device(args.device)
         with progress_for(sys.stderr, quiet=args.json) as progress:
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> dict[str, Any]:
     """What the store remembers of this run: enough to make its tables again and to repeat it."""
-    from benchmark.job import unreadable_key
+    from benchmark.plan.job import unreadable_key
 
     selection = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
                  if name not in ("debug", "plugin")}
@@ -90,7 +91,7 @@ def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> 
 
 def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:
     from benchmark.report import print_tables, write_report
-    from benchmark.scored import Scored
+    from benchmark.store.view import Scored
 
     scored = Scored(store)
     paths = write_report(scored, out, segment=runner.segments(), describe=runner.descriptions())

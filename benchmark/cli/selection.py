@@ -10,7 +10,7 @@ from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.selection import Selection
+    from benchmark.plan.selection import Selection
 
 
 def add_selection(parser: Parser) -> None:
@@ -72,7 +72,7 @@ def add_images(parser: Parser, *, dims: str, limit: str = "") -> None:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """The Selection that parsed arguments ask for; raises InputError on what is no number."""
-    from benchmark.selection import Selection
+    from benchmark.plan.selection import Selection
 
     limit = 6 if args.limit is None and args.dataset == "mni-lesion" and not args.image else args.limit
     score_as = ("decoded", *(k for k in split(args.score_as) if k != "decoded"))
@@ -97,7 +97,7 @@ def split(values: list[str] | None) -> tuple[str, ...]:
 
 def check_strip(how: str, *ways: str) -> None:
     """Raises InputError where --strip names neither one of `ways` nor networks; what is wrong with a network is told by its weights."""
-    from benchmark.checkpoints import split_ensemble
+    from benchmark.networks.checkpoints import split_ensemble
     from benchmark.plugins.index import entries
 
     if how not in ways and any(part.partition("@")[0] not in entries("segmenter") for part in split_ensemble(how)):

@@ -24,9 +24,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import checked_path
 from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
+from benchmark.networks.checkpoints import checked_path
 from benchmark.plugins.index import Entry, get
 from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, Training, TrainRecipe
 
@@ -132,7 +132,7 @@ def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe
     """The options of each plug-in, and the device and precision that `auto` stands for."""
     from dataclasses import replace
 
-    from benchmark.job import parse_sets
+    from benchmark.plan.job import parse_sets
     from benchmark.train.decoded import Compressor, kind_of
 
     chosen = [("segmenter", segmenter.name), ("dataset", dataset.name)]
@@ -143,8 +143,8 @@ def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe
     compressor = Compressor.of(args.compressor, args.train_bpp, others[0]) if others else None
     if compressor:
         recipe = replace(recipe, compressor=compressor.text(), train_bpp=args.train_bpp)
-    from benchmark.precision import has_bf16
-    from benchmark.run import resolve_device
+    from benchmark.device import resolve_device
+    from benchmark.runner.precision import has_bf16
 
     device = resolve_device(args.device)
     precision = args.precision if args.precision != "auto" else "bf16" if has_bf16(device) else "float32"

@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     inrs, optimizers, lrs = _checked(args)
     from benchmark.cli.progress import progress_for
-    from benchmark.job import parse_sets
-    from benchmark.plan import Choice
-    from benchmark.recipes import preset
+    from benchmark.plan.job import parse_sets
+    from benchmark.plan.recipes import preset
+    from benchmark.plugins.choice import Choice
 
     given = parse_sets(args.sets, [*(("inr", name) for name in inrs), ("dataset", args.dataset)])
     for name in inrs:
@@ -68,9 +68,9 @@ def _run(args: argparse.Namespace) -> int:
         if size in given.get(("inr", name), {}):
             raise InputError(f"--set {size}=...", f"it is the size of {name}, which the search sets itself", "leave it out")
 
+    from benchmark.device import resolve_device
     from benchmark.report.tuning import as_json, markdown, outcomes
-    from benchmark.run import resolve_device
-    from benchmark.tune import ERROR, Candidate, plan_search, recipes, search, training_images
+    from benchmark.search.tune import ERROR, Candidate, plan_search, recipes, search, training_images
 
     device = resolve_device(args.device)
     choices = [Choice.of("inr", name, **{**given.get(("inr", name), {}), index.get("inr", name).declared["size"]: ...}) for name in inrs]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmark.survey.cases import Case, Source, cases_of, with_warnings
-from benchmark.survey.copies import find_copies
-from benchmark.survey.facts import CaseFacts, Observation, facts_of
-from benchmark.survey.findings import KINDS, Kind
-from benchmark.survey.fingerprints import Fingerprint, fingerprint
-from benchmark.survey.persons import leaks
+from benchmark.datacheck.cases import Case, Source, cases_of, with_warnings
+from benchmark.datacheck.copies import find_copies
+from benchmark.datacheck.facts import CaseFacts, Observation, facts_of
+from benchmark.datacheck.findings import KINDS, Kind
+from benchmark.datacheck.fingerprints import Fingerprint, fingerprint
+from benchmark.datacheck.persons import leaks
 
 __all__ = ["KINDS", "Case", "CaseFacts", "Fingerprint", "Kind", "Observation", "Source", "Survey", "cases_of", "survey"]
 

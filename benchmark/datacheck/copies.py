@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmark.survey.facts import Observation, listed
-from benchmark.survey.fingerprints import Fingerprint
+from benchmark.datacheck.facts import Observation, listed
+from benchmark.datacheck.fingerprints import Fingerprint
 from benchmark.types import SPLITS
 
 # Of 256 bits. Planes of different patients are at least 18 apart (28 of LGG), 22 (3 of BRATS) and 39 (112 JPEGs); copies of 200 JPEGs that

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from benchmark.datacheck.cases import Case, Oddities
 from benchmark.images.scan import Scan
-from benchmark.survey.cases import Case, Oddities
 
 SHOWN = 12  # plane numbers in a sentence
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.datacheck.cases import Case
 from benchmark.images.scan import Scan
-from benchmark.survey.cases import Case
 
 SIDE = 16  # of the average hash
 LEAST_LESION = 100  # voxels; fewer have one shape too easily

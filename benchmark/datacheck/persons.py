@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from benchmark.survey.cases import Case
-from benchmark.survey.facts import Observation
+from benchmark.datacheck.cases import Case
+from benchmark.datacheck.facts import Observation
 from benchmark.types import SPLITS
 
 # A word and a short number (patient07, case_3, 001): such a name says who somebody is within one data set only.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.plugins import InputError
+from benchmark.errors import InputError
 
 POSITION, ORIENTATION = "0020|0032", "0020|0037"  # ImagePositionPatient, ImageOrientationPatient
 UNEVEN = 0.1  # of the distance of slices: positions in headers are rounded, a missing slice doubles the distance

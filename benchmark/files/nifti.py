@@ -13,7 +13,7 @@ import numpy as np
 from nibabel import Nifti1Header, Nifti2Header
 from zlib_ng import gzip_ng, zlib_ng
 
-from benchmark.plugins import InputError
+from benchmark.errors import InputError
 
 HEADER = 540  # bytes, of NIfTI-2; NIfTI-1 has 348
 CHUNK = 1 << 16  # bytes unpacked at a time: they stay in the processor's cache
@@ -45,7 +45,8 @@ class Nifti:
         """Raises InputError for what is no NIfTI, or a header that cannot be true."""
         try:
             compressed, header = _header(path)
-            spacing = tuple(float(size) for size in header["pixdim"][1:4])
+            x, y, z = map(float, header["pixdim"][1:4])
+            spacing = x, y, z
             if not all(math.isfinite(size) and size > 0 for size in spacing):
                 raise _bad(path, f"its voxels are {' x '.join(f'{size:g}' for size in spacing)} mm in size", "mend pixdim in its header")
             header.check_fix(logger=SILENT)
@@ -120,7 +121,7 @@ class Nifti:
                     raise _bad(self.path, f"it unpacks to more than the {self.due:,} bytes of its header")
         except EOFError:
             raise _bad(self.path, f"it is cut short: it unpacks to less than the {self.due:,} bytes of its header") from None
-        except (OSError, zlib_ng.error) as error:
+        except (OSError, zlib_ng.error) as error:  # type: ignore[misc]  # its stubs type it as a plain object
             raise _bad(self.path, f"damaged: {error}") from None
         return voxels
 

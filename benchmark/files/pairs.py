@@ -13,8 +13,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmark.plugins import InputError
-from benchmark.plugins.datasets._pictures import SUFFIXES
+from benchmark.errors import InputError
+from benchmark.files.pictures import SUFFIXES
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".dcm")
 LONGEST = 100  # bytes of a name: results use it in file names, with a few of their own

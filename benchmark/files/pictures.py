@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmark.plugins import InputError
+from benchmark.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".npz")
 MOST_BYTES = 2**32  # of what a TIFF or .npz unpacks to; for PNG and JPEG Pillow's own limit of pixels holds
@@ -96,8 +96,8 @@ def _read_pillow(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=("PNG", "JPEG")) as file:
-                if getattr(file, "n_frames", 1) > 1:
-                    raise InputError(f"the picture {path}", f"it is a film of {file.n_frames} pictures", "one picture a file")
+                if (frames := getattr(file, "n_frames", 1)) > 1:
+                    raise InputError(f"the picture {path}", f"it is a film of {frames} pictures", "one picture a file")
                 stored = _stored_png(path, file, mask) if file.format == "PNG" else None
                 if stored is not None:
                     return stored

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import InputError
-from benchmark.plugins.datasets._brats import Layout, part_of
-from benchmark.plugins.datasets._volume import Volume, as_labels, read_volume, same_grid
+from benchmark.files.brats import Layout, part_of
+from benchmark.files.volumes import Volume, as_labels, read_volume, same_grid
 
 # Task01's channels in its order (its own dataset.json writes the third one t1gd), and how BraTS calls them.
 CHANNELS = {"FLAIR": "flair", "T1w": "t1", "T1gd": "t1ce", "T2w": "t2"}

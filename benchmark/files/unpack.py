@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NoReturn
 
 from benchmark.errors import InputError
-from benchmark.fetch import Progress, Source, alone, fetch, quiet
+from benchmark.files.fetch import Progress, Source, alone, fetch, quiet
 
 MIN_LIMIT_BYTES, LIMIT_RATIO = 4_000_000_000, 20  # what an archive may unpack to: images gain 1.5 to 5 by compression
 MAX_FILES = 500_000

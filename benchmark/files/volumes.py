@@ -12,9 +12,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from benchmark.plugins import InputError
-from benchmark.plugins.datasets._itk import read_itk, read_itk_header
-from benchmark.plugins.datasets._nifti import Nifti
+from benchmark.errors import InputError
+from benchmark.files.itk import read_itk, read_itk_header
+from benchmark.files.nifti import Nifti
 
 WHOLE = 1e-3  # how far a label may lie from a whole number: float32 scaling leaves 0.99999997
 # Voxels by which a corner of one grid may miss that of another: directions that a header rounds to three digits come to that over 256

@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.clock import Clock
 from benchmark.errors import InputError
-from benchmark.fit.clock import Clock
 from benchmark.fit.fused import FusedRenderer, describe
 from benchmark.fit.graphs import GraphedRenderer
 from benchmark.fit.held import HeldPenalty, Penalty
 from benchmark.fit.render import Renderer, Rendering, build, start_from
 from benchmark.images.grid import grid
-from benchmark.plan import Choice
 from benchmark.plugins import index
-from benchmark.recipes import Recipe
-from benchmark.types import Sample
+from benchmark.plugins.choice import Choice
+from benchmark.types import LOST_DB, Recipe, Sample
 
-LOST_DB = 3.0
 OnStep = Callable[[int, float], None]  # step, mean PSNR of the batch (unclipped, float weights)
 
 

@@ -8,9 +8,9 @@ import torch
 
 from benchmark.fit.render import build
 from benchmark.images.grid import dims
-from benchmark.networks import Network
-from benchmark.plan import Choice
+from benchmark.networks.network import Network
 from benchmark.plugins import index
+from benchmark.plugins.choice import Choice
 
 PIXELS_AT_ONCE = 131_072  # on a CPU, whose cores are busy with one image: 8 images of 128 x 128
 MOST = 128  # results are stored batch by batch: a longer one would be felt before it pays

@@ -15,8 +15,9 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from benchmark.errors import InputError
-from benchmark.plan import NULL_SCALE, Choice
 from benchmark.plugins import index
+from benchmark.plugins.choice import Choice
+from benchmark.types import NULL_SCALE
 
 
 def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:

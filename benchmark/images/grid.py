@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 
-GridKind: TypeAlias = Literal["centers", "corners"]
+from benchmark.types import GridKind
 
 
 def dims(depth: int) -> int:

@@ -23,7 +23,9 @@ from benchmark.plugins.contracts import Dataset
 from benchmark.plugins.index import source_hash
 from benchmark.types import SPLITS, Sample, VolumeStatistics
 
-STEPS = ("scan.py", "prepare.py", "steps.py", "volumes.py")  # an edit of their code makes every prepared picture anew
+# An edit of their code makes every prepared picture anew: the steps, and what reads files.
+STEPS = ("scan.py", "prepare.py", "steps.py", "volumes.py")
+READERS = ("brats.py", "itk.py", "nifti.py", "pairs.py", "pictures.py", "volumes.py")
 
 
 class VolumeDataset(Dataset):
@@ -178,7 +180,8 @@ class VolumeDataset(Dataset):
         """Of the data set's code, and of all that makes a picture of its scans."""
         import inspect
 
-        files = [Path(inspect.getfile(type(self))), *(Path(__file__).with_name(name) for name in STEPS)]
+        images, readers = Path(__file__).parent, Path(__file__).parents[1] / "files"
+        files = [Path(inspect.getfile(type(self))), *(images / name for name in STEPS), *(readers / name for name in READERS)]
         return " ".join(map(source_hash, files))
 
     def _view(self, scan: Scan, k: int) -> View:

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmark.errors import InputError
+from benchmark.files.pictures import luminance
 from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import brain_mask, one_piece
 from benchmark.images.steps import area_average, area_mask, padded
-from benchmark.networks import LabelNetwork, Network
-from benchmark.plugins.datasets._pictures import luminance
+from benchmark.networks.network import LabelNetwork, Network
 from benchmark.types import DICE_THRESHOLD, Sample, VolumeStatistics, planes
 
 HEALTHY = ("none", "no_tumor", "notumor", "no tumor", "healthy", "normal")  # classes in which there is nothing to outline

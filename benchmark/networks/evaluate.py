@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
 from benchmark.images.postprocess import STRIPPED, postprocess, runs
 from benchmark.images.skull import brain_mask, one_piece
-from benchmark.networks import LabelNetwork, Network
-from benchmark.reading.calibration import Calibration
-from benchmark.reading.masks import mask_scores
-from benchmark.score import dice
+from benchmark.networks.calibration import Calibration
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.masks import mask_scores
+from benchmark.networks.network import LabelNetwork, Network
+from benchmark.score.metrics import dice
 from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 RAW = "raw"
@@ -102,7 +102,7 @@ def probability(network: Network, scan: Stack, images: np.ndarray) -> np.ndarray
 
 @dataclass
 class Reading:
-    """What one mask network found. by_patient: post-processing -> patient -> metrics (benchmark/reading/masks.py), `raw` first.
+    """What one mask network found. by_patient: post-processing -> patient -> metrics (benchmark/networks/masks.py), `raw` first.
 
     images: one row an image and post-processing; found: raw masks by sample id.
     """

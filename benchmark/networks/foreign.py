@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmark.errors import InputError
-from benchmark.fetch import Source
+from benchmark.files.fetch import Source
 
 WRAPPERS = ("network_weights", "state_dict", "model_state_dict", "model")  # keys that training loops keep the state dict under
 PREFIXES = ("module.", "_orig_mod.", "model.")  # what DataParallel, torch.compile and Lightning put before each name

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from benchmark.score import dice
+from benchmark.score.metrics import dice
 
 METRICS = ("dice", "f1", "iou", "precision", "recall", "hd95_mm", "volume_error", "fp_area_px")
 

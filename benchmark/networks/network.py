@@ -18,8 +18,8 @@ from torch.nn.functional import logsigmoid
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint as read_again_backwards
 
-from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
+from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plugins.index import get
 from benchmark.types import DICE_THRESHOLD, VolumeStatistics
 

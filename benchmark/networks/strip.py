@@ -14,9 +14,9 @@ from benchmark.images.postprocess import runs
 from benchmark.images.prepare import Preparation, View, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import one_piece
-from benchmark.networks import Network
-from benchmark.reading.chain import PREPARED
-from benchmark.reading.evaluate import Stack, classical, probability
+from benchmark.networks.chain import PREPARED
+from benchmark.networks.evaluate import Stack, classical, probability
+from benchmark.networks.network import Network
 from benchmark.types import DICE_THRESHOLD, Sample
 
 

@@ -14,31 +14,13 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from benchmark.plugins import index
-from benchmark.recipes import Recipe
+from benchmark.plugins.choice import Choice
+from benchmark.types import Recipe
 
 # Raise by hand when the engine's arithmetic changes a fit; tests/test_fit_golden.py notices that it did.
 FIT_VERSION = 1
-NULL_SCALE = 1.0 + 1e-7  # a null twin's initial weights: the smallest change that a chaotic fit can answer to
 PENALTY = ("segmenter", "segmenter_hash", "segmenter_source", "regularizer", "precision")  # means nothing at lambda 0
 _json = json.JSONEncoder(sort_keys=True, default=repr).encode
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A plug-in with its arguments and the hash of its code."""
-
-    kind: str
-    name: str
-    args: tuple[tuple[str, Any], ...]
-    source: str
-
-    @classmethod
-    def of(cls, kind: str, name: str, **args: Any) -> Choice:
-        """The plug-in with its defaults filled in; an argument given as ... is left open."""
-        entry = index.get(kind, name)
-        filled = {**entry.defaults, **args}
-        return cls(kind, name, tuple(sorted((k, v) for k, v in filled.items() if v is not ...)), entry.source_hash())
 
 
 @dataclass(frozen=True)

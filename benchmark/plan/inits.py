@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
-from benchmark.plan import Choice
 from benchmark.plugins import index
+from benchmark.plugins.choice import Choice
 from benchmark.types import Sample
 
 CARD_KEYS = ("inr", "args", "source", "dataset", "channels", "shape", "patients")  # what a card must have; `learn` writes more

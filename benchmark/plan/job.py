@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
 from benchmark.errors import InputError, did_you_mean
-from benchmark.inits import Init, init_for
-from benchmark.plan import Cell, Choice, Rate, with_twins
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
+from benchmark.plan.cells import Cell, Rate, with_twins
+from benchmark.plan.inits import Init, init_for
+from benchmark.plan.recipes import preset, recipe_for
+from benchmark.plan.samples import channels_of, check_sizes, load_samples, marked, trained_on
+from benchmark.plan.selection import Selection
 from benchmark.plugins import index
-from benchmark.recipes import Recipe, preset, recipe_for
-from benchmark.samples import channels_of, check_sizes, load_samples, marked, trained_on
-from benchmark.selection import Selection
-from benchmark.types import SCORE_AS, SPLITS, Sample, extent
+from benchmark.plugins.choice import Choice
+from benchmark.types import SCORE_AS, SPLITS, Recipe, Sample, extent
 
 PEERS = ("jpeg2000", "jpeg2000+mask")
 REGULARIZERS = {"mask": "dice", "label": "kl"}  # by what the network in the loss reads

@@ -7,25 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
-from benchmark.images.grid import GridKind
 from benchmark.plugins import index
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything about how a fit is run, expanded: no preset name is needed to repeat it."""
-
-    optimizer: str
-    lr: float
-    steps: int
-    schedule: Literal["constant", "cosine"]
-    warmup: int
-    penalty_every: int | Literal["auto"] = 1  # the penalty's gradient is fresh on every n-th step and held between; auto: fit/held.py
-    grid: GridKind = "centers"
-    stop_at_db: float | None = None  # a fit stops once its PSNR, of the float weights, is this
-    patience: int | None = None  # or once so many steps have gained less than 0.01 dB
-    optimizer_args: tuple[tuple[str, Any], ...] = ()
-    optimizer_source: str = ""  # hash of its code, so that a key notices an edit
+from benchmark.types import GridKind, Recipe
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError, did_you_mean
-from benchmark.selection import Selection
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.plan.selection import Selection
 from benchmark.types import Sample
 
 

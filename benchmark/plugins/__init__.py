@@ -21,13 +21,22 @@ from benchmark.plugins import files as _files  # noqa: F401  makes --plugin file
 from benchmark.plugins.register import register
 
 FOLDERS = ("inr", "segmenters", "datasets")
-_CONTRACTS = ("Codec", "Dataset", "Decoded", "FusedMLP", "Optimizer", "Regularizer", "data_root", "philox_normal", "philox_uniform")
-_TYPES = ("Sample", "VolumeStatistics")
-_SCANS = {"Scan": "scan", "VolumeDataset": "volumes", "Preparation": "prepare", "file_hashes": "cache"}
-_FETCH = ("Source",)
-_STEPS = ("apply_window", "area_average", "area_mask", "choose_slices", "corner_value", "percentile_window", "radiological", "split_of")
+# What plug-in authors import from here, and the module that has it: loaded on first use.
+HANDED_ON = {
+    **dict.fromkeys(("Codec", "Dataset", "Decoded", "FusedMLP", "Optimizer", "Regularizer", "data_root", "philox_normal",
+                     "philox_uniform"), "benchmark.plugins.contracts"),
+    **dict.fromkeys(("Sample", "VolumeStatistics"), "benchmark.types"),
+    **dict.fromkeys(("apply_window", "area_average", "area_mask", "choose_slices", "corner_value", "percentile_window",
+                     "radiological", "split_of"), "benchmark.images.steps"),
+    "Preparation": "benchmark.images.prepare",
+    "Scan": "benchmark.images.scan",
+    "Source": "benchmark.files.fetch",
+    "VolumeDataset": "benchmark.images.volumes",
+    "data_folder": "benchmark.folders",
+    "file_hashes": "benchmark.images.cache",
+}
 
-__all__ = ["CellFailed", "InputError", "data_folder", "register", *_CONTRACTS, *_FETCH, *_SCANS, *_STEPS, *_TYPES]
+__all__ = ["CellFailed", "InputError", "register", *HANDED_ON]
 
 
 def checkout_root() -> Path | None:
@@ -51,16 +60,6 @@ if (_root := checkout_root()) is not None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CONTRACTS:
-        return getattr(importlib.import_module("benchmark.plugins.contracts"), name)
-    if name in _TYPES:
-        return getattr(importlib.import_module("benchmark.types"), name)
-    if name == "data_folder":
-        return getattr(importlib.import_module("benchmark.folders"), name)
-    if name in _FETCH:
-        return getattr(importlib.import_module("benchmark.fetch"), name)
-    if name in _SCANS:
-        return getattr(importlib.import_module(f"benchmark.images.{_SCANS[name]}"), name)
-    if name in _STEPS:
-        return getattr(importlib.import_module("benchmark.images.steps"), name)
+    if name in HANDED_ON:
+        return getattr(importlib.import_module(HANDED_ON[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,7 +26,7 @@ from benchmark.types import Sample
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.fetch import Source
+    from benchmark.files.fetch import Source
 
 
 @dataclass(frozen=True)

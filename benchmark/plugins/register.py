@@ -16,7 +16,7 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # size: the argument that sets the number of parameters; sizes: its (smallest, largest) value;
     # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by torch.func.vmap;
     # optimizer, lr: what the presets `quick` and `standard` take for it; lr_layers: the argument that counts hidden layers,
-    # where the rate is to fall with depth (benchmark/recipes.py).
+    # where the rate is to fall with depth (benchmark/plan/recipes.py).
     "inr": {"size": None, "sizes": (1, 256), "coordinates": (-1.0, 1.0), "stackable": True, "optimizer": "soap", "lr": 3e-3,
             "lr_layers": None},
     # multiple: height and width (dims=3: depth too) must be a multiple of this; task: "mask" (logits [B, 1, H, W]) or "label"

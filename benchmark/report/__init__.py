@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from benchmark.plugins.contracts import Decoded
     from benchmark.report.pictures import Describe, Segment
-    from benchmark.scored import Scored
+    from benchmark.store.view import Scored
 
 
 def print_tables(scored: Scored, console: Console) -> None:
@@ -35,7 +35,7 @@ def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment]
     from benchmark.report.leaderboard import leaderboard
     from benchmark.report.per_image import lines
     from benchmark.report.pictures import write_pictures
-    from benchmark.stats import compare
+    from benchmark.stats.compare import compare
 
     if decode is None:
         from benchmark import bitstream

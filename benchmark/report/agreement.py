@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmark.report.ways import Fits, Seeds, Setting, Way, same_seeds, ways_of
 from benchmark.report.words import LABELS, lambda_text, plain, plural
-from benchmark.scored import Scored, once
-from benchmark.stats import FEWEST_NULLS, Image, gain, metrics_of, patient_interval, t_quantile, verdict
+from benchmark.stats.compare import FEWEST_NULLS, Image, gain, metrics_of, patient_interval, t_quantile, verdict
+from benchmark.store.view import Scored, once
 
 METRICS = ("psnr_db", "dice", "dice_eval", "kl", "kl_eval")  # as far as the store's readers give them
 PSNR_LIMIT_DB = -0.1  # equal quality: the mean PSNR is not further below the reference's

@@ -12,8 +12,8 @@ import pandas as pd
 
 from benchmark.report.style import figure
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
-from benchmark.scored import Scored
-from benchmark.stats import Comparison, Summary, compare, patient_interval, read_by
+from benchmark.stats.compare import Comparison, Summary, compare, patient_interval, read_by
+from benchmark.store.view import Scored
 
 HEADS = ["dataset", "setting", "lambda", "in the loss", "read by", "kin", "images", "patients", "wins", "ties", "losses", "plain",
          "difference", "low", "high", "floor", "original"]

@@ -10,8 +10,8 @@ from typing import Any
 from benchmark.report.per_image import Line, lines
 from benchmark.report.style import BAND, PEER, PLAIN, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, lambda_text, measured, told_apart
-from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, patient_interval, t_quantile
+from benchmark.stats.compare import METRICS, Comparison, patient_interval, t_quantile
+from benchmark.store.view import Scored
 
 LEVELS = {"jpeg2000": (PEER, "--"), "jpeg2000+mask": (PEER, ":"), "original": (TRUTH, "-.")}
 

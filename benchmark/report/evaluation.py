@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.checkpoints import Checkpoint
-from benchmark.reading.calibration import Calibration
-from benchmark.reading.evaluate import RAW, LabelReading, Reading
-from benchmark.reading.masks import METRICS
+from benchmark.networks.calibration import Calibration
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.evaluate import RAW, LabelReading, Reading
+from benchmark.networks.masks import METRICS
 from benchmark.report.words import number, plain
-from benchmark.stats import patient_interval
+from benchmark.stats.compare import patient_interval
 
 LABELS = {"dice": "Dice", "f1": "F1", "iou": "IoU", "precision": "precision", "recall": "recall", "hd95_mm": "HD95 mm",
           "volume_error": "volume error", "fp_area_px": "FP px"}

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.report.frame import frame
 from benchmark.report.per_image import Line, flat, underperformers
 from benchmark.report.per_slice import slices
-from benchmark.scored import Scored
+from benchmark.store.view import Scored
 
 UNDERPERFORMER_COLUMNS = ("dataset", "sample_id", "patient", "inr", "segmenter", "lambda", "metric", "plain", "sinco",
                           "difference", "band", "beyond_band", "seeds")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.scored import Scored
-from benchmark.store import Row
+from benchmark.store.store import Row
+from benchmark.store.view import Scored
 
 
 def write_files(scored: Scored, folder: Path) -> list[Path]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.scored import Scored, once
-from benchmark.stats import Group, compare
+from benchmark.stats.compare import Group, compare
+from benchmark.store.view import Scored, once
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.scored import Scored, is_sinco
-from benchmark.store import Row
+from benchmark.store.store import Row
+from benchmark.store.view import Scored, is_sinco
 from benchmark.types import IMAGE_METRICS, LABEL_METRICS, MASK_METRICS
 
 FACTS = ("dataset", "sample_id", "patient", "method", "inr", "codec", "lambda", "lambda_mean_equivalent", "null",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.reading.evaluate import RAW, LabelReading, Reading
+from benchmark.networks.evaluate import RAW, LabelReading, Reading
 from benchmark.report.pictures import contour, legend, show
 from benchmark.report.style import BAND, CYCLE, SINCO, TRUTH, figure
 from benchmark.types import Sample

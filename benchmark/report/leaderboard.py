@@ -15,8 +15,8 @@ from benchmark.report.flips import Flips, flips
 from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.per_image import Line, lines, underperformers
 from benchmark.report.words import LABELS, UNITS, group_labels, interval, lambda_text, learned_inits, measured, number, plural
-from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Group, compare, failures, metrics_of
+from benchmark.stats.compare import METRICS, Comparison, Group, compare, failures, metrics_of
+from benchmark.store.view import Scored
 
 MOST_FAILURES = 30
 MOST_DISAGREEMENTS = 100

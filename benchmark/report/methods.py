@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from benchmark.report.per_image import areas_of, bounds_of, right_of
 from benchmark.report.words import backbone, lambda_text, told_apart
-from benchmark.scored import Scored, is_fit, is_plain
-from benchmark.stats import gain, metrics_of, patient_interval
-from benchmark.store import Row
+from benchmark.stats.compare import gain, metrics_of, patient_interval
+from benchmark.store.store import Row
+from benchmark.store.view import Scored, is_fit, is_plain
 
 Image = tuple[str, str, str]  # sample id, hash, patient
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.scored import Scored, once
-from benchmark.stats import Comparison, Group, Image, metrics_of
+from benchmark.stats.compare import Comparison, Group, Image, metrics_of
+from benchmark.store.view import Scored, once
 
 
 @dataclass(frozen=True)

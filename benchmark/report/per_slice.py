@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from benchmark.scored import Scored, is_fit
+from benchmark.store.view import Scored, is_fit
 from benchmark.types import at_plane
 
 

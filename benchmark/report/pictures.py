@@ -13,8 +13,8 @@ import numpy as np
 from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
-from benchmark.scored import Scored
-from benchmark.stats import metrics_of
+from benchmark.stats.compare import metrics_of
+from benchmark.store.view import Scored
 from benchmark.types import DICE_THRESHOLD, Sample, planes
 
 MOST_IMAGES = 6

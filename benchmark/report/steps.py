@@ -9,7 +9,7 @@ from benchmark.report.pictures import contour, show
 from benchmark.report.style import BAND, EVAL, SINCO, figure
 
 if TYPE_CHECKING:
-    from benchmark.reading.chain import Found
+    from benchmark.networks.chain import Found
 
 
 def write_steps(found: Found, name: str, path: Path) -> Path:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.datacheck import KINDS, Survey
+from benchmark.datacheck.facts import CaseFacts, Observation
 from benchmark.report.words import plain
-from benchmark.survey import KINDS, Survey
-from benchmark.survey.facts import CaseFacts, Observation
 from benchmark.types import SPLITS
 
 FULL_WIDTH = 160  # where there is no terminal

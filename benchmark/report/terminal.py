@@ -31,8 +31,8 @@ from benchmark.report.words import (
     number,
     plural,
 )
-from benchmark.scored import Scored
-from benchmark.stats import METRICS, Comparison, Summary, compare, failures, metrics_of
+from benchmark.stats.compare import METRICS, Comparison, Summary, compare, failures, metrics_of
+from benchmark.store.view import Scored
 
 MOST_LINES = 40
 MOST_DISAGREEMENTS = 20

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.fit.engine import LOST_DB
 from benchmark.report.leaderboard import table
 from benchmark.report.words import lambda_text, number, plain, plural
-from benchmark.tune import BITS, BPPS, STEPS, Candidate, Row
+from benchmark.search.tune import BITS, BPPS, STEPS, Candidate, Row
+from benchmark.types import LOST_DB
 
 MARGIN = 1.3  # the smallest step of the grid is 1.33; a default between two rates of the grid does not make the margin smaller
 RULE = ("Chosen (bold) is the highest mean PSNR among the candidates of which no fit went wrong, and none either at the next higher rates "

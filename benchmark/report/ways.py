@@ -9,12 +9,13 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from benchmark.errors import InputError
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, Recipe, recipe_for
 from benchmark.report.words import lambda_text, told_apart
-from benchmark.scored import Scored, is_fit, is_plain
-from benchmark.stats import Comparison, Image, compare
-from benchmark.store import Row
+from benchmark.stats.compare import Comparison, Image, compare
+from benchmark.store.store import Row
+from benchmark.store.view import Scored, is_fit, is_plain
+from benchmark.types import Recipe
 
 _UNSET = json.loads(json.dumps({f.name: f.default for f in fields(Recipe) if f.default is not MISSING}))  # of rows older than a field
 

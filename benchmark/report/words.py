@@ -7,8 +7,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from benchmark.scored import Scored
-from benchmark.stats import Group
+from benchmark.stats.compare import Group
+from benchmark.store.view import Scored
 
 LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)", "label_kept": "kept (loss)",
           "label_kept_eval": "kept (eval)", "kl": "KL (loss)", "kl_eval": "KL (eval)"}

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from benchmark.checkpoints import Checkpoint
-from benchmark.job import Job
-from benchmark.networks import load_network
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.network import load_network
+from benchmark.plan.job import Job
 from benchmark.plugins import index
-from benchmark.store import Store
+from benchmark.plugins.choice import Choice
+from benchmark.store.store import Store
 from benchmark.types import Sample
 
 LEAST_COSINE = 0.98

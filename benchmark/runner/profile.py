@@ -10,13 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmark.clock import WAIT
 from benchmark.errors import InputError
-from benchmark.fit.clock import WAIT
-from benchmark.job import PEERS, Job
-from benchmark.plan import Cell
-from benchmark.precision import settle_precision
-from benchmark.run import Progress, Runner
-from benchmark.store import Store
+from benchmark.listener import Listener, Quiet
+from benchmark.plan.cells import Cell
+from benchmark.plan.job import PEERS, Job
+from benchmark.runner.precision import settle_precision
+from benchmark.runner.run import Runner
+from benchmark.store.store import Store
 
 PLAIN, SINCO, CODECS = KINDS = ("plain", "SINCO", "JPEG 2000")
 LOOP = ("inr", "network", "optimizer")
@@ -93,7 +94,7 @@ def files_of_reference(name: str) -> Counter[tuple[str, str]]:
     return Counter({(name, PLAIN): 2 * IMAGES * SEEDS, (name, SINCO): IMAGES * LAMBDAS * SEEDS, (name, CODECS): len(PEERS) * IMAGES})
 
 
-def measure(job: Job, progress: Progress, *, device: str, batch: int | None = None, kernel: str = "auto") -> Profile:
+def measure(job: Job, progress: Listener, *, device: str, batch: int | None = None, kernel: str = "auto") -> Profile:
     """Run one batch of each kind of the job's files in a temporary store. Raises InputError where a fit of it fails.
 
     Kernels are compiled first, even where a run as short as this job would do without: the next run has them then.
@@ -117,16 +118,6 @@ def measure(job: Job, progress: Progress, *, device: str, batch: int | None = No
         images = len(runner.scorer.originals) / len(job.readers)
         backbones = [_backbone(runner, pieces[name, PLAIN][0], found) for name, found in columns.items()]
         return Profile(backbones, once, originals / images)
-
-
-class Quiet:
-    """The progress of what nobody needs to see."""
-
-    def say(self, text: str) -> None: ...
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None: ...
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None: ...
-    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None: ...
-    def done(self, batch: Sequence[Cell], seconds: float) -> None: ...
 
 
 def _warm_up(runner: Runner) -> float:

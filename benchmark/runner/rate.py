@@ -19,12 +19,13 @@ from benchmark.bitstream import Header, decode, encode, file_bytes
 from benchmark.errors import InputError
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.render import build
-from benchmark.images.grid import GridKind, dims
-from benchmark.plan import FIT_VERSION, Cell, Choice
+from benchmark.images.grid import dims
+from benchmark.plan.cells import FIT_VERSION, Cell
 from benchmark.plugins import index
-from benchmark.score import image_scores
-from benchmark.store import Store
-from benchmark.types import Sample, extent
+from benchmark.plugins.choice import Choice
+from benchmark.score.metrics import image_scores
+from benchmark.store.store import Store
+from benchmark.types import GridKind, Sample, extent
 
 BIT_WIDTHS = range(6, 17)
 CANDIDATES = 4  # how many (size, bits) are measured

@@ -10,11 +10,11 @@ import numpy as np
 
 from benchmark.bitstream import encode
 from benchmark.errors import CellFailed
-from benchmark.fit.engine import LOST_DB, Fitted, lost
-from benchmark.plan import Cell
-from benchmark.rate import Sized, header_for
-from benchmark.store import Row
-from benchmark.types import Sample
+from benchmark.fit.engine import Fitted, lost
+from benchmark.plan.cells import Cell
+from benchmark.runner.rate import Sized, header_for
+from benchmark.store.store import Row
+from benchmark.types import LOST_DB, Sample
 
 
 def facts_of(cell: Cell, sized: Sized | None) -> dict[str, Any]:

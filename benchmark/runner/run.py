@@ -9,43 +9,32 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-
+from benchmark.clock import Clock
 from benchmark.errors import CellFailed, InputError
-from benchmark.fit.clock import Clock
 from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
-from benchmark.job import Job, unreadable_key
-from benchmark.networks import LabelNetwork, Network, load_network
-from benchmark.plan import Cell, batches
+from benchmark.listener import Listener
+from benchmark.networks.network import LabelNetwork, Network, load_network
+from benchmark.plan.cells import Cell, batches
+from benchmark.plan.job import Job, unreadable_key
+from benchmark.plan.samples import check_sample, reader_of
 from benchmark.plugins import index
-from benchmark.rate import PILOTS, Sized, settle
-from benchmark.rows import facts_of, failed_row, fit_row
-from benchmark.samples import check_sample, reader_of
-from benchmark.scorer import Scorer
-from benchmark.store import Row, Store
+from benchmark.runner.rate import PILOTS, Sized, settle
+from benchmark.runner.rows import facts_of, failed_row, fit_row
+from benchmark.runner.scorer import Scorer
+from benchmark.store.store import Row, Store
 from benchmark.types import Sample
 
 RESTARTS = 3
 
 
-class Progress(Protocol):
-    """What a run tells while it works."""
-
-    def say(self, text: str) -> None: ...
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None: ...
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None: ...
-    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None: ...
-    def done(self, batch: Sequence[Cell], seconds: float) -> None: ...
-
-
 class Runner:
     """One job on one store and device."""
 
-    def __init__(self, job: Job, store: Store, progress: Progress, *, device: str, batch: int | None = None,
+    def __init__(self, job: Job, store: Store, progress: Listener, *, device: str, batch: int | None = None,
                  fresh: bool = False, kernel: str = "auto") -> None:
         self.job, self.store, self.progress = job, store, progress
         self.device, self.batch, self.fresh, self.kernel = device, batch, fresh, kernel
@@ -263,14 +252,3 @@ def _work(cell: Cell) -> float:
 
 def _groups_of(items: Sequence[Any], count: int) -> list[Sequence[Any]]:
     return [items[i:i + count] for i in range(0, len(items), count)]
-
-
-def resolve_device(asked: str) -> str:
-    """`auto` is CUDA when there, else the CPU; raises InputError where CUDA is asked for and absent."""
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked not in ("cpu", "cuda"):
-        raise InputError(f"--device {asked}", "no such device", "--device auto, cpu or cuda")
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda", "this PyTorch finds no GPU", "--device cpu, or python -m benchmark doctor")
-    return asked

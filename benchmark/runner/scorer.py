@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from benchmark.bitstream import decode
-from benchmark.checkpoints import Checkpoint
+from benchmark.clock import Clock
 from benchmark.errors import BenchmarkError
-from benchmark.fit.clock import Clock
-from benchmark.job import Job
-from benchmark.networks import Network
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.network import Network
+from benchmark.plan.job import Job
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
-from benchmark.score import image_scores, label_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
-from benchmark.store import Row, Score
+from benchmark.score.metrics import image_scores, label_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
+from benchmark.store.store import Row, Score
 from benchmark.types import IMAGE_METRICS, Sample
 
 

@@ -20,12 +20,12 @@ from benchmark.fit.engine import Member, fit, lost
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.render import build
-from benchmark.networks import save_atomically
-from benchmark.plan import Choice
+from benchmark.networks.network import save_atomically
+from benchmark.plan.recipes import preset, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import Recipe, preset, recipe_for
-from benchmark.tune import training_images
-from benchmark.types import Sample
+from benchmark.plugins.choice import Choice
+from benchmark.search.tune import training_images
+from benchmark.types import Recipe, Sample
 
 SEED = 0  # of the backbone's own draw, where learning starts
 STEP_SIZE = 1.0  # epsilon of the first round, as in the paper's experiments on images; 0.5 learned 1 dB less in as many rounds

@@ -20,13 +20,14 @@ import numpy as np
 from benchmark.errors import BenchmarkError, InputError
 from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.memory import images_at_once
-from benchmark.plan import Cell, Choice, Rate, batches
+from benchmark.listener import Listener
+from benchmark.plan.cells import Cell, Rate, batches
+from benchmark.plan.recipes import Preset, recipe_for
+from benchmark.plan.samples import check_sample, spread
 from benchmark.plugins import index
-from benchmark.rate import largest
-from benchmark.recipes import Preset, Recipe, recipe_for
-from benchmark.run import Progress
-from benchmark.samples import check_sample, spread
-from benchmark.types import Sample
+from benchmark.plugins.choice import Choice
+from benchmark.runner.rate import largest
+from benchmark.types import Recipe, Sample
 
 GRID = {"soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2), "adam": (1e-3, 2e-3, 5e-3, 1e-2)}
 STEPS = {"adam": 2.5}  # times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot
@@ -171,7 +172,7 @@ def plan_search(inrs: Sequence[Choice], samples: Sequence[Sample],
 # --- the fits ---------------------------------------------------------------------------------------------------------
 
 
-def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sample], path: Path, progress: Progress, *, device: str,
+def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sample], path: Path, progress: Listener, *, device: str,
            batch: int | None = None) -> list[Row]:
     """Fit what `path` does not hold yet, adding to it after every batch; returns the rows of all `planned` fits."""
     stored = read_rows(path)
@@ -189,7 +190,7 @@ def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sam
     return [stored[cell.key] for cell in cells]
 
 
-def _fit(group: Sequence[Cell], samples: Sequence[Sample], planned: dict[str, Row], progress: Progress, device: str) -> list[Row]:
+def _fit(group: Sequence[Cell], samples: Sequence[Sample], planned: dict[str, Row], progress: Listener, device: str) -> list[Row]:
     rows = [replace(planned[cell.key], device=device) for cell in group]
     try:
         fitted = fit(group[0].inr, [Member(sample, cell.seed) for cell, sample in zip(group, samples, strict=True)], group[0].recipe,

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmark.scored import Scored, is_fit, is_sinco, once
-from benchmark.store import Row
+from benchmark.store.store import Row
+from benchmark.store.view import Scored, is_fit, is_sinco, once
 
 # What is compared. Higher is better, but for those in LOWER.
 METRICS = ("psnr_db", "ssim", "dice", "dice_eval", "label_kept", "label_kept_eval", "kl", "kl_eval")

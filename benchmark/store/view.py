@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from benchmark.store import Row, Store
+from benchmark.store.store import Row, Store
 from benchmark.types import LABEL_METRICS, READER_METRICS
 
 P = ParamSpec("P")

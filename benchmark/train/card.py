@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark import __version__
-from benchmark.checkpoints import Checkpoint
+from benchmark.networks.checkpoints import Checkpoint
 from benchmark.train.data import Slices, Splits
 from benchmark.train.reading import finite, mask_score, read_labels, read_masks, scores_by_patient
 from benchmark.train.recipe import Progress, Training, TrainRecipe

@@ -15,9 +15,11 @@ import numpy as np
 from benchmark.errors import CellFailed, InputError, did_you_mean
 from benchmark.folders import cache_folder
 from benchmark.images.cache import prepared
-from benchmark.plan import Cell, Choice, Rate
+from benchmark.listener import Fit, Quiet
+from benchmark.plan.cells import Cell, Rate
+from benchmark.plan.recipes import preset, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import preset, recipe_for
+from benchmark.plugins.choice import Choice
 from benchmark.types import Sample, extent
 
 Told = Callable[[str, int, int], None]  # (what, how many are done, of how many)
@@ -65,10 +67,10 @@ class Compressor:
 
     def _by_inr(self, samples: Sequence[Sample], dataset: Any, device: str, told: Told) -> list[Sample]:
         from benchmark.bitstream import decode
-        from benchmark.job import Job
-        from benchmark.run import Runner
-        from benchmark.selection import Selection
-        from benchmark.store import Store
+        from benchmark.plan.job import Job
+        from benchmark.plan.selection import Selection
+        from benchmark.runner.run import Runner
+        from benchmark.store.store import Store
 
         own = {sample.hash: sample for sample in samples}
         cells = [self._cell(sample) for sample in own.values()]
@@ -107,22 +109,18 @@ def kind_of(name: str) -> str:
                      did_you_mean(name, [*index.entries("codec"), *index.entries("inr")]))
 
 
-class _Progress:
+class _Progress(Quiet):
     """What a run tells, as counts of images."""
 
     def __init__(self, told: Told) -> None:
         self.told, self.done_, self.count = told, 0, 0
 
-    def say(self, text: str) -> None: ...
-
-    def plan(self, batches: Sequence[Sequence[Cell]], stored: int) -> None:
+    def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         self.more(batches)
 
-    def more(self, batches: Sequence[Sequence[Cell]]) -> None:
+    def more(self, batches: Sequence[Sequence[Fit]]) -> None:
         self.count += sum(map(len, batches))
 
-    def step(self, batch: Sequence[Cell], step: int, psnr_db: float) -> None: ...
-
-    def done(self, batch: Sequence[Cell], seconds: float) -> None:
+    def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.done_ += len(batch)
         self.told("compressing", self.done_, self.count)

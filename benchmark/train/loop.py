@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from benchmark.errors import InputError
-from benchmark.networks import channels_last
+from benchmark.networks.network import channels_last
 from benchmark.train.augment import augment
 from benchmark.train.data import Slices
 from benchmark.train.losses import FUNCTIONS, edge_weights

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmark.reading.masks import mask_scores
+from benchmark.networks.masks import mask_scores
 from benchmark.train.data import Slices
 
 
@@ -82,7 +82,7 @@ def mask_score(found: np.ndarray, slices: Slices) -> MaskScore:
 
 
 def scores_by_patient(found: np.ndarray, slices: Slices) -> dict[str, dict[str, float]]:
-    """Every metric of benchmark/reading/masks.py of `read_masks`, for each patient over all slices or planes of the patient."""
+    """Every metric of benchmark/networks/masks.py of `read_masks`, for each patient over all slices or planes of the patient."""
     true = _planes(slices.truth[:, :1] > 0.5)
     members: dict[str, list[int]] = {}
     for i, patient in enumerate(_each_plane(slices.patients, len(found))):

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from benchmark.errors import InputError
-from benchmark.networks import save_atomically
+from benchmark.networks.network import save_atomically
 from benchmark.train.recipe import Progress, TrainRecipe
 
 

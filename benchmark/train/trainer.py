@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from benchmark.checkpoints import Checkpoint
 from benchmark.errors import InputError
-from benchmark.networks import save_checkpoint
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.network import save_checkpoint
 from benchmark.train.card import card_of
 from benchmark.train.curves import draw_curves
 from benchmark.train.data import Purpose, Slices, Splits, read_splits

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmark.checkpoints import Checkpoint, find_checkpoint, read_card
 from benchmark.errors import InputError, did_you_mean
-from benchmark.networks import read_weights
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, read_card
+from benchmark.networks.network import read_weights
 from benchmark.plugins.index import get
 
 

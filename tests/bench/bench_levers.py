@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from benchmark.bitstream import decode, encode
-from benchmark.checkpoints import find_checkpoint
 from benchmark.fit.engine import Member, fit
-from benchmark.networks import load_network
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import load_network
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.rate import header_for
-from benchmark.recipes import PRESETS, recipe_for
-from benchmark.score import dice
+from benchmark.plugins.choice import Choice
+from benchmark.runner.rate import header_for
+from benchmark.score.metrics import dice
 
 READERS = Path(__file__).parents[2] / "results" / "lgg" / "readers"
 HAS_LGG = bool(os.environ.get("SINCO_BENCH_DATA")) and (Path(os.environ["SINCO_BENCH_DATA"]) / "lgg").is_dir()

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.checkpoints import find_checkpoint
 from benchmark.errors import InputError
 from benchmark.fit import kernels
 from benchmark.fit.engine import Member, fit
-from benchmark.networks import load_network
-from benchmark.plan import Cell, Choice, Rate
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import load_network
+from benchmark.plan.cells import Cell, Rate
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, recipe_for
-from benchmark.rows import went_wrong
-from benchmark.tune import sizes, training_images
+from benchmark.plugins.choice import Choice
+from benchmark.runner.rows import went_wrong
+from benchmark.search.tune import sizes, training_images
 
 FITS, SIZE = int(os.environ.get("BENCH_FITS", 1)), int(os.environ.get("BENCH_SIZE", 64))
 LAMBDAS = (0.0, 1e-5, 1e-3)

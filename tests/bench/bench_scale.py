@@ -58,7 +58,7 @@ def job_of(folder: Path, cells: int):
     from benchmark.cli.parser import Parser
     from benchmark.cli.run import add_arguments
     from benchmark.cli.selection import selection_of
-    from benchmark.job import resolve
+    from benchmark.plan.job import resolve
 
     parser = Parser()
     add_arguments(parser)
@@ -67,7 +67,7 @@ def job_of(folder: Path, cells: int):
 
 def runner_of(job, store):
     from benchmark.cli.progress import PlainProgress
-    from benchmark.run import Runner
+    from benchmark.runner.run import Runner
 
     return Runner(job, store, PlainProgress(sys.stderr, quiet=True), device="cpu")
 
@@ -76,8 +76,8 @@ def fill(folder: Path, cells: int) -> None:
     """A store as a run would leave it, then the command itself once, which finds nothing to do and writes its record."""
     from benchmark.bitstream import encode
     from benchmark.fit.render import build
-    from benchmark.rate import Sized, header_for
-    from benchmark.store import Row, Score, Store
+    from benchmark.runner.rate import Sized, header_for
+    from benchmark.store.store import Row, Score, Store
 
     job = job_of(folder, cells)
     rng = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def plan(folder: Path, cells: int) -> None:
 
 
 def resume(folder: Path, cells: int) -> None:
-    from benchmark.store import Store
+    from benchmark.store.store import Store
 
     job = job_of(folder, cells)
     with Store(folder) as store:
@@ -143,7 +143,7 @@ def measured(task: str, folder: Path, cells: int) -> dict[str, float]:
     import rich.console  # noqa: F401
 
     import benchmark.report.curves  # noqa: F401
-    import benchmark.run  # noqa: F401
+    import benchmark.runner.run  # noqa: F401
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     wall, cpu = time.perf_counter(), time.process_time()

@@ -27,19 +27,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.checkpoints import Checkpoint, find_checkpoint
+from benchmark.files.task01 import write_task01
 from benchmark.fit import kernels
 from benchmark.fit.engine import Fitted, Member, fit, renderer_for
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
 from benchmark.images.steps import area_average, area_mask
-from benchmark.images.task01 import write_task01
-from benchmark.networks import PRECISIONS, Network, load_network, load_weights, save_checkpoint
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint
+from benchmark.networks.network import PRECISIONS, Network, load_network, load_weights, save_checkpoint
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.precision import has_bf16
-from benchmark.recipes import PRESETS, Recipe, recipe_for
-from benchmark.types import Sample
+from benchmark.plugins.choice import Choice
+from benchmark.runner.precision import has_bf16
+from benchmark.types import Recipe, Sample
 from tests.bench import naive
 
 STEPS = int(os.environ.get("BENCH_STEPS", "200"))

@@ -16,8 +16,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from benchmark.images.task01 import write_task01
-from benchmark.plugins.datasets._volume import read_plane, read_volume
+from benchmark.files.task01 import write_task01
+from benchmark.files.volumes import read_plane, read_volume
 
 SHAPE = (240, 240, 155)
 ROUNDS = 9

@@ -25,18 +25,18 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script, it is run from a checkout that need not be installed
 
 # ruff: noqa: E402
-from benchmark.checkpoints import Checkpoint
-from benchmark.environment import environment
 from benchmark.errors import InputError
 from benchmark.fit.engine import Fitted, Member, fit, renderer_for
 from benchmark.fit.memory import bytes_of_an_image, images_at_once
 from benchmark.fit.render import Rendering
 from benchmark.images.grid import grid
-from benchmark.networks import PRECISIONS, Network
-from benchmark.plan import Choice
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.network import PRECISIONS, Network
+from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
-from benchmark.recipes import PRESETS, Recipe, recipe_for
-from benchmark.types import Sample
+from benchmark.plugins.choice import Choice
+from benchmark.runner.environment import environment
+from benchmark.types import Recipe, Sample
 from tests.bench.gpu_figures import Report, Watched, milliseconds, seconds_when_done
 
 LAMBDA = 1e-4

@@ -1,0 +1,1 @@
+"""From what is asked for to cells: selection, recipes, samples, job. No torch here."""

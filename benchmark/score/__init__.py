@@ -1,0 +1,1 @@
+"""What is measured on arrays: no networks, no files."""

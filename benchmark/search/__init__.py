@@ -1,0 +1,1 @@
+"""Searches over training images: optimizers and rates, initial states."""

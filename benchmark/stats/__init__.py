@@ -1,0 +1,1 @@
+"""Differences, bands, verdicts and intervals."""

@@ -1,0 +1,1 @@
+"""SQLite, and the view that tables are made from."""
