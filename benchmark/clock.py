@@ -10,7 +10,9 @@ WAIT = "wait"  # what no part claims
 
 
 class Clock:
-    """Seconds by what they were spent on. On CUDA work is only queued when a lap ends, so there the parts of a fit are not to be read."""
+    """Seconds by what they were spent on. On CUDA work is only queued when a lap ends, so there the
+    parts of a fit are not to be read.
+    """
 
     def __init__(self) -> None:
         self.reset()

@@ -6,7 +6,9 @@ from benchmark.errors import InputError
 
 
 def resolve_device(asked: str) -> str:
-    """`auto` is CUDA when there, else the CPU; raises InputError where CUDA is asked for and absent."""
+    """`auto` is CUDA when there, else the CPU; raises InputError where CUDA is asked for and
+    absent.
+    """
     import torch
 
     if asked == "auto":
@@ -14,5 +16,9 @@ def resolve_device(asked: str) -> str:
     if asked not in ("cpu", "cuda"):
         raise InputError(f"--device {asked}", "no such device", "--device auto, cpu or cuda")
     if asked == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda", "this PyTorch finds no GPU", "--device cpu, or python -m benchmark doctor")
+        raise InputError(
+            "--device cuda",
+            "this PyTorch finds no GPU",
+            "--device cpu, or python -m benchmark doctor",
+        )
     return asked

@@ -36,4 +36,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean 'x'? " and the list of known names, as the `todo` part of an error."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return (f"did you mean {close[0]!r}? " if close else "") + "known: " + (", ".join(names) or "none")
+    return (
+        (f"did you mean {close[0]!r}? " if close else "") + "known: " + (", ".join(names) or "none")
+    )

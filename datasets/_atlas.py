@@ -13,7 +13,11 @@ from scipy import ndimage
 
 from benchmark.plugins import InputError
 
-CENTER = (98.0, 117.0, 88.0)  # the middle of the brain, in voxels of 1 mm; axes point right, anterior, superior
+CENTER = (
+    98.0,
+    117.0,
+    88.0,
+)  # the middle of the brain, in voxels of 1 mm; axes point right, anterior, superior
 
 
 @dataclass(frozen=True)
@@ -27,29 +31,38 @@ class Atlas:
 
     def at(self, name: str, points: np.ndarray) -> np.ndarray:
         """A map at `points` [3, ...], in voxels of 1 mm; linear between voxels, 0 outside."""
-        return ndimage.map_coordinates(getattr(self, name), points / 2 if name == "ventricle" else points, order=1)
+        return ndimage.map_coordinates(
+            getattr(self, name), points / 2 if name == "ventricle" else points, order=1
+        )
 
 
 def folder() -> Path:
     """nilearn's data folder, found without importing nilearn (which takes seconds)."""
     spec = importlib.util.find_spec("nilearn")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("the MNI152 maps of mni-lesion", "nilearn is not installed", "pip install nilearn")
+        raise InputError(
+            "the MNI152 maps of mni-lesion", "nilearn is not installed", "pip install nilearn"
+        )
     return Path(spec.submodule_search_locations[0]) / "datasets" / "data"
 
 
 @cache
 def atlas() -> Atlas:
-    """Read the maps (ICBM 2009a nonlinear symmetric); raises InputError where nilearn's wheel does not carry them."""
+    """Read the maps (ICBM 2009a nonlinear symmetric); raises InputError where nilearn's wheel does
+    not carry them.
+    """
     maps = {}
     for name in ("t1", "gm", "wm"):
         path = folder() / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
         try:
             maps[name] = np.asarray(nibabel.load(path).dataobj, np.float32) / 255
         except (OSError, nibabel.filebasedimages.ImageFileError) as error:
-            raise InputError(f"the MNI152 map {path}", str(error), "pip install --force-reinstall nilearn") from None
+            raise InputError(
+                f"the MNI152 map {path}", str(error), "pip install --force-reinstall nilearn"
+            ) from None
     brain = (maps["t1"] > 0).astype(np.float32)
-    # Ventricles: fluid more than 22 mm below the surface. Half the resolution is enough, and 8 times as fast.
+    # Ventricles: fluid more than 22 mm below the surface. Half the resolution is enough, and 8
+    # times as fast.
     half = brain[::2, ::2, ::2] > 0
     fluid = (1 - maps["gm"] - maps["wm"])[::2, ::2, ::2] > 0.5
     deep = ndimage.distance_transform_edt(half, sampling=2) > 22

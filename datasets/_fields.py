@@ -1,4 +1,6 @@
-"""Random numbers and smooth random fields in millimetres, the same on every machine and at every image size."""
+"""Random numbers and smooth random fields in millimetres, the same on every machine and at every
+image size.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import numpy as np
 
 from benchmark.plugins import philox_normal, philox_uniform
 
-# Standard deviation of a cubic B-spline over independent standard normals in 3-D, averaged over positions.
+# Standard deviation of a cubic B-spline over independent standard normals in 3-D, averaged over
+# positions.
 _FIELD_STD = (151 / 315) ** 1.5
 
 
@@ -33,17 +36,23 @@ class Draws:
 
 
 class Field:
-    """A smooth Gaussian random field with mean 0 and standard deviation 1 over a box in millimetres."""
+    """A smooth Gaussian random field with mean 0 and standard deviation 1 over a box in
+    millimetres.
+    """
 
-    def __init__(self, draws: Draws, spacing: float, low: tuple[float, ...], high: tuple[float, ...]) -> None:
+    def __init__(
+        self, draws: Draws, spacing: float, low: tuple[float, ...], high: tuple[float, ...]
+    ) -> None:
         self.spacing, self.low = spacing, low
         shape = [int((b - a) // spacing) + 4 for a, b in zip(low, high, strict=True)]
         self.lattice = draws.normals(int(np.prod(shape))).reshape(shape) / _FIELD_STD
 
     def on_grid(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Values on the grid of three axes, float64 [z, y, x]; the axes stay inside the box."""
-        bx, by, bz = (_basis((axis - a) / self.spacing, n)
-                      for axis, a, n in zip((x, y, z), self.low, self.lattice.shape, strict=True))
+        bx, by, bz = (
+            _basis((axis - a) / self.spacing, n)
+            for axis, a, n in zip((x, y, z), self.low, self.lattice.shape, strict=True)
+        )
         planes = np.tensordot(bz, self.lattice, (1, 2))  # [z, lattice x, lattice y]
         return by @ (bx @ planes).transpose(0, 2, 1)  # [y, j] @ [z, j, x]
 

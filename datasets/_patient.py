@@ -1,4 +1,6 @@
-"""A simulated patient: the atlas deformed, and a lesion in it. Grids are three axes (x, y, z) in mm of the atlas."""
+"""A simulated patient: the atlas deformed, and a lesion in it. Grids are three axes (x, y, z) in mm
+of the atlas.
+"""
 
 from __future__ import annotations
 
@@ -27,24 +29,47 @@ class Anatomy:
     def source(self, grid: Grid) -> np.ndarray:
         """Atlas positions [3, z, y, x] of the patient's grid."""
         center = np.array(CENTER).reshape(3, 1, 1, 1)
-        moved = np.stack([self.bend_mm * b.on_grid(*grid) + self.fold_mm * f.on_grid(*grid)
-                          for b, f in zip(self.bend, self.fold, strict=True)])
+        moved = np.stack(
+            [
+                self.bend_mm * b.on_grid(*grid) + self.fold_mm * f.on_grid(*grid)
+                for b, f in zip(self.bend, self.fold, strict=True)
+            ]
+        )
         return np.tensordot(self.affine, _points(grid) - center, 1) + center + moved
 
     def tissue(self, grid: Grid, lesion: Lesion | None) -> dict[str, np.ndarray]:
-        """Shares of gray and white matter and fluid, the brain and the ventricles' surroundings, [z, y, x] each."""
+        """Shares of gray and white matter and fluid, the brain and the ventricles' surroundings,
+        [z, y, x] each.
+        """
         source = self.source(grid)
         if lesion is not None:
             source = source - lesion.push(grid)
-        maps = {name: atlas().at(name, source).astype(np.float64) for name in ("gray", "white", "brain", "ventricle")}
+        maps = {
+            name: atlas().at(name, source).astype(np.float64)
+            for name in ("gray", "white", "brain", "ventricle")
+        }
         fluid = np.clip(1 - maps["gray"] - maps["white"], 0, 1)
-        # The maps are means over 152 people. Raised to a power and weighed at random, they are one person's again.
+        # The maps are means over 152 people. Raised to a power and weighed at random, they are one
+        # person's again.
         one, two = (0.55 * field.on_grid(*grid) for field in self.sulci)
-        shares = np.stack([(maps["gray"] + 0.01) * np.exp(0.7 * one), (maps["white"] + 0.01) * np.exp(0.7 * two),
-                           self.atrophy * (1.1 * fluid + 0.01) * np.exp(-one - two)]) ** 2.5
+        shares = (
+            np.stack(
+                [
+                    (maps["gray"] + 0.01) * np.exp(0.7 * one),
+                    (maps["white"] + 0.01) * np.exp(0.7 * two),
+                    self.atrophy * (1.1 * fluid + 0.01) * np.exp(-one - two),
+                ]
+            )
+            ** 2.5
+        )
         shares /= shares.sum(axis=0)
-        return {"gray": shares[0], "white": shares[1], "fluid": shares[2], "brain": maps["brain"],
-                "ventricle": maps["ventricle"]}
+        return {
+            "gray": shares[0],
+            "white": shares[1],
+            "fluid": shares[2],
+            "brain": maps["brain"],
+            "ventricle": maps["ventricle"],
+        }
 
 
 class Lesion:
@@ -55,9 +80,14 @@ class Lesion:
         self.center = self._place(draws, anatomy)
         turn = _rotation(draws.uniforms(-np.pi, np.pi, 3))
         self.shape = turn @ np.diag(1 / draws.uniforms(0.75, 1.3, 3)) @ turn.T / self.radius
-        self.reach = 0.85 * float(np.sqrt(np.linalg.inv(self.shape @ self.shape)[2, 2]))  # mm, up and down
+        self.reach = 0.85 * float(
+            np.sqrt(np.linalg.inv(self.shape @ self.shape)[2, 2])
+        )  # mm, up and down
         self.mass_mm = self.radius * draws.uniform(0.0, 0.3)
-        self.warp = [Field(draws, self.radius * 0.75, LOW, HIGH), Field(draws, max(4.0, self.radius * 0.3), LOW, HIGH)]
+        self.warp = [
+            Field(draws, self.radius * 0.75, LOW, HIGH),
+            Field(draws, max(4.0, self.radius * 0.3), LOW, HIGH),
+        ]
         self.warp_size = draws.uniform(0.08, 0.2), draws.uniform(0.03, 0.09)
         self.follow = draws.uniform(0.1, 0.45)  # how much the edema keeps to white matter
         self.edge = draws.uniform(0.03, 0.1)
@@ -84,14 +114,19 @@ class Lesion:
         return _points(grid) - self.center.reshape(3, 1, 1, 1)
 
     def push(self, grid: Grid) -> np.ndarray:
-        """How far tissue was pushed out at each point, mm [3, z, y, x]: most at the outline, nothing far away."""
+        """How far tissue was pushed out at each point, mm [3, z, y, x]: most at the outline,
+        nothing far away.
+        """
         away, rho = self._away(grid), self.distance(grid)
         length = np.linalg.norm(away, axis=0) + 1e-9
         return away / length * (self.mass_mm * rho * np.exp((1 - rho**2) / 2))
 
     def levels(self, grid: Grid, tissue: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Level functions of the whole lesion and of its core: below 1 is inside."""
-        warp = sum(size * field.on_grid(*grid) for size, field in zip(self.warp_size, self.warp, strict=True))
+        warp = sum(
+            size * field.on_grid(*grid)
+            for size, field in zip(self.warp_size, self.warp, strict=True)
+        )
         whole = self.distance(grid) + warp + self.follow * (1 - tissue["white"] - tissue["fluid"])
         core = self.distance(grid, self.core_shift) / self.core_share + 1.3 * warp
         return whole, np.maximum(core, whole + 0.05)
@@ -108,6 +143,11 @@ def _rotation(angles: np.ndarray) -> np.ndarray:
     for axis, angle in enumerate(angles):
         i, j = [k for k in range(3) if k != axis]
         step = np.eye(3)
-        step[[i, i, j, j], [i, j, i, j]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+        step[[i, i, j, j], [i, j, i, j]] = (
+            np.cos(angle),
+            -np.sin(angle),
+            np.sin(angle),
+            np.cos(angle),
+        )
         turn = step @ turn
     return turn

@@ -1,4 +1,6 @@
-"""Releases of volumes with labels: their files are found, read and held against each other in one place."""
+"""Releases of volumes with labels: their files are found, read and held against each other in one
+place.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ NIFTI = r"\.nii(?:\.gz)?"
 
 @dataclass(frozen=True)
 class Parts:
-    """The files of one case. channels: all that are there, by name. labels: none, one, or several whose lesions are joined.
+    """The files of one case. channels: all that are there, by name. labels: none, one, or several
+    whose lesions are joined.
 
-    known: every label number of the release, by the words of `release`; empty: all above 0 is lesion. lesion: those that count.
-    twice: files that are the same thing, in one folder or in two; such a case cannot be read.
+    known: every label number of the release, by the words of `release`; empty: all above 0 is
+    lesion. lesion: those that count. twice: files that are the same thing, in one folder or in two;
+    such a case cannot be read.
     """
 
     channels: Mapping[str, Path]
@@ -38,10 +42,12 @@ class Parts:
 
 
 class Release(VolumeDataset):
-    """Data sets whose cases are one file a channel and files of labels. A subclass says how files are called and what they are.
+    """Data sets whose cases are one file a channel and files of labels. A subclass says how files
+    are called and what they are.
 
-    where: what the name of its folder among all data sets holds, pattern: how its files are called (regular expressions); wanted: names
-    of the channels in a sample. `find()` sorts `found` into cases.
+    where: what the name of its folder among all data sets holds, pattern: how its files are called
+    (regular expressions); wanted: names of the channels in a sample. `find()` sorts `found` into
+    cases.
     """
 
     where: ClassVar[str]
@@ -57,25 +63,45 @@ class Release(VolumeDataset):
         """--root, $SINCO_BENCH_DATA, or the cache's data folder."""
         folder = Path(self.root or data_folder())
         if not folder.is_dir():
-            unsaid = "" if self.root or os.environ.get("SINCO_BENCH_DATA") else ", and neither --root nor SINCO_BENCH_DATA names another"
-            raise InputError(f"the data set {self.name} in {folder}", f"no such folder{unsaid}", f"{self.get}; then --root FOLDER")
+            unsaid = (
+                ""
+                if self.root or os.environ.get("SINCO_BENCH_DATA")
+                else ", and neither --root nor SINCO_BENCH_DATA names another"
+            )
+            raise InputError(
+                f"the data set {self.name} in {folder}",
+                f"no such folder{unsaid}",
+                f"{self.get}; then --root FOLDER",
+            )
         return folder
 
     @cached_property
     def found(self) -> list[Path]:
-        """All files that are called as the release calls them, sorted: below --root, or in its folders in that of all data sets."""
+        """All files that are called as the release calls them, sorted: below --root, or in its
+        folders in that of all data sets.
+        """
         named = re.compile(self.where, re.IGNORECASE)
         if self.root or named.search(self.folder.name):
             tops = [self.folder]
         else:
             tops = [path for path in self.folder.iterdir() if named.search(path.name)]
         called = re.compile(self.pattern, re.IGNORECASE)
-        found = [Path(top, name) for start in tops for top, _, names in os.walk(start, followlinks=False) for name in names
-                 if called.fullmatch(name) and not name.startswith("._")]  # ._NAME: what macOS leaves in archives
-        found = [path for path in found if path.is_file() or not path.exists()]  # no pipe; of a broken link, reading says so
+        found = [
+            Path(top, name)
+            for start in tops
+            for top, _, names in os.walk(start, followlinks=False)
+            for name in names
+            if called.fullmatch(name) and not name.startswith("._")
+        ]  # ._NAME: what macOS leaves in archives
+        found = [
+            path for path in found if path.is_file() or not path.exists()
+        ]  # no pipe; of a broken link, reading says so
         if not found:
-            raise InputError(f"the data set {self.name} in {self.folder}", "no file there is called as in its release",
-                             f"{self.get}; then --root FOLDER")
+            raise InputError(
+                f"the data set {self.name} in {self.folder}",
+                "no file there is called as in its release",
+                f"{self.get}; then --root FOLDER",
+            )
         return sorted(found)
 
     def fetch(self) -> Path:
@@ -87,14 +113,31 @@ class Release(VolumeDataset):
         return dict(self.find())
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        bare = sorted(case for case, parts in self.parts.items() if not (parts.labels or parts.twice))
+        bare = sorted(
+            case for case, parts in self.parts.items() if not (parts.labels or parts.twice)
+        )
         if len(bare) == len(self.parts):
-            raise InputError(f"the data set {self.name} in {self.folder}", f"none of its {len(bare)} cases has labels", self.get)
+            raise InputError(
+                f"the data set {self.name} in {self.folder}",
+                f"none of its {len(bare)} cases has labels",
+                self.get,
+            )
         if bare:
-            warnings.warn(f"{self.name}: {len(bare)} of {len(self.parts)} cases have no labels and are left out, such as {bare[0]}",
-                          stacklevel=2)
-        files = {case: [*(parts.channels[name] for name in self.wanted if name in parts.channels), *parts.labels,
-                        *([parts.brain] if parts.brain else []), *parts.twice] for case, parts in self.parts.items() if case not in bare}
+            warnings.warn(
+                f"{self.name}: {len(bare)} of {len(self.parts)} cases have no labels and are left"
+                f" out, such as {bare[0]}",
+                stacklevel=2,
+            )
+        files = {
+            case: [
+                *(parts.channels[name] for name in self.wanted if name in parts.channels),
+                *parts.labels,
+                *([parts.brain] if parts.brain else []),
+                *parts.twice,
+            ]
+            for case, parts in self.parts.items()
+            if case not in bare
+        }
         return {case: paths if is_utf8(*paths) else [] for case, paths in files.items()}
 
     def numbers(self, case: str) -> Sequence[int]:
@@ -103,33 +146,64 @@ class Release(VolumeDataset):
     def areas(self, case: str) -> list[int]:
         parts = self._parts(case)
         image = parts.channels[self.wanted[0]]
-        lesion = np.isin(_labels(parts, [read_volume(path, like=image) for path in parts.labels]), parts.lesion)
+        lesion = np.isin(
+            _labels(parts, [read_volume(path, like=image) for path in parts.labels]), parts.lesion
+        )
         return [int(area) for area in lesion.sum((1, 2))]
 
     def read(self, case: str) -> Scan:
-        """Background is what most corners of a channel have: releases differ in it, and some have a negative constant there."""
+        """Background is what most corners of a channel have: releases differ in it, and some have a
+        negative constant there.
+        """
         parts = self._parts(case)
         first, *others = (read_volume(parts.channels[name]) for name in self.wanted)
         labels = [read_volume(path, like=first.path) for path in parts.labels]
         brain = [read_volume(parts.brain, like=first.path)] if parts.brain else []
         same_grid(first, [*others, *labels, *brain])
-        channels = {name: planes(volume) for name, volume in zip(self.wanted, [first, *others], strict=True)}
-        return Scan(case, channels, tuple(range(first.voxels.shape[2])), _labels(parts, labels), parts.lesion, parts.known,
-                    first.spacing_mm[::-1], {name: corner_value(voxels) for name, voxels in channels.items()},
-                    as_labels(planes(brain[0]), f"the brain mask {parts.brain}") > 0 if brain else None, orientation=first.orientation)
+        channels = {
+            name: planes(volume) for name, volume in zip(self.wanted, [first, *others], strict=True)
+        }
+        return Scan(
+            case,
+            channels,
+            tuple(range(first.voxels.shape[2])),
+            _labels(parts, labels),
+            parts.lesion,
+            parts.known,
+            first.spacing_mm[::-1],
+            {name: corner_value(voxels) for name, voxels in channels.items()},
+            as_labels(planes(brain[0]), f"the brain mask {parts.brain}") > 0 if brain else None,
+            orientation=first.orientation,
+        )
 
     def _parts(self, case: str) -> Parts:
         """The files of a case; raises InputError where one is missing, or is there twice."""
         parts = self.parts[case]
-        in_utf8(*parts.channels.values(), *parts.labels, *([parts.brain] if parts.brain else []), *parts.twice)
+        in_utf8(
+            *parts.channels.values(),
+            *parts.labels,
+            *([parts.brain] if parts.brain else []),
+            *parts.twice,
+        )
         if parts.twice:
-            found = f"files of which one is too many: {', '.join(dict.fromkeys(map(str, parts.twice)))}"
-            raise InputError(f"the {self.name} case {case}", found, "remove all but one, or --root one copy of one release")
+            found = (
+                f"files of which one is too many: {', '.join(dict.fromkeys(map(str, parts.twice)))}"
+            )
+            raise InputError(
+                f"the {self.name} case {case}",
+                found,
+                "remove all but one, or --root one copy of one release",
+            )
         for name in self.wanted:
             if name not in parts.channels:
-                there = ", ".join(f"{channel} ({path.name})" for channel, path in parts.channels.items())
-                raise InputError(f"the channel {name} of {self.name} {case}", f"no such file; there are {there or 'none'}",
-                                 "another channel, or restore the file from the release")
+                there = ", ".join(
+                    f"{channel} ({path.name})" for channel, path in parts.channels.items()
+                )
+                raise InputError(
+                    f"the channel {name} of {self.name} {case}",
+                    f"no such file; there are {there or 'none'}",
+                    "another channel, or restore the file from the release",
+                )
         return parts
 
 
@@ -141,6 +215,10 @@ def _labels(parts: Parts, volumes: Sequence[Volume]) -> np.ndarray:
     strange = ~np.isin(numbers[0], parts.known)
     if strange.any():
         values = ", ".join(map(str, np.unique(numbers[0][strange])))
-        raise InputError(f"the labels {parts.labels[0]}", f"{strange.sum()} voxels with the numbers {values}; {parts.release} has "
-                         f"{', '.join(map(str, parts.known))}", "restore the file from the release")
+        raise InputError(
+            f"the labels {parts.labels[0]}",
+            f"{strange.sum()} voxels with the numbers {values}; {parts.release} has "
+            f"{', '.join(map(str, parts.known))}",
+            "restore the file from the release",
+        )
     return numbers[0]

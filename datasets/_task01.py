@@ -20,7 +20,8 @@ MERGES = {
 
 @dataclass(frozen=True)
 class Task:
-    """dataset.json: cases {name: (image, label)}, channel names in order, and label numbers by name.
+    """dataset.json: cases {name: (image, label)}, channel names in order, and label numbers by
+    name.
 
     persons: who a case is, which `data task01` writes and the release does not say.
     """
@@ -35,11 +36,21 @@ class Task:
     def read(cls, path: Path) -> Task:
         try:
             task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            cases = {re.sub(r"\.nii(\.gz)?$", "", Path(case["image"]).name): (case["image"], case["label"])
-                     for case in task["training"]}
-            channels = [name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))]
+            cases = {
+                re.sub(r"\.nii(\.gz)?$", "", Path(case["image"]).name): (
+                    case["image"],
+                    case["label"],
+                )
+                for case in task["training"]
+            }
+            channels = [
+                name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))
+            ]
             # Task01's own file writes "tumor" and "tumour" side by side.
-            labels = {name.lower().replace("tumour", "tumor"): int(number) for number, name in task["labels"].items()}
+            labels = {
+                name.lower().replace("tumour", "tumor"): int(number)
+                for number, name in task["labels"].items()
+            }
             persons = dict(task.get("persons", {}).items())
             files = [file for pair in cases.values() for file in pair]
             if not all(isinstance(text, str) for text in (*channels, *persons.values(), *files)):
@@ -47,19 +58,29 @@ class Task:
             if not cases:
                 raise ValueError("its list `training` is empty: no case")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"the data set description {path}", f"{type(error).__name__}: {error}",
-                             "restore dataset.json from the release: it has training, modality and labels") from None
+            raise InputError(
+                f"the data set description {path}",
+                f"{type(error).__name__}: {error}",
+                "restore dataset.json from the release: it has training, modality and labels",
+            ) from None
         return cls(path, cases, channels, labels, persons)
 
     def channel(self, name: str) -> int:
         names = [channel.lower() for channel in self.channels]
         if name.lower() not in names:
-            raise InputError(f"the channel {name} of {self.path}", f"it has {', '.join(self.channels)}", "one of these")
+            raise InputError(
+                f"the channel {name} of {self.path}",
+                f"it has {', '.join(self.channels)}",
+                "one of these",
+            )
         return names.index(name.lower())
 
     def numbers(self, merge: str) -> tuple[int, ...]:
         missing = [name for name in MERGES[merge] if name not in self.labels]
         if missing:
-            raise InputError(f"labels={merge} of {self.path}", f"it does not name {', '.join(missing)}",
-                             "dataset.json with Task01's label names")
+            raise InputError(
+                f"labels={merge} of {self.path}",
+                f"it does not name {', '.join(missing)}",
+                "dataset.json with Task01's label names",
+            )
         return tuple(self.labels[name] for name in MERGES[merge])

@@ -1,4 +1,6 @@
-"""BraTS, 2013 to 2023: gliomas in four channels, one file each, in the layouts of all these years and in DeepMedic's."""
+"""BraTS, 2013 to 2023: gliomas in four channels, one file each, in the layouts of all these years
+and in DeepMedic's.
+"""
 
 from __future__ import annotations
 
@@ -12,47 +14,84 @@ from benchmark.files.brats import ANY, CHANNELS, cases_in, patient_of, same_pers
 from benchmark.plugins import InputError, register
 from benchmark.plugins.datasets._release import Parts, Release
 
-NUMBERINGS = {r"brats_2013": "2015", r"BRATS(2013)?_": "2017 to 2019", r"BraTS20_": "2020", r"BraTS2021_": "2021 and 2023"}
+NUMBERINGS = {
+    r"brats_2013": "2015",
+    r"BRATS(2013)?_": "2017 to 2019",
+    r"BraTS20_": "2020",
+    r"BraTS2021_": "2021 and 2023",
+}
 
 
 @register.dataset("brats", requires=("nibabel", "zlib_ng"))
 class Brats(Release):
-    """BraTS 2013 to 2023: gliomas, FLAIR, T1, T1 with contrast and T2 volumes, skull-stripped, with labels of the tumor's parts.
+    """BraTS 2013 to 2023: gliomas, FLAIR, T1, T1 with contrast and T2 volumes, skull-stripped, with
+    labels of the tumor's parts.
 
-    Reads every case below --root, of one year or of several, whatever folders are between: 2015's VSD.Brain.*.mha, the files
-    CASE_flair.nii.gz of 2017 to 2021, CASE-t2f.nii.gz of 2023, and the z-scored Flair_subtrMeanDivStd.nii.gz of DeepMedic. A case is
-    called as its folder is (LGG_brats_2013_pat0001_1 where 2015 counts low grades anew), a sample CASE-077. `labels`: whole tumor,
-    core (without edema) or enhancing, by the numbers of the case's year; a number that the year does not have is an error. Cases
-    without labels (validation and test sets) are left out, and a warning counts them. Brain: the brain mask of DeepMedic's cases,
-    else where a channel differs from the corners of its volume. Labels outside the brain stay. Splits go by person: name_mapping.csv
-    and BraTS21-17_Mapping.csv are read where they lie among the cases; folders called train or test mean nothing.
+    Reads every case below --root, of one year or of several, whatever folders are between: 2015's
+    VSD.Brain.*.mha, the files CASE_flair.nii.gz of 2017 to 2021, CASE-t2f.nii.gz of 2023, and the
+    z-scored Flair_subtrMeanDivStd.nii.gz of DeepMedic. A case is called as its folder is
+    (LGG_brats_2013_pat0001_1 where 2015 counts low grades anew), a sample CASE-077. `labels`: whole
+    tumor, core (without edema) or enhancing, by the numbers of the case's year; a number that the
+    year does not have is an error. Cases without labels (validation and test sets) are left out,
+    and a warning counts them. Brain: the brain mask of DeepMedic's cases, else where a channel
+    differs from the corners of its volume. Labels outside the brain stay. Splits go by person:
+    name_mapping.csv and BraTS21-17_Mapping.csv are read where they lie among the cases; folders
+    called train or test mean nothing.
     """
 
     name = "brats"
     salt = "brats-0"
     preparation = {"slices": "largest"}
-    licence = ("BraTS 2013 and 2015: CC BY-NC-SA 3.0; 2017 to 2023: the terms of each year's challenge (registration, research, "
-               "citations). Not for commercial use")
-    citation = ("Menze et al., The Multimodal Brain Tumor Image Segmentation Benchmark (BRATS), IEEE TMI 34 (2015) 1993-2024; Bakas et "
-                "al., Advancing The Cancer Genome Atlas glioma MRI collections, Scientific Data 4 (2017) 170117; for 2021 and 2023 Baid et "
-                "al., The RSNA-ASNR-MICCAI BraTS 2021 Benchmark, arXiv 2107.02314")
+    licence = (
+        "BraTS 2013 and 2015: CC BY-NC-SA 3.0; 2017 to 2023: the terms of each year's challenge"
+        " (registration, research, citations). Not for commercial use"
+    )
+    citation = (
+        "Menze et al., The Multimodal Brain Tumor Image Segmentation Benchmark (BRATS), IEEE TMI 34"
+        " (2015) 1993-2024; Bakas et al., Advancing The Cancer Genome Atlas glioma MRI collections,"
+        " Scientific Data 4 (2017) 170117; for 2021 and 2023 Baid et al., The RSNA-ASNR-MICCAI"
+        " BraTS 2021 Benchmark, arXiv 2107.02314"
+    )
     where = "brats"
     pattern = rf"{ANY}|.*mapping.*\.csv"
-    get = ("register for a year of BraTS (2021 and 2023: synapse.org/brats; 2017 to 2020: med.upenn.edu/cbica; 2015: smir.ch), accept its "
-           "terms, unpack it to a folder with BraTS in its name")
+    get = (
+        "register for a year of BraTS (2021 and 2023: synapse.org/brats; 2017 to 2020:"
+        " med.upenn.edu/cbica; 2015: smir.ch), accept its terms, unpack it to a folder with BraTS"
+        " in its name"
+    )
 
-    def __init__(self, root: Path | None = None, *, channel: Literal["flair", "t1", "t1ce", "t2", "all"] = "flair",
-                 labels: Literal["whole", "core", "enhancing"] = "whole", **preparation: Any) -> None:
-        for name, given, known in (("channel", channel, (*CHANNELS, "all")), ("labels", labels, ("whole", "core", "enhancing"))):
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        channel: Literal["flair", "t1", "t1ce", "t2", "all"] = "flair",
+        labels: Literal["whole", "core", "enhancing"] = "whole",
+        **preparation: Any,
+    ) -> None:
+        for name, given, known in (
+            ("channel", channel, (*CHANNELS, "all")),
+            ("labels", labels, ("whole", "core", "enhancing")),
+        ):
             if given not in known:
-                raise InputError(f"brats with {name}={given}", "no such choice", f"{name}={', '.join(known)}")
+                raise InputError(
+                    f"brats with {name}={given}", "no such choice", f"{name}={', '.join(known)}"
+                )
         super().__init__(root, preparation, channel=channel, labels=labels)
         self.wanted = CHANNELS if channel == "all" else (channel,)
 
     def find(self) -> dict[str, Parts]:
-        found = {name: Parts({part: case.files[part] for part in CHANNELS if part in case.files}, [case.files[part] for part in ("seg",)
-                             if part in case.files], case.files.get("brain"), case.layout.known, case.layout.numbers(self.own["labels"]),
-                             case.layout.years, case.twice) for name, case in cases_in(self.found).items()}
+        found = {
+            name: Parts(
+                {part: case.files[part] for part in CHANNELS if part in case.files},
+                [case.files[part] for part in ("seg",) if part in case.files],
+                case.files.get("brain"),
+                case.layout.known,
+                case.layout.numbers(self.own["labels"]),
+                case.layout.years,
+                case.twice,
+            )
+            for name, case in cases_in(self.found).items()
+        }
         self._warn_of_numberings([name for name, parts in found.items() if parts.labels])
         return found
 
@@ -67,10 +106,26 @@ class Brats(Release):
         return patient_of(case)
 
     def _warn_of_numberings(self, cases: list[str]) -> None:
-        """Years count people anew: without a table that relates them, one person may have two names and two splits."""
-        unknown = [case for case in sorted(cases, reverse=True) if stem_of(case) not in self._same and self.person(case) == stem_of(case)]
-        examples = {years: case for case in unknown for prefix, years in NUMBERINGS.items() if re.match(prefix, stem_of(case))}
+        """Years count people anew: without a table that relates them, one person may have two names
+        and two splits.
+        """
+        unknown = [
+            case
+            for case in sorted(cases, reverse=True)
+            if stem_of(case) not in self._same and self.person(case) == stem_of(case)
+        ]
+        examples = {
+            years: case
+            for case in unknown
+            for prefix, years in NUMBERINGS.items()
+            if re.match(prefix, stem_of(case))
+        }
         if len(examples) > 1:
-            named = " and ".join(f"{case} (numbers of {years})" for years, case in sorted(examples.items()))
-            warnings.warn(f"brats: {named} may be the same person in two splits, as nothing here relates the numbers; add the mapping "
-                          ".csv of the release, or --root one year", stacklevel=2)
+            named = " and ".join(
+                f"{case} (numbers of {years})" for years, case in sorted(examples.items())
+            )
+            warnings.warn(
+                f"brats: {named} may be the same person in two splits, as nothing here relates the"
+                " numbers; add the mapping .csv of the release, or --root one year",
+                stacklevel=2,
+            )

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from benchmark.files.pairs import VOLUMES, find_images, find_masks, in_utf8, is_utf8, named, suffix_of
+from benchmark.files.pairs import (
+    VOLUMES,
+    find_images,
+    find_masks,
+    in_utf8,
+    is_utf8,
+    named,
+    suffix_of,
+)
 from benchmark.files.pictures import SUFFIXES, Picture, luminance, read_picture
 from benchmark.plugins import InputError, Scan, VolumeDataset, register
 
@@ -19,23 +27,28 @@ if TYPE_CHECKING:
     from benchmark.files.volumes import Volume
 
 COLORS = ("red", "green", "blue")
-MOST_LABELS = 32  # more values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers
+MOST_LABELS = (
+    32  # more values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers
+)
 
 
 @register.dataset("folder", requires=("PIL", "tifffile", "nibabel"))
 class Folder(VolumeDataset):
-    """Your own images, with or without masks: PNG, JPEG, TIFF, NPY, NPZ, NIfTI, MHA, DICOM (a file, or a folder with a series).
+    """Your own images, with or without masks: PNG, JPEG, TIFF, NPY, NPZ, NIfTI, MHA, DICOM (a file,
+    or a folder with a series).
 
-    images: a pattern from --root on. masks: the same for the mask of an image, {stem}, {name}, {parent} and {folder} standing for its
-    name without and with suffix, its folder from --root on, and that folder's own name; empty: there are no masks. patient: a regular
-    expression, searched in the image's path from --root on, whose first group is the patient; without one, pictures and volumes of
-    one plane whose names differ in a last number (_12, -012, (12)) are one patient's, and each other volume is a patient. Patients
-    are in splits by a hash of their name, 60 / 12 / 28 %. lesion: label numbers that count, such as 1,3; empty: all above 0. color:
-    keep red, green and blue of what is in color, or read its luminance (gray).
-    Volumes are turned to rows from the front and columns from the patient's right; pictures and arrays stay as they are, with 1 mm
-    pixels. The background is what all corners have; where they differ, or where all
-    else has one value, there is none. `full` is 0 to 255 of 8-bit files and the file's own
-    range of others. A JPEG mask counts from half of 255 on.
+    images: a pattern from --root on. masks: the same for the mask of an image, {stem}, {name},
+    {parent} and {folder} standing for its name without and with suffix, its folder from --root on,
+    and that folder's own name; empty: there are no masks. patient: a regular expression, searched
+    in the image's path from --root on, whose first group is the patient; without one, pictures and
+    volumes of one plane whose names differ in a last number (_12, -012, (12)) are one patient's,
+    and each other volume is a patient. Patients are in splits by a hash of their name, 60 / 12 / 28
+    %. lesion: label numbers that count, such as 1,3; empty: all above 0. color: keep red, green and
+    blue of what is in color, or read its luminance (gray). Volumes are turned to rows from the
+    front and columns from the patient's right; pictures and arrays stay as they are, with 1 mm
+    pixels. The background is what all corners have; where they differ, or where all else has one
+    value, there is none. `full` is 0 to 255 of 8-bit files and the file's own range of others. A
+    JPEG mask counts from half of 255 on.
     """
 
     name = "folder"
@@ -45,23 +58,56 @@ class Folder(VolumeDataset):
     citation = "your own files"
     get = "put your images and masks"
 
-    def __init__(self, root: Path | None = None, *, images: str = "images/*", masks: str = "masks/{stem}*", patient: str = "",
-                 lesion: str = "", color: Literal["keep", "gray"] = "keep", **preparation: Any) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        images: str = "images/*",
+        masks: str = "masks/{stem}*",
+        patient: str = "",
+        lesion: str = "",
+        color: Literal["keep", "gray"] = "keep",
+        **preparation: Any,
+    ) -> None:
         if not re.fullmatch(r"(\d+(,\d+)*)?", lesion):
-            raise InputError(f"folder with lesion={lesion}", "no label numbers", "lesion=1 or lesion=1,3; empty: all above 0")
+            raise InputError(
+                f"folder with lesion={lesion}",
+                "no label numbers",
+                "lesion=1 or lesion=1,3; empty: all above 0",
+            )
         try:
             groups = re.compile(patient).groups
         except re.error as error:
-            raise InputError(f"folder with patient={patient}", f"no regular expression: {error}", "patient='(sub-[0-9]+)'") from None
+            raise InputError(
+                f"folder with patient={patient}",
+                f"no regular expression: {error}",
+                "patient='(sub-[0-9]+)'",
+            ) from None
         if patient and not groups:
-            raise InputError(f"folder with patient={patient}", "it has no group", f"patient='({patient})'")
+            raise InputError(
+                f"folder with patient={patient}", "it has no group", f"patient='({patient})'"
+            )
         if color not in ("keep", "gray"):
-            raise InputError(f"folder with color={color}", "no such choice", "color=keep or color=gray")
-        super().__init__(root, preparation, images=images, masks=masks, patient=patient, lesion=lesion, color=color)
+            raise InputError(
+                f"folder with color={color}", "no such choice", "color=keep or color=gray"
+            )
+        super().__init__(
+            root,
+            preparation,
+            images=images,
+            masks=masks,
+            patient=patient,
+            lesion=lesion,
+            color=color,
+        )
 
     def fetch(self) -> Path:
         if self.root is None or not Path(self.root).is_dir():
-            raise InputError("the data set folder", f"no such folder: {self.root}" if self.root else "no folder is given", "--root FOLDER")
+            raise InputError(
+                "the data set folder",
+                f"no such folder: {self.root}" if self.root else "no folder is given",
+                "--root FOLDER",
+            )
         return Path(self.root)
 
     @cached_property
@@ -71,14 +117,23 @@ class Folder(VolumeDataset):
         images = find_images(root, self.own["images"])
         masks = find_masks(root, pattern, images) if pattern else {image: [] for image in images}
         taken = {mask for found in masks.values() for mask in found}
-        images = [image for image in images if image not in taken]  # masks beside images match both patterns
+        images = [
+            image for image in images if image not in taken
+        ]  # masks beside images match both patterns
         if pattern and not taken:
-            raise InputError(f"masks={pattern} in {root}", f"none of {len(images)} images has one, such as {images[0].relative_to(root)}",
-                             "masks=PATTERN from that folder on, quoted, or masks= where there are none")
+            raise InputError(
+                f"masks={pattern} in {root}",
+                f"none of {len(images)} images has one, such as {images[0].relative_to(root)}",
+                "masks=PATTERN from that folder on, quoted, or masks= where there are none",
+            )
         cases = named(root, self.own["images"], images, self._patient)
         if len({patient for _, patient in cases.values()}) == 1 < len(cases):
-            warnings.warn(f"all {len(cases)} images count as one patient, {next(iter(cases.values()))[1]}, and so are in one split: "
-                          "patient='(.+)' makes each a patient; another first group says who is", stacklevel=2)
+            warnings.warn(
+                f"all {len(cases)} images count as one patient, {next(iter(cases.values()))[1]},"
+                " and so are in one split: patient='(.+)' makes each a patient; another first"
+                " group says who is",
+                stacklevel=2,
+            )
         return {case: (image, patient, masks[image]) for case, (image, patient) in cases.items()}
 
     def _patient(self, name: str, image: Path) -> str:
@@ -86,7 +141,11 @@ class Folder(VolumeDataset):
             return (re.sub(r"[-_.]+\d+$", "", name) or name) if _is_picture(image) else name
         path = image.relative_to(self.fetch()).as_posix()
         if not (found := re.search(self.own["patient"], path)) or not found[1]:
-            raise InputError(f"the patient of {path}", f"patient={self.own['patient']} finds none", "an expression that fits all images")
+            raise InputError(
+                f"the patient of {path}",
+                f"patient={self.own['patient']} finds none",
+                "an expression that fits all images",
+            )
         return found[1]
 
     def cases(self) -> Mapping[str, Sequence[Path]]:
@@ -113,23 +172,52 @@ class Folder(VolumeDataset):
         image, _, masks = self._found[case]
         in_utf8(image, *masks, *_files(image, *masks))
         if self.own["masks"] and len(masks) != 1:
-            found = f"{len(masks)} files match {self.own['masks']}{': ' if masks else ''}{', '.join(mask.name for mask in masks)}"
-            raise InputError(f"the mask of {image}", found, "one mask an image (of zeros where nothing is found), or another pattern")
+            found = (
+                f"{len(masks)} files match"
+                f" {self.own['masks']}{': ' if masks else ''}{', '.join(mask.name for mask in masks)}"
+            )
+            raise InputError(
+                f"the mask of {image}",
+                found,
+                "one mask an image (of zeros where nothing is found), or another pattern",
+            )
         channels, volume = self._image(image)
         first = next(iter(channels.values()))
         labels, notes = self._mask(masks[0], first.shape, volume) if masks else (None, [])
         wanted = tuple(map(int, filter(None, self.own["lesion"].split(","))))
-        there = () if labels is None else tuple(int(value) for value in np.unique(labels) if value > 0)
+        there = (
+            () if labels is None else tuple(int(value) for value in np.unique(labels) if value > 0)
+        )
         if wanted and there and not set(wanted) & set(there):
-            notes.append(f"its mask has the label numbers {', '.join(map(str, there[:8]))}, none of lesion={self.own['lesion']}")
+            notes.append(
+                f"its mask has the label numbers {', '.join(map(str, there[:8]))}, none of"
+                f" lesion={self.own['lesion']}"
+            )
         if labels is not None and labels.min() < 0:
-            notes.append(f"its mask has numbers below 0, down to {labels.min()}, which do not count as lesion")
-        corners = {name: stack[::max(len(stack) - 1, 1), ::stack.shape[1] - 1, ::stack.shape[2] - 1] for name, stack in channels.items()}
-        return Scan(case, channels, tuple(range(len(first))), labels=labels, lesion=wanted or there or (1,),
-                    orientation=volume.orientation if volume else "", spacing_mm=volume.spacing_mm[::-1] if volume else (1.0, 1.0, 1.0),
-                    background={name: float(at.flat[0]) for name, at in corners.items()
-                                if (at == at.flat[0]).all() and not _is_binary(channels[name], at.flat[0])},
-                    full=(0.0, 255.0) if first.dtype == np.uint8 else None, notes=tuple(notes))
+            notes.append(
+                f"its mask has numbers below 0, down to {labels.min()}, which do not count as"
+                " lesion"
+            )
+        corners = {
+            name: stack[:: max(len(stack) - 1, 1), :: stack.shape[1] - 1, :: stack.shape[2] - 1]
+            for name, stack in channels.items()
+        }
+        return Scan(
+            case,
+            channels,
+            tuple(range(len(first))),
+            labels=labels,
+            lesion=wanted or there or (1,),
+            orientation=volume.orientation if volume else "",
+            spacing_mm=volume.spacing_mm[::-1] if volume else (1.0, 1.0, 1.0),
+            background={
+                name: float(at.flat[0])
+                for name, at in corners.items()
+                if (at == at.flat[0]).all() and not _is_binary(channels[name], at.flat[0])
+            },
+            full=(0.0, 255.0) if first.dtype == np.uint8 else None,
+            notes=tuple(notes),
+        )
 
     def _image(self, path: Path) -> tuple[dict[str, np.ndarray], Volume | None]:
         """Channels [Z, H, W], and the first of them as a volume where it is one."""
@@ -143,13 +231,21 @@ class Folder(VolumeDataset):
             if picture.colored and self.own["color"] == "keep":
                 channels = {name: picture.planes[..., i] for i, name in enumerate(COLORS)}
             else:
-                channels = {"image": luminance(picture.planes) if picture.colored else picture.planes}
+                channels = {
+                    "image": luminance(picture.planes) if picture.colored else picture.planes
+                }
         _, height, width = next(iter(channels.values())).shape
         if min(height, width) < 2:
-            raise InputError(f"the image {path}", f"its axial planes have {height} x {width} pixels", "an image with axial planes")
+            raise InputError(
+                f"the image {path}",
+                f"its axial planes have {height} x {width} pixels",
+                "an image with axial planes",
+            )
         return channels, volume
 
-    def _mask(self, path: Path, shape: tuple[int, ...], image: Volume | None) -> tuple[np.ndarray, list[str]]:
+    def _mask(
+        self, path: Path, shape: tuple[int, ...], image: Volume | None
+    ) -> tuple[np.ndarray, list[str]]:
         """Label numbers [Z, H, W] and what to be warned of."""
         from benchmark.files.volumes import as_labels, same_grid
 
@@ -157,44 +253,78 @@ class Folder(VolumeDataset):
         if suffix_of(path) in SUFFIXES:
             picture = read_picture(path, mask=True)
             if picture.colored:
-                raise InputError(f"the mask {path}", "it is in color: an overlay, or a drawing", "a mask of label numbers, in gray")
+                raise InputError(
+                    f"the mask {path}",
+                    "it is in color: an overlay, or a drawing",
+                    "a mask of label numbers, in gray",
+                )
             values, note = self._hard(path, picture)
             notes += [note] * bool(note)
         else:
             stacks, volume = _volume(path, image)
             if len(stacks) != 1:
-                raise InputError(f"the mask {path}", f"it has {len(stacks)} channels", "a mask of one channel, in label numbers")
+                raise InputError(
+                    f"the mask {path}",
+                    f"it has {len(stacks)} channels",
+                    "a mask of one channel, in label numbers",
+                )
             values = stacks["image"]
             if image:
                 same_grid(image, [volume])
         if values.shape != shape:
-            raise InputError(f"the mask {path}", f"it has {' x '.join(map(str, values.shape))} pixels (planes x rows x columns), the image "
-                             f"{' x '.join(map(str, shape))}", "a mask drawn on this image, at its size")
+            raise InputError(
+                f"the mask {path}",
+                f"it has {' x '.join(map(str, values.shape))} pixels (planes x rows x columns), the"
+                f" image {' x '.join(map(str, shape))}",
+                "a mask drawn on this image, at its size",
+            )
         return as_labels(values, f"the mask {path}"), notes
 
     def _hard(self, path: Path, picture: Picture) -> tuple[np.ndarray, str]:
-        """A picture's labels: shades between 0 and 255 become one of them where they can be no label numbers."""
+        """A picture's labels: shades between 0 and 255 become one of them where they can be no
+        label numbers.
+        """
         values, there = picture.planes, np.unique(picture.planes)
         shades = int(((values > 0) & (values < 255)).sum())
         if values.dtype != np.uint8 or not shades:
             return values, ""
         if picture.lossy and (there[-1] < 128 or self.own["lesion"]):
-            raise InputError(f"the mask {path}", f"a JPEG with values up to {there[-1]}, which JPEG has blurred",
-                             "masks as PNG: label numbers do not survive JPEG")
-        if picture.lossy or (there[-1] == 255 and len(there) > MOST_LABELS and not self.own["lesion"]):
-            return (values >= 128).astype(np.uint8), f"{shades} pixels of its mask lie between 0 and 255: those from 128 on count"
+            raise InputError(
+                f"the mask {path}",
+                f"a JPEG with values up to {there[-1]}, which JPEG has blurred",
+                "masks as PNG: label numbers do not survive JPEG",
+            )
+        if picture.lossy or (
+            there[-1] == 255 and len(there) > MOST_LABELS and not self.own["lesion"]
+        ):
+            return (values >= 128).astype(
+                np.uint8
+            ), f"{shades} pixels of its mask lie between 0 and 255: those from 128 on count"
         if there[-1] == 255 and not self.own["lesion"]:
-            return values, f"its mask has the values {', '.join(map(str, there))}: all above 0 count, or choose with lesion=255"
+            return (
+                values,
+                (
+                    f"its mask has the values {', '.join(map(str, there))}: all above 0 count, or"
+                    " choose with lesion=255"
+                ),
+            )
         return values, ""
 
 
 def _files(*paths: Path) -> list[Path]:
     """The files of a case, those in the folders of DICOM series among them."""
-    return [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.is_file()]
+    return [
+        file
+        for path in paths
+        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+        if file.is_file()
+    ]
 
 
 def _is_binary(voxels: np.ndarray, background: np.generic) -> bool:
-    """Whether all that is no background has one value: its percentiles, or its mean and deviation, would be no window."""
+    """Whether all that is no background has one value: its percentiles, or its mean and deviation,
+    would be no window.
+    """
     tissue = voxels[voxels != background]
     return tissue.size > 0 and bool(tissue.min() == tissue.max())
 
@@ -220,4 +350,6 @@ def _volume(path: Path, image: Volume | None = None) -> tuple[dict[str, np.ndarr
     like = image.path if image else None
     stack = {f"channel-{c}": read_volume(path, c) for c in range(count)} if count > 1 else {}
     volumes = stack or {"image": read_volume(path, like=like)}
-    return {name: planes(channel) for name, channel in volumes.items()}, next(iter(volumes.values()))
+    return {name: planes(channel) for name, channel in volumes.items()}, next(
+        iter(volumes.values())
+    )

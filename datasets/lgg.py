@@ -20,29 +20,47 @@ CHANNELS = ("pre-contrast", "flair", "post-contrast")
 
 @register.dataset("lgg", requires=("tifffile", "scipy"))
 class Lgg(VolumeDataset):
-    """Kaggle LGG: 110 patients with lower-grade glioma, pre-contrast, FLAIR and post-contrast slices with tumour masks.
+    """Kaggle LGG: 110 patients with lower-grade glioma, pre-contrast, FLAIR and post-contrast
+    slices with tumour masks.
 
-    Reads the layout of the release, `kaggle_3m/TCGA_*/TCGA_*_N.tif` with `_mask.tif` beside each. A sample is called
-    TCGA_CS_4941_19960909-011: patient, date, and N with leading zeros. Splits go by a hash of the patient (TCGA_CS_4941), about 60 /
-    12 / 28 %. The window `full` is the file's 0 to 255. `brain` is an estimate of the head, skull and scalp included: smoothed FLAIR
-    above a fifth of the volume's 90th percentile, holes filled, the largest piece. The files carry no spacing: 1 mm is assumed.
-    Volume statistics: over all slices of the patient, the selected channels together.
+    Reads the layout of the release, `kaggle_3m/TCGA_*/TCGA_*_N.tif` with `_mask.tif` beside each. A
+    sample is called TCGA_CS_4941_19960909-011: patient, date, and N with leading zeros. Splits go
+    by a hash of the patient (TCGA_CS_4941), about 60 / 12 / 28 %. The window `full` is the file's 0
+    to 255. `brain` is an estimate of the head, skull and scalp included: smoothed FLAIR above a
+    fifth of the volume's 90th percentile, holes filled, the largest piece. The files carry no
+    spacing: 1 mm is assumed. Volume statistics: over all slices of the patient, the selected
+    channels together.
     """
 
     name = "lgg"
-    # Salts lgg-0, lgg-1, ... were tried in turn, and the first was taken that puts at least 9 of 28 patients at hand into test, 16
-    # into train and 3 into val, and of all 110 within 4 patients of 60, 12 and 28 %. Nothing but these counts was looked at.
+    # Salts lgg-0, lgg-1, ... were tried in turn, and the first was taken that puts at least 9 of 28
+    # patients at hand into test, 16 into train and 3 into val, and of all 110 within 4 patients of
+    # 60, 12 and 28 %. Nothing but these counts was looked at.
     salt = "lgg-25"
     preparation = {"slices": "tumour", "window": "full"}
-    licence = "CC BY-NC-SA 4.0 (as stated on Kaggle); images from TCIA TCGA-LGG, CC BY 3.0. Not for commercial use"
-    citation = ("Buda, Saha, Mazurowski, Association of genomic subtypes of lower-grade gliomas with shape features "
-                "automatically extracted by a deep learning algorithm, Computers in Biology and Medicine 109 (2019)")
+    licence = (
+        "CC BY-NC-SA 4.0 (as stated on Kaggle); images from TCIA TCGA-LGG, CC BY 3.0. Not for"
+        " commercial use"
+    )
+    citation = (
+        "Buda, Saha, Mazurowski, Association of genomic subtypes of lower-grade gliomas with shape"
+        " features automatically extracted by a deep learning algorithm, Computers in Biology and"
+        " Medicine 109 (2019)"
+    )
 
     kaggle = "mateuszbuda/lgg-mri-segmentation"
 
-    def __init__(self, root: Path | None = None, *, channel: Literal["flair", "all"] = "flair", **preparation: Any) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        channel: Literal["flair", "all"] = "flair",
+        **preparation: Any,
+    ) -> None:
         if channel not in ("flair", "all"):
-            raise InputError(f"lgg with channel={channel}", "no such channel", "channel=flair or channel=all")
+            raise InputError(
+                f"lgg with channel={channel}", "no such channel", "channel=flair or channel=all"
+            )
         super().__init__(root, preparation, channel=channel)
 
     @cached_property
@@ -51,19 +69,29 @@ class Lgg(VolumeDataset):
         try:
             return data_root(self.root, "lgg", inside, "TCGA_*/TCGA_*_1.tif")
         except InputError as error:
-            raise InputError(error.asked, error.found, "python -m benchmark data fetch lgg (with an account at Kaggle), or unpack "
-                             f"kaggle.com/datasets/{self.kaggle} by hand; then {error.todo}") from None
+            raise InputError(
+                error.asked,
+                error.found,
+                "python -m benchmark data fetch lgg (with an account at Kaggle), or unpack "
+                f"kaggle.com/datasets/{self.kaggle} by hand; then {error.todo}",
+            ) from None
 
     def fetch(self) -> Path:
         return self.folder
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        return {case: [path for _, path in _numbered(folder, r"(?:_mask)?")] if is_utf8(folder) else []
-                for case, folder in self._folders.items()}
+        return {
+            case: [path for _, path in _numbered(folder, r"(?:_mask)?")] if is_utf8(folder) else []
+            for case, folder in self._folders.items()
+        }
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
-        return {spelled(folder.name): folder for folder in self.folder.glob("TCGA_*_*_*") if folder.is_dir()}
+        return {
+            spelled(folder.name): folder
+            for folder in self.folder.glob("TCGA_*_*_*")
+            if folder.is_dir()
+        }
 
     def patient(self, case: str) -> str:
         """TCGA_CS_4941 of TCGA_CS_4941_19960909: the person, whatever the date of the scan."""
@@ -82,34 +110,65 @@ class Lgg(VolumeDataset):
             images.append(_read(path))
             masks.append(_mask(path))
             if images[-1].shape != (*images[0].shape[:2], 3) or images[-1].dtype != np.uint8:
-                raise InputError(f"the image {path}", f"{images[-1].dtype} of shape {images[-1].shape}; {files[0][1].name} has "
-                                 f"{images[0].shape}, and 3 channels of uint8 are due", "restore the file from the release")
+                raise InputError(
+                    f"the image {path}",
+                    f"{images[-1].dtype} of shape {images[-1].shape}; {files[0][1].name} has "
+                    f"{images[0].shape}, and 3 channels of uint8 are due",
+                    "restore the file from the release",
+                )
             if masks[-1].shape != images[-1].shape[:2]:
-                raise InputError(f"the mask of {path}", f"its shape is {masks[-1].shape}, the image's {images[-1].shape[:2]}",
-                                 "restore both files from the release")
+                raise InputError(
+                    f"the mask of {path}",
+                    f"its shape is {masks[-1].shape}, the image's {images[-1].shape[:2]}",
+                    "restore both files from the release",
+                )
         stack = np.stack(images)
         names = ("flair",) if self.own["channel"] == "flair" else CHANNELS
         flair = stack[..., 1]
-        copies = [c for c in (0, 2) if CHANNELS[c] in names and np.array_equal(stack[..., c], flair)]
+        copies = [
+            c for c in (0, 2) if CHANNELS[c] in names and np.array_equal(stack[..., c], flair)
+        ]
         there = {number for number, _ in files}
         missing = [number for number in range(min(there), max(there)) if number not in there]
-        gaps = (f"slice {', '.join(map(str, missing))} is missing: those beside it are no neighbors",) if missing else ()
-        return Scan(case, {name: stack[..., CHANNELS.index(name)] for name in names}, tuple(number for number, _ in files),
-                    labels=np.stack(masks).astype(np.uint8), known=(0, 1), brain=_Head(flair), full=(0.0, 255.0),
-                    notes=(*(f"{CHANNELS[c]} is missing, the file repeats FLAIR in its place" for c in copies), *gaps))
+        gaps = (
+            (f"slice {', '.join(map(str, missing))} is missing: those beside it are no neighbors",)
+            if missing
+            else ()
+        )
+        return Scan(
+            case,
+            {name: stack[..., CHANNELS.index(name)] for name in names},
+            tuple(number for number, _ in files),
+            labels=np.stack(masks).astype(np.uint8),
+            known=(0, 1),
+            brain=_Head(flair),
+            full=(0.0, 255.0),
+            notes=(
+                *(f"{CHANNELS[c]} is missing, the file repeats FLAIR in its place" for c in copies),
+                *gaps,
+            ),
+        )
 
     def _slices(self, case: str) -> list[tuple[int, Path]]:
-        """(number, file) of a case's slices; raises InputError where it has none, as in a copy whose folder alone was renamed."""
+        """(number, file) of a case's slices; raises InputError where it has none, as in a copy
+        whose folder alone was renamed.
+        """
         folder = self._folders[case]
         in_utf8(folder)
         if files := _numbered(folder):
             return files
         others = sorted(spelled(path.name) for path in folder.glob("TCGA_*_*.tif"))
         if others:
-            raise InputError(f"the case {case} of lgg", f"its files are called otherwise, such as {others[0]}: a copy of another folder?",
-                             f"remove {folder}, or give it the name of its files")
-        raise InputError(f"the case {case} of lgg", f"no file {case}_1.tif in {folder}",
-                         "restore its files from the release, or remove the folder")
+            raise InputError(
+                f"the case {case} of lgg",
+                f"its files are called otherwise, such as {others[0]}: a copy of another folder?",
+                f"remove {folder}, or give it the name of its files",
+            )
+        raise InputError(
+            f"the case {case} of lgg",
+            f"no file {case}_1.tif in {folder}",
+            "restore its files from the release, or remove the folder",
+        )
 
 
 class _Head:
@@ -117,7 +176,10 @@ class _Head:
 
     def __init__(self, flair: np.ndarray) -> None:
         voxels = flair[flair > 5]
-        self.flair, self.threshold = flair, 0.2 * float(np.percentile(voxels, 90)) if voxels.size else 0.0
+        self.flair, self.threshold = (
+            flair,
+            0.2 * float(np.percentile(voxels, 90)) if voxels.size else 0.0,
+        )
 
     def __call__(self, k: int) -> np.ndarray:
         smooth = ndimage.gaussian_filter(self.flair[k].astype(float), 2)
@@ -137,7 +199,9 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 def _numbered(case: Path, end: str = "") -> list[tuple[int, Path]]:
     """(number, file) of the files CASE_N.tif, in natural order."""
     called = re.compile(rf"{re.escape(case.name)}_(\d+){end}")
-    found = [(called.fullmatch(path.stem), path) for path in case.glob(f"{glob.escape(case.name)}_*.tif")]
+    found = [
+        (called.fullmatch(path.stem), path) for path in case.glob(f"{glob.escape(case.name)}_*.tif")
+    ]
     return sorted((int(match[1]), path) for match, path in found if match)
 
 
@@ -145,7 +209,9 @@ def _mask(image: Path) -> np.ndarray:
     """The mask [H, W] beside a slice."""
     path = image.with_name(f"{image.stem}_mask.tif")
     if not path.is_file():
-        raise InputError(f"the mask of {image}", f"no file {path.name} beside it", "restore it from the release")
+        raise InputError(
+            f"the mask of {image}", f"no file {path.name} beside it", "restore it from the release"
+        )
     return _read(path) > 0
 
 
@@ -155,5 +221,8 @@ def _read(path: Path) -> np.ndarray:
     try:
         return tifffile.imread(path)
     except Exception as error:  # a broken TIFF raises whatever its decoder happens to meet
-        raise InputError(f"the image {path}", f"no readable TIFF ({type(error).__name__}: {error})",
-                         "restore the file from the release") from None
+        raise InputError(
+            f"the image {path}",
+            f"no readable TIFF ({type(error).__name__}: {error})",
+            "restore the file from the release",
+        ) from None

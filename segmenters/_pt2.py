@@ -1,10 +1,12 @@
-"""Reads a torch.export archive without ever running what it could hide: torch.export.load alone trusts the file.
+"""Reads a torch.export archive without ever running what it could hide: torch.export.load alone
+trusts the file.
 
-What torch.export.load of torch 2.13 runs, if an archive says so (torch/export/pt2_archive/_package.py, _export/serde/serialize.py):
-pickles (sample inputs that the restricted reader refuses, weights with use_pickle, opaque objects), compiled libraries
-(data/aotinductor), guards_code as Python, size expressions through sympy's eval, and names that are pasted into generated code; a
-node's target may be any name within `torch`. So only what is known to be harmless is copied into a new archive, and that is what
-torch reads.
+What torch.export.load of torch 2.13 runs, if an archive says so
+(torch/export/pt2_archive/_package.py, _export/serde/serialize.py): pickles (sample inputs that the
+restricted reader refuses, weights with use_pickle, opaque objects), compiled libraries
+(data/aotinductor), guards_code as Python, size expressions through sympy's eval, and names that are
+pasted into generated code; a node's target may be any name within `torch`. So only what is known to
+be harmless is copied into a new archive, and that is what torch reads.
 """
 
 from __future__ import annotations
@@ -15,17 +17,55 @@ import re
 import zipfile
 from typing import Any
 
-TARGET = re.compile(r"torch\.ops\.aten\.(?!save\b|from_file\b)\w+\.\w+|torch\.sym_(int|float|max|min|not|ite|sqrt)"
-                    r"|math\.(floor|ceil|trunc|sqrt)"
-                    r"|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|getitem|eq|ne|lt|le|gt|ge|and_|or_)")
+TARGET = re.compile(
+    r"torch\.ops\.aten\.(?!save\b|from_file\b)\w+\.\w+|torch\.sym_(int|float|max|min|not|ite|sqrt)"
+    r"|math\.(floor|ceil|trunc|sqrt)"
+    r"|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|getitem|eq|ne|lt|le|gt|ge|and_|or_)"
+)
 NAME = re.compile(r"[\w.+-]*")  # nothing that could call, quote or end a line in generated code
 TEXT = re.compile(r"[\w ,.>-]*")  # string arguments of operators: a mode, an equation of einsum
-TREE = re.compile(r'[\w\s.,:"\[\]{}()-]*')  # the structure of inputs and outputs, as JSON inside JSON; no escapes
+TREE = re.compile(
+    r'[\w\s.,:"\[\]{}()-]*'
+)  # the structure of inputs and outputs, as JSON inside JSON; no escapes
 EXPRESSION = re.compile(r"[\w\s+*/%(),<>=&|~-]*")
 SYMBOL = re.compile(r"Symbol\('\w+'(, \w+=(True|False))*\)")
-FUNCTIONS = {"Add", "Mul", "Pow", "Integer", "Rational", "Max", "Min", "FloorDiv", "CeilDiv", "CleanDiv", "IntTrueDiv", "FloatTrueDiv",
-             "Mod", "PythonMod", "ModularIndexing", "TruncToInt", "CeilToInt", "FloorToInt", "RoundToInt", "ToFloat", "PowByNatural",
-             "Identity", "Where", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "And", "Or", "Not", "floor", "ceiling", ""}  # "": a bracket
+FUNCTIONS = {
+    "Add",
+    "Mul",
+    "Pow",
+    "Integer",
+    "Rational",
+    "Max",
+    "Min",
+    "FloorDiv",
+    "CeilDiv",
+    "CleanDiv",
+    "IntTrueDiv",
+    "FloatTrueDiv",
+    "Mod",
+    "PythonMod",
+    "ModularIndexing",
+    "TruncToInt",
+    "CeilToInt",
+    "FloorToInt",
+    "RoundToInt",
+    "ToFloat",
+    "PowByNatural",
+    "Identity",
+    "Where",
+    "Eq",
+    "Ne",
+    "Lt",
+    "Le",
+    "Gt",
+    "Ge",
+    "And",
+    "Or",
+    "Not",
+    "floor",
+    "ceiling",
+    "",
+}  # "": a bracket
 
 
 class Unsafe(ValueError):
@@ -33,7 +73,9 @@ class Unsafe(ValueError):
 
 
 def harmless(data: bytes) -> io.BytesIO:
-    """A torch.export archive with the program, weights and tensor constants of `data` and nothing else; raises Unsafe."""
+    """A torch.export archive with the program, weights and tensor constants of `data` and nothing
+    else; raises Unsafe.
+    """
     with zipfile.ZipFile(io.BytesIO(data)) as old:
         files = {}
         for info in old.infolist():
@@ -42,13 +84,17 @@ def harmless(data: bytes) -> io.BytesIO:
                 raise Unsafe(f"{name} twice, or compressed, which torch.export.save never does")
             files[name] = old.read(info)
     if "models/model.json" not in files:
-        raise Unsafe("no program models/model.json: torch.export.save of torch 2.8 or later writes one")
+        raise Unsafe(
+            "no program models/model.json: torch.export.save of torch 2.8 or later writes one"
+        )
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as new:
         for name, content in files.items():
             if cleaned := _file(name, content):
                 new.writestr(f"program/{name}", cleaned)
-        new.writestr("program/data/sample_inputs/model.pt", b"")  # always a pickle, and never needed
+        new.writestr(
+            "program/data/sample_inputs/model.pt", b""
+        )  # always a pickle, and never needed
     made.seek(0)
     return made
 
@@ -60,11 +106,19 @@ def _file(name: str, content: bytes) -> bytes | None:
     if name == "models/model.json":
         program = json.loads(content) | {"guards_code": []}
         return json.dumps(_clean(program)).encode()
-    if name in ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json"):
+    if name in (
+        "data/weights/model_weights_config.json",
+        "data/constants/model_constants_config.json",
+    ):
         config = json.loads(content)
         for key, entry in config["config"].items():
-            if entry["use_pickle"] is not False or not re.fullmatch(r"(weight|tensor)_\d+", entry["path_name"]):
-                raise Unsafe(f"{key} as a pickle or an object of its own class ({entry['path_name']}), not as a plain tensor")
+            if entry["use_pickle"] is not False or not re.fullmatch(
+                r"(weight|tensor)_\d+", entry["path_name"]
+            ):
+                raise Unsafe(
+                    f"{key} as a pickle or an object of its own class ({entry['path_name']}), not"
+                    " as a plain tensor"
+                )
         return json.dumps(_clean(config)).encode()
     plain = ("archive_format", "archive_version", "byteorder", ".data/version")
     if name in plain or re.fullmatch(r"data/(weights/weight|constants/tensor)_\d+", name):
@@ -75,13 +129,21 @@ def _file(name: str, content: bytes) -> bytes | None:
 
 
 def _clean(value: Any, key: str = "") -> Any:
-    """`value` without metadata, on the CPU; raises Unsafe for a string that could be more than a name."""
+    """`value` without metadata, on the CPU; raises Unsafe for a string that could be more than a
+    name.
+    """
     if isinstance(value, dict):
         if value.keys() == {"type", "index"}:
-            return {"type": "cpu", "index": None}  # where it was made does not matter; Network moves it
+            return {
+                "type": "cpu",
+                "index": None,
+            }  # where it was made does not matter; Network moves it
         for name in value:
             _check(NAME, name, "the name")
-        return {name: {} if name == "metadata" else _clean(inside, name) for name, inside in value.items()}
+        return {
+            name: {} if name == "metadata" else _clean(inside, name)
+            for name, inside in value.items()
+        }
     if isinstance(value, list):
         return [_clean(inside, key) for inside in value]
     if isinstance(value, str):
@@ -101,4 +163,7 @@ def _clean(value: Any, key: str = "") -> Any:
 
 def _check(allowed: re.Pattern[str], text: str, what: str) -> None:
     if not allowed.fullmatch(text):
-        raise Unsafe(f"{what} {text[:80]!r}, which a network of plain operators (torch.ops.aten) does not have")
+        raise Unsafe(
+            f"{what} {text[:80]!r}, which a network of plain operators (torch.ops.aten) does not"
+            " have"
+        )

@@ -7,20 +7,32 @@ from torch import nn
 
 
 def stage(inside: int, outside: int, count: int = 2) -> nn.Sequential:
-    """`count` 3x3 convolutions with bias, each with batch normalisation and ReLU, as Keras models have them."""
+    """`count` 3x3 convolutions with bias, each with batch normalisation and ReLU, as Keras models
+    have them.
+    """
     layers: list[nn.Module] = []
     for _ in range(count):
-        layers += [nn.Conv2d(inside, outside, 3, padding=1), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
+        layers += [
+            nn.Conv2d(inside, outside, 3, padding=1),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+        ]
         inside = outside
     return nn.Sequential(*layers)
 
 
 class Up(nn.Module):
-    """Twice the size by a 2x2 transposed convolution with BatchNorm and ReLU, the skip beside it, two convolutions."""
+    """Twice the size by a 2x2 transposed convolution with BatchNorm and ReLU, the skip beside it,
+    two convolutions.
+    """
 
     def __init__(self, inside: int, skip: int, outside: int) -> None:
         super().__init__()
-        self.up = nn.Sequential(nn.ConvTranspose2d(inside, outside, 2, stride=2), nn.BatchNorm2d(outside), nn.ReLU(inplace=True))
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(inside, outside, 2, stride=2),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+        )
         self.merge = stage(outside + skip, outside)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
@@ -28,12 +40,17 @@ class Up(nn.Module):
 
 
 class Floors(nn.Module):
-    """A U-Net of stages: widths [F] and convolutions [F] of its floors, from the top down; logits by a 3x3 convolution."""
+    """A U-Net of stages: widths [F] and convolutions [F] of its floors, from the top down; logits
+    by a 3x3 convolution.
+    """
 
     def __init__(self, channels: int, widths: list[int], convolutions: list[int]) -> None:
         super().__init__()
         self.down = nn.ModuleList(map(stage, [channels, *widths], widths, convolutions))
-        self.up = nn.ModuleList(Up(below, width, width) for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.up = nn.ModuleList(
+            Up(below, width, width)
+            for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
@@ -48,6 +65,8 @@ class Floors(nn.Module):
 
 
 def standardized(image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-    """(image - mean) / std with the numbers of each image's volume: [B, C, H, W], [B, 4] -> [B, C, H, W]."""
+    """(image - mean) / std with the numbers of each image's volume: [B, C, H, W], [B, 4] -> [B, C,
+    H, W].
+    """
     mean, std = volume[:, 0, None, None, None], volume[:, 1, None, None, None]
     return (image - mean) / std

@@ -1,4 +1,6 @@
-"""A dilated residual network: context by dilation at one resolution, no U (Yu, Koltun and Funkhouser, CVPR 2017)."""
+"""A dilated residual network: context by dilation at one resolution, no U (Yu, Koltun and
+Funkhouser, CVPR 2017).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class Block(nn.Module):
         super().__init__()
         self.norms = nn.ModuleList(nn.GroupNorm(4, width) for _ in range(2))
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False) for _ in range(2))
+            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
+            for _ in range(2)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = x
@@ -26,12 +30,14 @@ class Block(nn.Module):
 
 @register.segmenter("dilated", multiple=16)
 class Dilated(nn.Module):
-    """Residual blocks of dilation 1, 2, 4, 8, 4, 2, 1 at half resolution, GroupNorm, SiLU (after DRN, Yu et al. 2017).
+    """Residual blocks of dilation 1, 2, 4, 8, 4, 2, 1 at half resolution, GroupNorm, SiLU (after
+    DRN, Yu et al. 2017).
 
-    Dilation grows for context and shrinks again against gridding (arXiv 1705.09914, section 4). Each 2x2 block of
-    pixels enters as channels and leaves as four logits, so nothing is pooled and no transposed convolution is needed.
-    `width` is a multiple of 4. The image enters as (image - mean) / std with the numbers of its volume. GroupNorm sees
-    the whole image: this network must not be asked about a window of it.
+    Dilation grows for context and shrinks again against gridding (arXiv 1705.09914, section 4).
+    Each 2x2 block of pixels enters as channels and leaves as four logits, so nothing is pooled and
+    no transposed convolution is needed. `width` is a multiple of 4. The image enters as (image -
+    mean) / std with the numbers of its volume. GroupNorm sees the whole image: this network must
+    not be asked about a window of it.
     """
 
     def __init__(self, channels: int, *, width: int = 32) -> None:

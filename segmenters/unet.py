@@ -9,25 +9,37 @@ from benchmark.plugins import register
 
 
 def double_convolution(inside: int, outside: int) -> nn.Sequential:
-    """Two 3x3 convolutions, each with batch normalisation (which makes a bias of their own needless) and ReLU."""
+    """Two 3x3 convolutions, each with batch normalisation (which makes a bias of their own
+    needless) and ReLU.
+    """
     return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True),
-        nn.Conv2d(outside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True))
+        nn.Conv2d(inside, outside, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(outside, outside, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
 
 
 @register.segmenter("unet", multiple=16)
 class UNet(nn.Module):
-    """U-Net of five levels, base to 16 * base features (Ronneberger et al. 2015; BatchNorm as in Buda et al. 2019).
+    """U-Net of five levels, base to 16 * base features (Ronneberger et al. 2015; BatchNorm as in
+    Buda et al. 2019).
 
-    Buda's network is `base=32`: 7,763,041 parameters for three channels. The image enters as (image - mean) / std with
-    the numbers of its volume (Buda et al. 2019, arXiv 1906.03720, section 2.2).
+    Buda's network is `base=32`: 7,763,041 parameters for three channels. The image enters as (image
+    - mean) / std with the numbers of its volume (Buda et al. 2019, arXiv 1906.03720, section 2.2).
     """
 
     def __init__(self, channels: int, *, base: int = 16) -> None:
         super().__init__()
         widths = [base, 2 * base, 4 * base, 8 * base, 16 * base]
-        self.down = nn.ModuleList(double_convolution(n, m) for n, m in zip([channels, *widths], widths, strict=False))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * n, n, 2, stride=2) for n in reversed(widths[:-1]))
+        self.down = nn.ModuleList(
+            double_convolution(n, m) for n, m in zip([channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(2 * n, n, 2, stride=2) for n in reversed(widths[:-1])
+        )
         self.merge = nn.ModuleList(double_convolution(2 * n, n) for n in reversed(widths[:-1]))
         self.head = nn.Conv2d(base, 1, 1)
 

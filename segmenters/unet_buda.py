@@ -22,13 +22,16 @@ def _block(inside: int, outside: int, name: str) -> nn.Sequential:
 
 @register.segmenter("unet-buda", multiple=16)
 class UNetBuda(nn.Module):
-    """Buda's U-Net for LGG, 7,763,041 parameters for three channels (Buda et al. 2019, arXiv 1906.03720, section 2.2).
+    """Buda's U-Net for LGG, 7,763,041 parameters for three channels (Buda et al. 2019, arXiv
+    1906.03720, section 2.2).
 
-    The state dict has the names of the authors' release (github.com/mateuszbuda/brain-segmentation-pytorch, unet-e012d006.pt), which
-    `python -m benchmark import` reads. As there, each volume is clipped to its percentiles 10 and 99 and brought to mean 0 and
-    standard deviation 1; the authors take these numbers over the cropped volume and each channel, here they are those of the
-    voxels above the background, of all channels together. What is clipped passes no gradient: in the loss, the darkest tenth and
-    the brightest hundredth of an image are free.
+    The state dict has the names of the authors' release
+    (github.com/mateuszbuda/brain-segmentation-pytorch, unet-e012d006.pt), which `python -m
+    benchmark import` reads. As there, each volume is clipped to its percentiles 10 and 99 and
+    brought to mean 0 and standard deviation 1; the authors take these numbers over the cropped
+    volume and each channel, here they are those of the voxels above the background, of all channels
+    together. What is clipped passes no gradient: in the loss, the darkest tenth and the brightest
+    hundredth of an image are free.
     """
 
     def __init__(self, channels: int, *, base: int = 32) -> None:
@@ -51,5 +54,7 @@ class UNetBuda(nn.Module):
             x = nn.functional.max_pool2d(skips[-1], 2)
         x = self.bottleneck(x)
         for i in (4, 3, 2, 1):
-            x = getattr(self, f"decoder{i}")(torch.cat([getattr(self, f"upconv{i}")(x), skips.pop()], 1))
+            x = getattr(self, f"decoder{i}")(
+                torch.cat([getattr(self, f"upconv{i}")(x), skips.pop()], 1)
+            )
         return self.conv(x)

@@ -1,4 +1,6 @@
-"""Checkpoints for tests: classifiers of random weights whose answers differ from image to image of `tiny-labels`."""
+"""Checkpoints for tests: classifiers of random weights whose answers differ from image to image of
+`tiny-labels`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,17 @@ from benchmark.networks.network import save_checkpoint
 from benchmark.plugins import index
 from tests.tiny_labels import CLASSES
 
-OPTIONS = {"mobilenet-v2": {"classes": 3, "width": 0.25}, "vgg16": {"classes": 3, "base": 2, "hidden": 8}, "tiny-label": {"classes": 3}}
+OPTIONS = {
+    "mobilenet-v2": {"classes": 3, "width": 0.25},
+    "vgg16": {"classes": 3, "base": 2, "hidden": 8},
+    "tiny-label": {"classes": 3},
+}
 
 
 def write(name: str, dataset: str = "tiny-labels", seed: int = 0, **card: object) -> None:
-    """Write a checkpoint where a bare name finds it; the plug-ins of tests/tiny_labels.py must be known."""
+    """Write a checkpoint where a bare name finds it; the plug-ins of tests/tiny_labels.py must be
+    known.
+    """
     data = index.get("dataset", "tiny-labels").load()()
     samples = [sample for split in ("train", "val", "test") for sample in data.samples(split)]
     images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2)
@@ -33,5 +41,15 @@ def write(name: str, dataset: str = "tiny-labels", seed: int = 0, **card: object
         scale = (1.5 if name == "tiny-label" else 0.3) / logits.std(0)  # the deeper ones are steep
         last.weight *= scale[:, None]
         last.bias.copy_((last.bias - logits.mean(0)) * scale)
-    save_checkpoint(default_path(name, dataset), module, {"segmenter": name, "options": OPTIONS[name], "channels": ["gray"],
-                                                          "dataset": dataset, "classes": list(CLASSES), **card})
+    save_checkpoint(
+        default_path(name, dataset),
+        module,
+        {
+            "segmenter": name,
+            "options": OPTIONS[name],
+            "channels": ["gray"],
+            "dataset": dataset,
+            "classes": list(CLASSES),
+            **card,
+        },
+    )

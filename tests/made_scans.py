@@ -19,7 +19,11 @@ class Made(VolumeDataset):
 
     def __init__(self, scans, splits=(), files=()):
         super().__init__(None, {})
-        self.scans, self.splits, self.paths = {getattr(s, "case", "broken"): s for s in scans}, dict(splits), dict(files)
+        self.scans, self.splits, self.paths = (
+            {getattr(s, "case", "broken"): s for s in scans},
+            dict(splits),
+            dict(files),
+        )
 
     def cases(self):
         return {name: self.paths.get(name, ()) for name in self.scans}
@@ -38,8 +42,20 @@ def scan(case: str = "one_a", seed: int = 0, **changes) -> Scan:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE // 2
     disc = y**2 + (1.0 + seed / 10) * x**2 < 250
-    channels = {name: (disc * np.kron(rng.integers(50, 900, (Z, 5, 5)), np.ones((8, 8)))
-                       + disc * rng.integers(1, 9, (Z, SIDE, SIDE))).astype(np.int16) for name in ("flair", "t1")}
+    channels = {
+        name: (
+            (
+                disc * np.kron(rng.integers(50, 900, (Z, 5, 5)), np.ones((8, 8)))
+                + disc * rng.integers(1, 9, (Z, SIDE, SIDE))
+            ).astype(np.int16)
+        )
+        for name in ("flair", "t1")
+    }
     labels = np.zeros((Z, SIDE, SIDE), np.uint8)
-    labels[2:5, 15:22, 15 - seed:20] = 1
-    return replace(Scan(case, channels, tuple(range(Z)), labels, known=(0, 1), background={"flair": 0, "t1": 0}), **changes)
+    labels[2:5, 15:22, 15 - seed : 20] = 1
+    return replace(
+        Scan(
+            case, channels, tuple(range(Z)), labels, known=(0, 1), background={"flair": 0, "t1": 0}
+        ),
+        **changes,
+    )

@@ -1,4 +1,6 @@
-"""Stores whose answers are known, made without a fit: cells, scores and originals as a run would leave them."""
+"""Stores whose answers are known, made without a fit: cells, scores and originals as a run would
+leave them.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,12 @@ def sample(name: str, patient: str, *, lesion: bool = True, size: int = 48) -> S
     y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
     shift = (sum(map(ord, name)) % 7 - 3) / 12
     brain, mask = x**2 + y**2 < 0.8, ((x - shift) ** 2 + (y + shift) ** 2 < 0.06) & lesion
-    image = (brain * (0.4 + 0.1 * np.sin(6 * x + shift) + 0.35 * mask)).astype(np.float32)[..., None]
-    return Sample(name, "synthetic", patient, image, mask, brain, ("flair",), VolumeStatistics.of(image))
+    image = (brain * (0.4 + 0.1 * np.sin(6 * x + shift) + 0.35 * mask)).astype(np.float32)[
+        ..., None
+    ]
+    return Sample(
+        name, "synthetic", patient, image, mask, brain, ("flair",), VolumeStatistics.of(image)
+    )
 
 
 def decode(data: bytes) -> Decoded:
@@ -59,10 +65,12 @@ def make_store(
     keep_images: bool = True,
     scale=None,
 ) -> Store:
-    """A store of every combination. Each fit's score is BASE, by image a little apart, + chaos of `noise` (in dB; a
-    tenth of it in Dice, a hundredth in SSIM) + `effect(image number, inr, lambda, metric)`.
+    """A store of every combination. Each fit's score is BASE, by image a little apart, + chaos of
+    `noise` (in dB; a tenth of it in Dice, a hundredth in SSIM) + `effect(image number, inr, lambda,
+    metric)`.
 
-    failed(image number, inr, lambda, seed, null) -> why a cell fails; scale(image number) multiplies an image's noise.
+    failed(image number, inr, lambda, seed, null) -> why a cell fails; scale(image number)
+    multiplies an image's noise.
     """
     rng = np.random.default_rng(0)
     store = Store(folder)
@@ -79,7 +87,19 @@ def make_store(
     }
 
     def add(number: int, s: Sample, facts: dict, gain: dict, chaos: float) -> str:
-        key = "-".join(map(str, (facts["method"], facts["inr"], s.id, facts["lambda"], facts["seed"], facts["null"])))
+        key = "-".join(
+            map(
+                str,
+                (
+                    facts["method"],
+                    facts["inr"],
+                    s.id,
+                    facts["lambda"],
+                    facts["seed"],
+                    facts["null"],
+                ),
+            )
+        )
         reason = (
             failed
             and facts["codec"] is None
@@ -102,7 +122,9 @@ def make_store(
         if reason:
             rows.append(Row(key, "failed", reason, s.hash, common | facts))
             return key
-        picture = np.clip(s.image + 0.03 * rng.standard_normal(s.image.shape), 0, 1).astype(np.float32)
+        picture = np.clip(s.image + 0.03 * rng.standard_normal(s.image.shape), 0, 1).astype(
+            np.float32
+        )
         rows.append(Row(key, "ok", "", s.hash, common | facts | {"bpp": 0.59}, picture.tobytes()))
         for as_ in score_as:
             for metric, base in BASE.items():
@@ -112,18 +134,25 @@ def make_store(
                 value += chaos * spread[metric] * rng.standard_normal() - 14.0 * (
                     as_ != "decoded" and metric == "psnr_db"
                 )
-                reader = {"dice": ("unet", UNET), "fp_area_px": ("unet", UNET), "dice_eval": ("dilated", DILATED)}.get(
-                    metric, ("", "")
-                )
+                reader = {
+                    "dice": ("unet", UNET),
+                    "fp_area_px": ("unet", UNET),
+                    "dice_eval": ("dilated", DILATED),
+                }.get(metric, ("", ""))
                 scores.append(Score(key, metric.removesuffix("_eval"), value, *reader, as_))
             if s.has_lesion:
                 scores.extend(
-                    Score(key, "dice_original", 0.9, *reader, as_) for reader in (("unet", UNET), ("dilated", DILATED))
+                    Score(key, "dice_original", 0.9, *reader, as_)
+                    for reader in (("unet", UNET), ("dilated", DILATED))
                 )
         return key
 
     for number in range(images):
-        s = sample(f"p{number % patients}_{number}", f"p{number % patients}", lesion=number >= without_lesion)
+        s = sample(
+            f"p{number % patients}_{number}",
+            f"p{number % patients}",
+            lesion=number >= without_lesion,
+        )
         if keep_images:
             store.add_samples([s])
         chaos = noise * (scale(number) if scale else 1.0)
@@ -143,7 +172,11 @@ def make_store(
                 if nulls:
                     add(number, s, plain | {"seed": seed, "null": True, "twin": twin}, {}, chaos)
                 for lam in lams:
-                    gain = {metric: effect(number, inr, lam, metric) for metric in spread} if effect else {}
+                    gain = (
+                        {metric: effect(number, inr, lam, metric) for metric in spread}
+                        if effect
+                        else {}
+                    )
                     add(
                         number,
                         s,

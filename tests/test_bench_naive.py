@@ -1,4 +1,6 @@
-"""The opponents of tests/bench/bench_speed.py do the engine's job: the same loss at the start, and it falls."""
+"""The opponents of tests/bench/bench_speed.py do the engine's job: the same loss at the start, and
+it falls.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def checkpoint(tmp_path):
         module.head.weight *= 3 / logits.std()
         module.head.bias -= 3 * logits.median() / logits.std()
     path = tmp_path / "unet.safetensors"
-    save_checkpoint(path, module, {"segmenter": "unet", "options": {"base": 4}, "channels": ["gray"], "dataset": "tiny"})
+    save_checkpoint(
+        path,
+        module,
+        {"segmenter": "unet", "options": {"base": 4}, "channels": ["gray"], "dataset": "tiny"},
+    )
     return find_checkpoint(f"unet@{path}", "tiny")
 
 
@@ -43,14 +49,28 @@ def losses_of(name, sample, checkpoint, inr=SIREN, steps=1, lam=LAMBDA):
         module = naive.Siren(module.layers, module.omega)
     network = index.get("segmenter", "unet").load()(1, **checkpoint.card["options"])
     load_weights(network, checkpoint)
-    coords = torch.from_numpy(grid(*sample.image.shape[:2], index.get("inr", inr.name).declared["coordinates"]))
+    coords = torch.from_numpy(
+        grid(*sample.image.shape[:2], index.get("inr", inr.name).declared["coordinates"])
+    )
     losses = []
-    LOOPS[name](sample, coords, module, network, lam, steps=steps, on_step=lambda step, loss: losses.append(loss))
+    LOOPS[name](
+        sample,
+        coords,
+        module,
+        network,
+        lam,
+        steps=steps,
+        on_step=lambda step, loss: losses.append(loss),
+    )
     return losses, network
 
 
 @pytest.mark.parametrize("name", LOOPS)
-@pytest.mark.parametrize("inr", [SIREN, Choice.of("inr", "fourier"), Choice.of("inr", "hashgrid-torch")], ids=lambda inr: inr.name)
+@pytest.mark.parametrize(
+    "inr",
+    [SIREN, Choice.of("inr", "fourier"), Choice.of("inr", "hashgrid-torch")],
+    ids=lambda inr: inr.name,
+)
 def test_the_first_loss_is_the_engines(name, inr, tiny_samples, checkpoint):
     sample = tiny_samples[0]
     nothing = Recipe("adam", 0.0, 1, "constant", 0)
@@ -74,7 +94,9 @@ def test_only_the_naive_network_gets_gradients(tiny_samples, checkpoint):
 
 
 def test_the_experts_rate_is_annealed(tiny_samples, checkpoint):
-    """The last of 20 steps is made at 1/160 of the rate, so it changes the loss far less than others did."""
+    """The last of 20 steps is made at 1/160 of the rate, so it changes the loss far less than
+    others did.
+    """
     losses, _ = losses_of("expert", tiny_samples[0], checkpoint, steps=20, lam=0.0)
     changes = [abs(b - a) for a, b in zip(losses, losses[1:], strict=False)]
     assert changes[-1] < 0.1 * max(changes)

@@ -14,7 +14,9 @@ from benchmark.plugins import Sample, VolumeStatistics, index
 @pytest.fixture(params=[1, 3])
 def fit(request, tmp_path):
     """(path of a file, its image)"""
-    header = Header("siren", index.get("inr", "siren").defaults, 20, 30, request.param, 12, window=(-10.0, 90.0))
+    header = Header(
+        "siren", index.get("inr", "siren").defaults, 20, 30, request.param, 12, window=(-10.0, 90.0)
+    )
     torch.manual_seed(0)
     module = index.get("inr", "siren").load()(2, request.param, **header.args)
     data = encode(header, {name: 3 * p.detach().numpy() for name, p in module.named_parameters()})
@@ -48,7 +50,9 @@ def test_without_an_output_it_says_what_is_in_the_file(fit, capsys, tmp_path):
     before = sorted(tmp_path.iterdir())
     assert main(["decode", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "siren" in out and "20 rows x 30 columns" in out and f"{path.stat().st_size:,} bytes" in out
+    assert (
+        "siren" in out and "20 rows x 30 columns" in out and f"{path.stat().st_size:,} bytes" in out
+    )
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -62,13 +66,18 @@ def test_what_is_there_is_kept_unless_forced(fit, capsys):
     assert out.read_bytes() != b"precious"
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (["{folder}/none.inr"], "no such file"), (["{file}", "-o", "{folder}/a.jpg"], ".jpg is none of the formats"),
-    (["{file}", "-o", "{folder}/no/a.png"], "no folder"), (["{file}", "-o", "{folder}/a.png", "--mask", "{folder}/m.png"],
-                                                          "sends no mask"),
-    (["{file}", "-o", "{folder}/a.png", "--source-units"], "-o image.npy"),
-    (["{file}", "--plugin", "{folder}/none.py"], "no such file"), (["{foreign}"], "does not start with INR"),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{folder}/none.inr"], "no such file"),
+        (["{file}", "-o", "{folder}/a.jpg"], ".jpg is none of the formats"),
+        (["{file}", "-o", "{folder}/no/a.png"], "no folder"),
+        (["{file}", "-o", "{folder}/a.png", "--mask", "{folder}/m.png"], "sends no mask"),
+        (["{file}", "-o", "{folder}/a.png", "--source-units"], "-o image.npy"),
+        (["{file}", "--plugin", "{folder}/none.py"], "no such file"),
+        (["{foreign}"], "does not start with INR"),
+    ],
+)
 def test_what_cannot_be_done_is_said_and_leaves_nothing(fit, capsys, words, said):
     path, _ = fit
     (path.parent / "foreign").write_bytes(b"hello")
@@ -87,7 +96,10 @@ def test_the_peers_files_and_their_mask(tmp_path, capsys):
         path, out, sent = (tmp_path / f"{name}{suffix}" for suffix in (".j2k", ".npy", ".png"))
         codec = index.get("codec", name).load()()
         path.write_bytes(codec.encode(sample, 900))
-        assert main(["decode", str(path), "-o", str(out), *(["--mask", str(sent)] if sends else [])]) == 0
+        assert (
+            main(["decode", str(path), "-o", str(out), *(["--mask", str(sent)] if sends else [])])
+            == 0
+        )
         assert name in capsys.readouterr().out
         assert np.array_equal(np.load(out), codec.decode(path.read_bytes()).image)
     assert np.array_equal(imagecodecs.png_decode(sent.read_bytes()) == 255, mask)

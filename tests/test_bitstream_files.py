@@ -1,4 +1,6 @@
-"""Files: what goes in comes out, in a fresh process too, and a broken file says what is wrong with it."""
+"""Files: what goes in comes out, in a fresh process too, and a broken file says what is wrong with
+it.
+"""
 
 import subprocess
 import sys
@@ -17,7 +19,13 @@ from benchmark.images.grid import grid
 from benchmark.plugins import index
 
 ROOT = Path(__file__).parents[1]
-SMALL = {"hidden_features": 3, "hidden_layers": 1, "omega_0": 30.0, "omega_hidden": 30.0, "bias": "weights"}
+SMALL = {
+    "hidden_features": 3,
+    "hidden_layers": 1,
+    "omega_0": 30.0,
+    "omega_hidden": 30.0,
+    "bias": "weights",
+}
 
 
 def module_of(header):
@@ -49,10 +57,23 @@ def sealed(body):
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-@given(st.builds(dict, hidden_features=st.integers(1, 9), hidden_layers=st.integers(0, 3), omega_0=st.floats(0.5, 90),
-                 omega_hidden=st.sampled_from([1.0, 30.0]), bias=st.sampled_from(["weights", "torch"])),
-       st.integers(1, 20), st.integers(1, 300), st.integers(1, 4), st.integers(6, 16), st.integers(0, 2**31 - 1),
-       st.tuples(*[st.floats(-1e6, 1e6)] * 2), st.sampled_from(["centers", "corners"]))
+@given(
+    st.builds(
+        dict,
+        hidden_features=st.integers(1, 9),
+        hidden_layers=st.integers(0, 3),
+        omega_0=st.floats(0.5, 90),
+        omega_hidden=st.sampled_from([1.0, 30.0]),
+        bias=st.sampled_from(["weights", "torch"]),
+    ),
+    st.integers(1, 20),
+    st.integers(1, 300),
+    st.integers(1, 4),
+    st.integers(6, 16),
+    st.integers(0, 2**31 - 1),
+    st.tuples(*[st.floats(-1e6, 1e6)] * 2),
+    st.sampled_from(["centers", "corners"]),
+)
 @settings(max_examples=60, deadline=None)
 def test_what_goes_in_comes_out(args, height, width, channels, bits, seed, window, kind):
     header = Header("siren", args, height, width, channels, bits, seed, window, kind)
@@ -65,7 +86,10 @@ def test_what_goes_in_comes_out(args, height, width, channels, bits, seed, windo
     assert list(weights) == list(state)
     for name, original in state.items():
         assert weights[name].shape == original.shape
-        assert np.abs(weights[name] - original).max() <= 1.001 * np.abs(original).max() / (2 ** (bits - 1) - 1) / 2 + 1e-7
+        assert (
+            np.abs(weights[name] - original).max()
+            <= 1.001 * np.abs(original).max() / (2 ** (bits - 1) - 1) / 2 + 1e-7
+        )
     module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     image = decode(data).image
     assert image.dtype == np.float32 and image.shape == (height, width, channels)
@@ -86,15 +110,28 @@ def test_constants_come_from_the_seed_and_cost_no_bytes():
 def test_a_fresh_process_decodes_the_same_image(small, tmp_path):
     (tmp_path / "fit.inr").write_bytes(small[1])
     command = [sys.executable, "-m", "benchmark", "decode", "fit.inr", "-o", "image.npy"]
-    subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
-                   check=True, timeout=60, capture_output=True)
+    subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
+        check=True,
+        timeout=60,
+        capture_output=True,
+    )
     assert np.array_equal(np.load(tmp_path / "image.npy"), decode(small[1]).image)
 
 
 def test_the_header_is_small_and_says_what_it_holds():
     header = Header("siren", SMALL | {"hidden_features": 16}, 128, 128, 1, 10, window=(0.0, 255.0))
     assert len(header.pack()) <= 44
-    for words in ("siren", "hidden_features=16", "128 rows x 128 columns", "10 bits", "255", "centers"):
+    for words in (
+        "siren",
+        "hidden_features=16",
+        "128 rows x 128 columns",
+        "10 bits",
+        "255",
+        "centers",
+    ):
         assert words in header.describe()
 
 
@@ -104,15 +141,20 @@ def test_a_whole_number_is_as_good_as_a_float(small):
 
 
 def test_every_window_costs_the_same_bytes():
-    lengths = {len(Header("siren", SMALL, 12, 10, 1, 10, window=w).pack()) for w in ((0.0, 1.0), (0.1, 663.27), (-1e9, 1 / 3))}
+    lengths = {
+        len(Header("siren", SMALL, 12, 10, 1, 10, window=w).pack())
+        for w in ((0.0, 1.0), (0.1, 663.27), (-1e9, 1 / 3))
+    }
     assert len(lengths) == 1
 
 
 def test_reading_a_header_needs_no_torch(small, tmp_path):
     (tmp_path / "fit.inr").write_bytes(small[1])
-    code = ("import sys; from benchmark.bitstream import read_header\n"
-            f"assert read_header(open({str(tmp_path / 'fit.inr')!r}, 'rb').read()).height == 12\n"
-            "assert 'torch' not in sys.modules")
+    code = (
+        "import sys; from benchmark.bitstream import read_header\n"
+        f"assert read_header(open({str(tmp_path / 'fit.inr')!r}, 'rb').read()).height == 12\n"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 
@@ -124,7 +166,8 @@ def test_the_callers_random_state_is_left_alone(small):
     assert torch.equal(torch.rand(3), expected)
 
 
-# --- broken files ---------------------------------------------------------------------------------------------------
+# --- broken files
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_cut_short_at_every_length(small):
@@ -146,8 +189,12 @@ def test_a_flip_of_any_bit_is_noticed(small):
         for read in (unpack, read_header):
             with pytest.raises(InputError) as error:
                 read(bytes(flipped))
-            assert i < 24 or "checksum is wrong" in error.value.found or "cut short" in error.value.found \
+            assert (
+                i < 24
+                or "checksum is wrong" in error.value.found
+                or "cut short" in error.value.found
                 or "follow its end" in error.value.found
+            )
 
 
 def test_bytes_after_the_end(small):
@@ -157,22 +204,29 @@ def test_bytes_after_the_end(small):
         decode(sealed(small[1][:-4] + b"ab"))
 
 
-@pytest.mark.parametrize(("old", "new", "found"), [
-    (b"INR", b"PNG", "does not start with INR"),
-    (b"INR\x01", b"INR\x03", "version 3"),
-    (b"\xa5siren", b"\xa5sired", "--plugin FILE.py"),
-    (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x11", "bits is 17"),
-    (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x05", "bits is 5"),
-    (b"\x0c\x0a\x01\x0a", b"\x00\x0a\x01\x0a", "height is 0"),
-    (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\xc3\x0a", "channels is True"),
-    (b"\x0c\x0a\x01\x0a", b"\xcd\x40\x00\xcd\x40\x00\x01\x0a", "ask for a picture of 268435456 values"),
-    (b"\x95\x03\x01", b"\x95\xce\x7f\xff\xff\xff\x01", "no file of"),
-    (b"\x95\x03\x01", b"\x95\xff\x01", "refused by siren"),
-    (b"\x95\x03\x01", b"\x95\xcd\x01\x00\x01", "cut short within its weights"),
-    (b"\x95\x03\x01", b"\x95\xa1x\x01", "hidden_features is 'x'"),
-    (b"\x95\x03\x01", b"\x97\x03\x03\x03\x01", "has 7 hyper-parameters"),
-    (b"\x95\x03\x01", b"\xdd\xff\xff\xff\xff\x03\x01", "header cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (b"INR", b"PNG", "does not start with INR"),
+        (b"INR\x01", b"INR\x03", "version 3"),
+        (b"\xa5siren", b"\xa5sired", "--plugin FILE.py"),
+        (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x11", "bits is 17"),
+        (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x05", "bits is 5"),
+        (b"\x0c\x0a\x01\x0a", b"\x00\x0a\x01\x0a", "height is 0"),
+        (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\xc3\x0a", "channels is True"),
+        (
+            b"\x0c\x0a\x01\x0a",
+            b"\xcd\x40\x00\xcd\x40\x00\x01\x0a",
+            "ask for a picture of 268435456 values",
+        ),
+        (b"\x95\x03\x01", b"\x95\xce\x7f\xff\xff\xff\x01", "no file of"),
+        (b"\x95\x03\x01", b"\x95\xff\x01", "refused by siren"),
+        (b"\x95\x03\x01", b"\x95\xcd\x01\x00\x01", "cut short within its weights"),
+        (b"\x95\x03\x01", b"\x95\xa1x\x01", "hidden_features is 'x'"),
+        (b"\x95\x03\x01", b"\x97\x03\x03\x03\x01", "has 7 hyper-parameters"),
+        (b"\x95\x03\x01", b"\xdd\xff\xff\xff\xff\x03\x01", "header cannot be read"),
+    ],
+)
 def test_a_file_with_a_right_checksum_and_a_wrong_header(small, old, new, found):
     body = small[1][:-4]
     assert body.count(old) == 1
@@ -191,14 +245,28 @@ def test_a_diverged_fit_is_a_failed_cell(small, bad):
         encode(header, state)
 
 
-@pytest.mark.parametrize("wrong", [{"bits": 17}, {"height": 0}, {"width": 20_000}, {"channels": 17}, {"seed": -1},
-                                   {"window": (0.0, np.nan)}, {"grid": "edges"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bits": 17},
+        {"height": 0},
+        {"width": 20_000},
+        {"channels": 17},
+        {"seed": -1},
+        {"window": (0.0, np.nan)},
+        {"grid": "edges"},
+    ],
+)
 def test_a_header_out_of_range_is_refused_before_it_is_written(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
-        Header(**{"name": "siren", "args": SMALL, "height": 8, "width": 8, "channels": 1, "bits": 8} | wrong)
+        Header(
+            **{"name": "siren", "args": SMALL, "height": 8, "width": 8, "channels": 1, "bits": 8}
+            | wrong
+        )
 
 
-# --- plug-ins of one's own ------------------------------------------------------------------------------------------
+# --- plug-ins of one's own
+# ------------------------------------------------------------------------------------------
 
 PLUGIN = """
 import torch

@@ -1,4 +1,6 @@
-"""Weights as whole numbers: nothing clips, nothing moves by more than half a step, every bit comes back."""
+"""Weights as whole numbers: nothing clips, nothing moves by more than half a step, every bit comes
+back.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ def test_no_weight_moves_by_more_than_half_a_step(weights, bits, factor):
     assert levels.max() <= 2 * (2 ** (bits - 1) - 1)
     back = dequantise(levels, scale, bits)
     half = float(scale) / (2 ** (bits - 1) - 1) / 2
-    assert np.abs(back.astype(float) - weights).max() <= half + 1e-6 * float(scale)  # and the rounding to float32
+    assert np.abs(back.astype(float) - weights).max() <= half + 1e-6 * float(
+        scale
+    )  # and the rounding to float32
     assert np.abs(back).max() <= float(scale)
 
 

@@ -1,4 +1,6 @@
-"""Each claim about an INR fails a network that is wrong in just that way, and none fails one that is right."""
+"""Each claim about an INR fails a network that is wrong in just that way, and none fails one that
+is right.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,13 @@ class Sine(Right):
         return self.last(torch.sin(3.0 * self.first(coords)))
 
     def fused(self, coords: torch.Tensor) -> FusedMLP:
-        return FusedMLP(("first.weight", "last.weight"), ("first.bias", "last.bias"), "sine", (self.said,), inputs=coords)
+        return FusedMLP(
+            ("first.weight", "last.weight"),
+            ("first.bias", "last.bias"),
+            "sine",
+            (self.said,),
+            inputs=coords,
+        )
 
 
 class Misdescribed(Sine):
@@ -147,23 +155,34 @@ class ImagesAlone(Right):
         super().__init__(in_dim, out_dim, width=width)
 
 
-WRONG = [(Flat, "output has a row for each point", "(1024,)"), (Huge, "output is finite", "it reaches"),
-         (Planar, "three inputs serve a volume", "the column (input 2 of 3)"),
-         (Gossip, "rows are independent", "57 points alone"), (Moody, "forward is deterministic", "eval()"),
-         (Remembers, "forward is deterministic", "called with before"), (Vandal, "input is untouched", "other values"),
-         (Idle, "every parameter gets a gradient", "2% of the entries of ballast"),
-         (Restless, "same seed same weights", "come from elsewhere"), (Stuck, "other seed other weights", "two seeds"),
-         (Unsent, "constants come from the seed", "the buffer scale"),
-         (UnsentDespiteSeed, "constants come from the seed", "the buffer scale"),
-         (SeedForNothing, "constants come from the seed", "changes no buffer"), (Alone, "stacked equals one by one", "data-dependent"),
-         (Misdescribed, "compiled kernels agree", "values differ"),
-         (Even, "size sets the number of parameters", "width=2 has 9 parameters, 3 has 9"),
-         (Useless, "options are literals that matter", "gain changes neither"),
-         (Unnamed, "options are literals that matter", "widths is (3, 4)")]
+WRONG = [
+    (Flat, "output has a row for each point", "(1024,)"),
+    (Huge, "output is finite", "it reaches"),
+    (Planar, "three inputs serve a volume", "the column (input 2 of 3)"),
+    (Gossip, "rows are independent", "57 points alone"),
+    (Moody, "forward is deterministic", "eval()"),
+    (Remembers, "forward is deterministic", "called with before"),
+    (Vandal, "input is untouched", "other values"),
+    (Idle, "every parameter gets a gradient", "2% of the entries of ballast"),
+    (Restless, "same seed same weights", "come from elsewhere"),
+    (Stuck, "other seed other weights", "two seeds"),
+    (Unsent, "constants come from the seed", "the buffer scale"),
+    (UnsentDespiteSeed, "constants come from the seed", "the buffer scale"),
+    (SeedForNothing, "constants come from the seed", "changes no buffer"),
+    (Alone, "stacked equals one by one", "data-dependent"),
+    (Misdescribed, "compiled kernels agree", "values differ"),
+    (Even, "size sets the number of parameters", "width=2 has 9 parameters, 3 has 9"),
+    (Useless, "options are literals that matter", "gain changes neither"),
+    (Unnamed, "options are literals that matter", "widths is (3, 4)"),
+]
 
 
 def failures(subject: Subject) -> dict[str, str]:
-    return {result.claim: result.why for result in run_checks("inr", subject) if result.status == "failed"}
+    return {
+        result.claim: result.why
+        for result in run_checks("inr", subject)
+        if result.status == "failed"
+    }
 
 
 def subject(factory: type[Right]) -> Subject:
@@ -172,13 +191,18 @@ def subject(factory: type[Right]) -> Subject:
 
 def test_a_right_network_passes() -> None:
     results = list(run_checks("inr", subject(Right)))
-    assert {r.claim: r.status for r in results} == {**dict.fromkeys(claims("inr"), "ok"), "amnesia": "skipped",
-                                                    "compiled kernels agree": "skipped"}
+    assert {r.claim: r.status for r in results} == {
+        **dict.fromkeys(claims("inr"), "ok"),
+        "amnesia": "skipped",
+        "compiled kernels agree": "skipped",
+    }
     assert "not registered" in results[-1].why
     assert not failures(subject(Sine))
 
 
-@pytest.mark.parametrize(("wrong", "claim", "why"), WRONG, ids=[wrong.__name__ for wrong, *_ in WRONG])
+@pytest.mark.parametrize(
+    ("wrong", "claim", "why"), WRONG, ids=[wrong.__name__ for wrong, *_ in WRONG]
+)
 def test_a_wrong_network_fails_just_that_claim(wrong: type[Right], claim: str, why: str) -> None:
     found = failures(subject(wrong))
     assert list(found) == [claim]
@@ -188,7 +212,10 @@ def test_a_wrong_network_fails_just_that_claim(wrong: type[Right], claim: str, w
 def test_a_network_for_images_alone_says_so_and_passes() -> None:
     results = {r.claim: r for r in run_checks("inr", subject(ImagesAlone))}
     assert all(r.status != "failed" for r in results.values())
-    assert results["three inputs serve a volume"].why == "it takes no three inputs: it is made for images"
+    assert (
+        results["three inputs serve a volume"].why
+        == "it takes no three inputs: it is made for images"
+    )
 
 
 def test_every_claim_is_shown_to_bite() -> None:
@@ -223,8 +250,12 @@ class Forgets(nn.Module):
 '''
 
 
-@pytest.mark.parametrize(("shift", "forgets"), [("os.getpid() % 2**16 / 2**16", True), ("0.5", False)])
-def test_amnesia_bites_what_a_fresh_process_does_not_know(tmp_path: Path, shift: str, forgets: bool) -> None:
+@pytest.mark.parametrize(
+    ("shift", "forgets"), [("os.getpid() % 2**16 / 2**16", True), ("0.5", False)]
+)
+def test_amnesia_bites_what_a_fresh_process_does_not_know(
+    tmp_path: Path, shift: str, forgets: bool
+) -> None:
     file = tmp_path / "forgets.py"
     file.write_text(FORGETS.format(shift=shift))
     index.add_plugin_file(file)

@@ -1,4 +1,6 @@
-"""Claims about segmenters, data sets, codecs, optimizers and regularizers: each fails what is wrong in just that way."""
+"""Claims about segmenters, data sets, codecs, optimizers and regularizers: each fails what is wrong
+in just that way.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def test_what_is_right_passes(kind: str) -> None:
     assert failures(kind, RIGHT[kind]) == []
 
 
-@pytest.mark.parametrize(("kind", "wrong", "claim"), PAIRS, ids=[f"{kind}-{wrong.__name__}" for kind, wrong, _ in PAIRS])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "claim"), PAIRS, ids=[f"{kind}-{wrong.__name__}" for kind, wrong, _ in PAIRS]
+)
 def test_what_is_wrong_fails_just_that_claim(kind: str, wrong: type, claim: str) -> None:
     assert failures(kind, wrong) == [claim]
 
@@ -67,5 +71,7 @@ class Keeps:
 def test_a_fresh_process_catches_what_a_new_object_does_not(tmp_path: Path) -> None:
     (tmp_path / "keeps.py").write_text(GLOBAL)
     index.add_plugin_file(tmp_path / "keeps.py")
-    why = {r.claim: r.why for r in run_checks("codec", Subject.registered(index.get("codec", "keeps")))}
+    why = {
+        r.claim: r.why for r in run_checks("codec", Subject.registered(index.get("codec", "keeps")))
+    }
     assert why["amnesia"] == "a fresh process decodes another picture"

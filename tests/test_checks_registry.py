@@ -21,6 +21,7 @@ def test_contract(kind: str, name: str) -> None:
     failed = [str(result) for result in results if result.status == "failed"]
     assert not failed, "\n".join(failed)
     if skipped := [result.why for result in results if result.status == "skipped"]:
-        # What is here can be checked, but for data that are not, and for networks that are a file of somebody.
+        # What is here can be checked, but for data that are not, and for networks that are a file
+        # of somebody.
         assert kind == "dataset" or not index.get(kind, name).declared["trains"], skipped
         pytest.skip(skipped[0])

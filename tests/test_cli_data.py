@@ -40,11 +40,13 @@ class Remote(Dataset):
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """Make the data set `remote` known, with a source, a Kaggle name or a registration."""
+
     def make(source: str = "None", kaggle: str = "", get: str = "") -> None:
         path = tmp_path / "remote.py"
         path.write_text(PLUGIN.format(source=source, kaggle=kaggle, get=get))
         monkeypatch.setenv("SINCO_BENCH_PLUGINS", str(path))
         monkeypatch.setenv("SINCO_BENCH_DATA", str(tmp_path / "data"))
+
     return make
 
 
@@ -75,13 +77,21 @@ def server():
     served.server_close()
 
 
-def test_fetch_says_licence_size_and_address_first_and_then_fetches(plugin, server, tmp_path, capsys) -> None:
+def test_fetch_says_licence_size_and_address_first_and_then_fetches(
+    plugin, server, tmp_path, capsys
+) -> None:
     address, archive = server
     md5 = hashlib.md5(archive).hexdigest()
     plugin(f'Source("{address}", "remote.tar", "md5:{md5}", {len(archive)}, "tar", "remote")')
     assert main(["data", "fetch", "remote"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()[:5]] == ["licence", "cite", "size", "from", "to"]
+    assert [line.split()[0] for line in out.splitlines()[:5]] == [
+        "licence",
+        "cite",
+        "size",
+        "from",
+        "to",
+    ]
     assert "CC0" in out and address in out and "data show remote" in out
     assert (tmp_path / "data" / "remote" / "scan.txt").read_text() == "scan"
     assert main(["data", "fetch", "remote"]) == 0
@@ -123,12 +133,17 @@ def test_fetch_from_kaggle(plugin, tmp_path, monkeypatch, capsys) -> None:
     assert (tmp_path / "data" / "remote" / "scan.txt").read_text() == "somebody/remote"
 
 
-def test_list_says_what_is_here_and_how_to_get_the_rest(plugin, tmp_path, capsys, monkeypatch) -> None:
+def test_list_says_what_is_here_and_how_to_get_the_rest(
+    plugin, tmp_path, capsys, monkeypatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     plugin(get="register first")
     assert main(["data", "list", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["mni-lesion"]["here"] == "embedded" and facts["lgg"]["get it"] == "python -m benchmark data fetch lgg"
+    assert (
+        facts["mni-lesion"]["here"] == "embedded"
+        and facts["lgg"]["get it"] == "python -m benchmark data fetch lgg"
+    )
     assert facts["remote"]["get it"] == "register first" and facts["remote"]["licence"] == "CC0"
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "scan.txt").touch()
@@ -142,12 +157,30 @@ def test_split_is_written_and_used(tmp_path, capsys) -> None:
     command = ["data", "split", "lgg", "--root", str(tmp_path), "--out", str(tmp_path / "lgg.tsv")]
     assert main(command) == 0
     said, text = capsys.readouterr().out, (tmp_path / "lgg.tsv").read_text()
-    assert "sha256" in said and said.split()[-1] in text and "TCGA_CS_4941\t" in text and text.count("\n") == 2 + 4
+    assert (
+        "sha256" in said
+        and said.split()[-1] in text
+        and "TCGA_CS_4941\t" in text
+        and text.count("\n") == 2 + 4
+    )
     assert main(command) == 2  # what was cited is not overwritten
     assert main(["data", "split", "lgg", "--root", str(tmp_path)]) == 0
     assert capsys.readouterr().out == text
     assert main(["data", "split", "mni-lesion"]) == 2
     assert "part of its plug-in" in capsys.readouterr().err
     (tmp_path / "lgg.tsv").write_text(text.replace("train", "val", 1))
-    assert main(["data", "split", "lgg", "--root", str(tmp_path), "--set", f"splits={tmp_path / 'lgg.tsv'}"]) == 2
+    assert (
+        main(
+            [
+                "data",
+                "split",
+                "lgg",
+                "--root",
+                str(tmp_path),
+                "--set",
+                f"splits={tmp_path / 'lgg.tsv'}",
+            ]
+        )
+        == 2
+    )
     assert "changed since" in capsys.readouterr().err

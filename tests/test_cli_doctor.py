@@ -31,11 +31,21 @@ def write_checkpoint(path, card):
 def test_says_what_is_here(capsys, tiny_dataset):
     found = findings(capsys)
     assert found["torch"]["ok"] and "1 threads of" in found["torch"]["found"]
-    assert found["data set tiny"] == {"part": "data set tiny", "ok": True, "found": "needs no download", "todo": []}
-    assert found["cache folder"]["ok"] and os.environ["SINCO_BENCH_CACHE"] in found["cache folder"]["found"]
+    assert found["data set tiny"] == {
+        "part": "data set tiny",
+        "ok": True,
+        "found": "needs no download",
+        "todo": [],
+    }
+    assert (
+        found["cache folder"]["ok"]
+        and os.environ["SINCO_BENCH_CACHE"] in found["cache folder"]["found"]
+    )
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    assert all(f"{'ok' if finding['ok'] else '--'}  {part} " in printed for part, finding in found.items())
+    assert all(
+        f"{'ok' if finding['ok'] else '--'}  {part} " in printed for part, finding in found.items()
+    )
 
 
 def test_missing_parts_come_with_what_to_type(capsys, monkeypatch, tmp_path):
@@ -49,12 +59,21 @@ def test_missing_parts_come_with_what_to_type(capsys, monkeypatch, tmp_path):
     assert "export SINCO_BENCH_DATA=FOLDER" in findings(capsys)["data folder"]["todo"]
 
 
-@pytest.mark.parametrize(("package", "says"), [
-    (None, TINYCUDANN[1]),
-    ("raise OSError('Unknown compute capability. Ensure PyTorch with CUDA support is installed.')", "hashgrid-torch"),
-    ("raise ImportError()", "hashgrid-torch"),
-    ("", None),
-])
+@pytest.mark.parametrize(
+    ("package", "says"),
+    [
+        (None, TINYCUDANN[1]),
+        (
+            (
+                "raise OSError('Unknown compute capability. Ensure PyTorch with CUDA support is"
+                " installed.')"
+            ),
+            "hashgrid-torch",
+        ),
+        ("raise ImportError()", "hashgrid-torch"),
+        ("", None),
+    ],
+)
 def test_tiny_cuda_nn_absent_broken_and_there(package, says, capsys, monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "tinycudann", raising=False)
     if package is not None:
@@ -82,10 +101,16 @@ def test_checkpoints_by_the_segmenter_on_their_card(capsys):
 
 def test_what_a_segmenter_may_learn_from(capsys):
     found = findings(capsys)
-    for name, words in (("mobilenet-v2", "--dataset brain-tumor-mri --set size=128"), ("vgg16", "--dataset brain-tumor-mri --set size=128"),
-                        ("resunet3d", "--dataset nfbs --target brain --set size=64 --set planes=32"),
-                        ("unet-4", "--dataset mni-lesion")):
-        assert found[f"weights of {name}"]["todo"][-1] == f"python -m benchmark train --segmenter {name} {words}"
+    for name, words in (
+        ("mobilenet-v2", "--dataset brain-tumor-mri --set size=128"),
+        ("vgg16", "--dataset brain-tumor-mri --set size=128"),
+        ("resunet3d", "--dataset nfbs --target brain --set size=64 --set planes=32"),
+        ("unet-4", "--dataset mni-lesion"),
+    ):
+        assert (
+            found[f"weights of {name}"]["todo"][-1]
+            == f"python -m benchmark train --segmenter {name} {words}"
+        )
     for finding in found.values():
         for todo in finding["todo"]:
             if todo.startswith("python -m benchmark train"):
@@ -93,13 +118,18 @@ def test_what_a_segmenter_may_learn_from(capsys):
 
 
 def parsed(command, todo):
-    """What the parser of a command makes of a line that was printed; it raises InputError where it does not know it."""
+    """What the parser of a command makes of a line that was printed; it raises InputError where it
+    does not know it.
+    """
     module, parser = importlib.import_module(f"benchmark.cli.{command}"), Parser(prog=command)
     module.add_arguments(parser)
     return parser.parse_args(shlex.split(todo)[4:])
 
 
-@pytest.mark.parametrize("name", ["atlas", "brain-tumor-mri", "brats", "decathlon", "folder", "lgg", "mni-lesion", "ms", "nfbs"])
+@pytest.mark.parametrize(
+    "name",
+    ["atlas", "brain-tumor-mri", "brats", "decathlon", "folder", "lgg", "mni-lesion", "ms", "nfbs"],
+)
 @pytest.mark.parametrize("segmenter", ["unet-4", "mobilenet-v2"])
 def test_what_absent_weights_say_is_a_command(name, segmenter):
     with pytest.raises(InputError) as caught:
@@ -110,11 +140,20 @@ def test_what_absent_weights_say_is_a_command(name, segmenter):
     assert args.dataset == name and args.target == ("brain" if name == "nfbs" else "lesion")
     assert args.segmenter == (segmenter if name != "brain-tumor-mri" else "mobilenet-v2")
     assert options == ({("dataset", name): {"size": 128}} if name == "brain-tumor-mri" else {})
-    assert after == (["then --segmenter mobilenet-v2 --set size=128"] if (segmenter, name) == ("unet-4", "brain-tumor-mri") else [])
+    assert after == (
+        ["then --segmenter mobilenet-v2 --set size=128"]
+        if (segmenter, name) == ("unet-4", "brain-tumor-mri")
+        else []
+    )
 
 
 def test_images_with_labels_lead_to_the_classifier_that_is_there():
-    card = {"segmenter": "vgg16", "options": {}, "channels": ["image"], "dataset": "brain-tumor-mri"}
+    card = {
+        "segmenter": "vgg16",
+        "options": {},
+        "channels": ["image"],
+        "dataset": "brain-tumor-mri",
+    }
     write_checkpoint(default_path("vgg16", "brain-tumor-mri"), card)
     with pytest.raises(InputError, match="these images have none, but labels") as caught:
         find_checkpoint("unet", "brain-tumor-mri")

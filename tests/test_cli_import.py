@@ -30,7 +30,9 @@ def unet(channels: int = 1, base: int = 2, name: str = "unet"):
     torch.manual_seed(0)
     module = get("segmenter", name).load()(channels, base=base)
     with torch.no_grad():
-        module.train()(torch.rand(2, channels, 32, 32), torch.tensor([[0.3, 0.2, 0.1, 0.9]] * 2))  # statistics that are not 0 and 1
+        module.train()(
+            torch.rand(2, channels, 32, 32), torch.tensor([[0.3, 0.2, 0.1, 0.9]] * 2)
+        )  # statistics that are not 0 and 1
     return module.eval()
 
 
@@ -41,10 +43,14 @@ def ask(*words: str, segmenter: str = "unet") -> int:
 def agrees(module: torch.nn.Module, segmenter: str = "unet") -> bool:
     network = load_network(find_checkpoint(segmenter, "tiny", channels=("gray",)))
     image, volume = torch.rand(2, 32, 48, 1), torch.tensor([[0.3, 0.2, 0.1, 0.9]] * 2)
-    return torch.allclose(network.logits(image, volume), module(image.permute(0, 3, 1, 2), volume)[:, 0], atol=1e-4)
+    return torch.allclose(
+        network.logits(image, volume), module(image.permute(0, 3, 1, 2), volume)[:, 0], atol=1e-4
+    )
 
 
-@pytest.mark.parametrize("wrapped", ["plain", "state_dict", "DataParallel", "Lightning", "safetensors", "no counts"])
+@pytest.mark.parametrize(
+    "wrapped", ["plain", "state_dict", "DataParallel", "Lightning", "safetensors", "no counts"]
+)
 def test_a_state_dict_in_every_wrapper(tmp_path, capsys, wrapped):
     module = unet()
     state, file = module.state_dict(), tmp_path / "weights.pt"
@@ -52,12 +58,22 @@ def test_a_state_dict_in_every_wrapper(tmp_path, capsys, wrapped):
         file = tmp_path / "weights.safetensors"
         safetensors.torch.save_file(state, file)
     else:
-        torch.save({"plain": state, "state_dict": {"epoch": 3, "state_dict": state},
-                    "DataParallel": {f"module.{name}": w for name, w in state.items()},
-                    "Lightning": {"state_dict": {f"model.{name}": w for name, w in state.items()}},
-                    "no counts": {name: w for name, w in state.items() if not name.endswith("num_batches_tracked")}}[wrapped], file)
+        torch.save(
+            {
+                "plain": state,
+                "state_dict": {"epoch": 3, "state_dict": state},
+                "DataParallel": {f"module.{name}": w for name, w in state.items()},
+                "Lightning": {"state_dict": {f"model.{name}": w for name, w in state.items()}},
+                "no counts": {
+                    name: w for name, w in state.items() if not name.endswith("num_batches_tracked")
+                },
+            }[wrapped],
+            file,
+        )
     assert ask("--set", "base=2", "--file", file) == 0
-    assert "use it: python -m benchmark run --segmenter unet --dataset tiny" in capsys.readouterr().out
+    assert (
+        "use it: python -m benchmark run --segmenter unet --dataset tiny" in capsys.readouterr().out
+    )
     assert agrees(module)
 
 
@@ -66,20 +82,41 @@ def test_the_card_says_where_the_weights_come_from(tmp_path, capsys):
     torch.save(unet().state_dict(), file)
     assert ask("--set", "base=2", "--file", file, "--out", out, "--json") == 0
     card = json.loads(capsys.readouterr().out)
-    assert card["imported"] == {"file": "weights.pt", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "address": None}
-    assert card["channels"] == ["gray"] and card["options"] == {"base": 2} and "train_patients" not in card
-    assert card["parameters"] == sum(p.numel() for p in unet().parameters()) and "nothing is known of the patients" in card["note"]
-    assert find_checkpoint(f"unet@{out}", "tiny").card == card and str(tmp_path) not in json.dumps(card)
+    assert card["imported"] == {
+        "file": "weights.pt",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "address": None,
+    }
+    assert (
+        card["channels"] == ["gray"]
+        and card["options"] == {"base": 2}
+        and "train_patients" not in card
+    )
+    assert (
+        card["parameters"] == sum(p.numel() for p in unet().parameters())
+        and "nothing is known of the patients" in card["note"]
+    )
+    assert find_checkpoint(f"unet@{out}", "tiny").card == card and str(tmp_path) not in json.dumps(
+        card
+    )
     with safetensors.safe_open(out, "pt") as written:  # bit by bit as it came, not rounded
         assert written.get_tensor("head.weight").dtype == torch.float32
 
 
-@pytest.mark.parametrize("options, said", [
-    (["--set", "base=4"], "down.0.0.weight is [2, 1, 3, 3], not [4, 1, 3, 3]"),
-    (["--set", "base=2", "--channels", "a,b"], "down.0.0.weight is [2, 1, 3, 3], not [2, 2, 3, 3]"),
-    (["--set", "base=-1"], "it cannot be built with {'base': -1}"),
-    (["--set", "base=2", "--channels", ""], "--channels ''"), (["--set", "base=2", "--channels", "a,,b"], "each once"),
-    (["--set", "base=2", "--channels", "a,a"], "each once")])
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--set", "base=4"], "down.0.0.weight is [2, 1, 3, 3], not [4, 1, 3, 3]"),
+        (
+            ["--set", "base=2", "--channels", "a,b"],
+            "down.0.0.weight is [2, 1, 3, 3], not [2, 2, 3, 3]",
+        ),
+        (["--set", "base=-1"], "it cannot be built with {'base': -1}"),
+        (["--set", "base=2", "--channels", ""], "--channels ''"),
+        (["--set", "base=2", "--channels", "a,,b"], "each once"),
+        (["--set", "base=2", "--channels", "a,a"], "each once"),
+    ],
+)
 def test_weights_that_do_not_fit(tmp_path, capsys, options, said):
     torch.save(unet().state_dict(), tmp_path / "w.pt")
     assert ask("--file", tmp_path / "w.pt", *options) == 2
@@ -99,16 +136,27 @@ class Evil:
 @pytest.mark.parametrize("inside", ["alone", "beside weights"])
 def test_a_pickle_that_would_run_something_is_refused(tmp_path, capsys, inside):
     mark, file = tmp_path / "ran", tmp_path / "w.pt"
-    torch.save(Evil(mark) if inside == "alone" else {**unet().state_dict(), "extra": Evil(mark)}, file)
+    torch.save(
+        Evil(mark) if inside == "alone" else {**unet().state_dict(), "extra": Evil(mark)}, file
+    )
     assert ask("--set", "base=2", "--file", file) == 2
     error = capsys.readouterr().err
     assert "more than tensors, and was not run" in error and "mkdir" in error and not mark.exists()
 
 
-@pytest.mark.parametrize("change, said", [
-    (lambda name, w: (1, w), "no state dict"), (lambda name, w: (name, w.to("meta")), "a shape without numbers"),
-    (lambda name, w: (name, w.to_sparse() if w.dim() else w), "sparse"), (lambda name, w: (name, w.to(torch.complex64)), "complex"),
-    (lambda name, w: (name, w * 1e30 if name.startswith("head") else w), "no probability comes of them")])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda name, w: (1, w), "no state dict"),
+        (lambda name, w: (name, w.to("meta")), "a shape without numbers"),
+        (lambda name, w: (name, w.to_sparse() if w.dim() else w), "sparse"),
+        (lambda name, w: (name, w.to(torch.complex64)), "complex"),
+        (
+            lambda name, w: (name, w * 1e30 if name.startswith("head") else w),
+            "no probability comes of them",
+        ),
+    ],
+)
 def test_tensors_that_are_no_weights(tmp_path, capsys, change, said):
     torch.save(dict(change(name, w) for name, w in unet().state_dict().items()), tmp_path / "w.pt")
     assert ask("--set", "base=2", "--file", tmp_path / "w.pt") == 2
@@ -118,12 +166,19 @@ def test_tensors_that_are_no_weights(tmp_path, capsys, change, said):
 def test_files_that_are_no_weights(tmp_path, capsys):
     (tmp_path / "text.pt").write_text("hello")
     torch.save({"epoch": 3}, tmp_path / "empty.pt")
-    torch.save({**unet().state_dict(), "head.bias": torch.tensor([float("nan")])}, tmp_path / "nan.pt")
+    torch.save(
+        {**unet().state_dict(), "head.bias": torch.tensor([float("nan")])}, tmp_path / "nan.pt"
+    )
     whole = tmp_path / "cut.pt"
     torch.save(unet().state_dict(), whole)
     whole.write_bytes(whole.read_bytes()[:-1000])
-    for name, said in (("text.pt", "cannot be read"), ("empty.pt", "no state dict"), ("nan.pt", "head.bias holds values that are not"),
-                       ("cut.pt", "cannot be read"), ("absent.pt", "no such file")):
+    for name, said in (
+        ("text.pt", "cannot be read"),
+        ("empty.pt", "no state dict"),
+        ("nan.pt", "head.bias holds values that are not"),
+        ("cut.pt", "cannot be read"),
+        ("absent.pt", "no such file"),
+    ):
         assert ask("--set", "base=2", "--file", tmp_path / name) == 2
         assert said in capsys.readouterr().err, name
     assert ask() == 2
@@ -133,16 +188,24 @@ def test_files_that_are_no_weights(tmp_path, capsys):
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """The authors' file, served from this machine: untrained weights under their names; only the digits of its name are known."""
+    """The authors' file, served from this machine: untrained weights under their names; only the
+    digits of its name are known.
+    """
     folder = tmp_path / "served"
     folder.mkdir()
     torch.save(unet(3, 32, "unet-buda").state_dict(), folder / "w.pt")
     digits = hashlib.sha256((folder / "w.pt").read_bytes()).hexdigest()[:8]
     file = (folder / "w.pt").rename(folder / f"unet-{digits}.pt")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder))
+    )
     Thread(target=server.serve_forever, daemon=True).start()
-    source = foreign.Source(f"http://127.0.0.1:{server.server_port}/{file.name}", file.name, f"sha256:{digits}")
-    monkeypatch.setitem(foreign.PUBLISHED, "unet-buda", replace(foreign.PUBLISHED["unet-buda"], source=source))
+    source = foreign.Source(
+        f"http://127.0.0.1:{server.server_port}/{file.name}", file.name, f"sha256:{digits}"
+    )
+    monkeypatch.setitem(
+        foreign.PUBLISHED, "unet-buda", replace(foreign.PUBLISHED["unet-buda"], source=source)
+    )
     yield file
     server.shutdown()
     server.server_close()
@@ -152,32 +215,57 @@ def test_published_weights_are_downloaded_and_checked(published, capsys):
     words = ["import", "--segmenter", "unet-buda", "--dataset", "lgg"]  # needs none of its images
     assert main(words) == 0
     out = capsys.readouterr().out
-    assert "(pre-contrast, flair, post-contrast), 7,763,041 parameters" in out and "--dataset lgg --set lgg.channel=all" in out
+    assert (
+        "(pre-contrast, flair, post-contrast), 7,763,041 parameters" in out
+        and "--dataset lgg --set lgg.channel=all" in out
+    )
     by_net = find_checkpoint("unet-buda", "lgg").hash
-    assert main([*words, "--file", str(published), "--json"]) == 0  # the same file at hand is known by its checksum
+    assert (
+        main([*words, "--file", str(published), "--json"]) == 0
+    )  # the same file at hand is known by its checksum
     card = json.loads(capsys.readouterr().out)
-    assert card["imported"]["address"].endswith(published.name) and card["channels"] == ["pre-contrast", "flair", "post-contrast"]
+    assert card["imported"]["address"].endswith(published.name) and card["channels"] == [
+        "pre-contrast",
+        "flair",
+        "post-contrast",
+    ]
     assert len(by_net) == 16
     fetched = default_path("x", "y").parents[1] / "downloads" / published.name
     fetched.unlink()
     published.write_bytes(published.read_bytes() + b"x")
     assert main(words) == 2
-    assert "the file that came is another one: its sha256 is" in capsys.readouterr().err and not fetched.exists()
+    assert (
+        "the file that came is another one: its sha256 is" in capsys.readouterr().err
+        and not fetched.exists()
+    )
 
 
 def test_names_of_the_published_release():
     """github.com/mateuszbuda/brain-segmentation-pytorch, unet.py: the release has these names."""
     names = set(get("segmenter", "unet-buda").load()(3).state_dict())
-    assert len(names) == 118 and {"encoder1.enc1conv1.weight", "bottleneck.bottlenecknorm2.running_var", "upconv4.bias",
-                                  "decoder1.dec1conv2.weight", "conv.bias"} <= names
-    assert foreign.PUBLISHED["unet-buda"].source.url.endswith("/releases/download/v1.0/unet-e012d006.pt")
+    assert (
+        len(names) == 118
+        and {
+            "encoder1.enc1conv1.weight",
+            "bottleneck.bottlenecknorm2.running_var",
+            "upconv4.bias",
+            "decoder1.dec1conv2.weight",
+            "conv.bias",
+        }
+        <= names
+    )
+    assert foreign.PUBLISHED["unet-buda"].source.url.endswith(
+        "/releases/download/v1.0/unet-e012d006.pt"
+    )
 
 
 def test_a_program_becomes_a_checkpoint_like_any_other(tmp_path, capsys):
     file = tmp_path / "mine.pt2"
     file.write_bytes(files.program(files.Edges))
     assert ask("--file", file, segmenter="torch-export") == 0
-    assert "10 parameters" in capsys.readouterr().out and agrees(files.made(files.Edges), "torch-export")
+    assert "10 parameters" in capsys.readouterr().out and agrees(
+        files.made(files.Edges), "torch-export"
+    )
     file.write_bytes(files.program(shape=(1, 1, 16, 24), fixed=True))
     assert ask("--file", file, "--set", "multiple=8", segmenter="torch-export") == 0
     assert "fixed shapes: it reads 16 x 24 only" in capsys.readouterr().out
@@ -203,8 +291,12 @@ def test_what_is_imported_is_tried(tmp_path, capsys):
         def forward(self, image):
             return super().forward(image), image
 
-    for kind, said in ((Half, "of images [2, 1, 64, 96]"), (Two, "it gives 2 outputs"),
-                       (Beside, "depends on the images beside it"), (Blind, "no finite gradient")):
+    for kind, said in (
+        (Half, "of images [2, 1, 64, 96]"),
+        (Two, "it gives 2 outputs"),
+        (Beside, "depends on the images beside it"),
+        (Blind, "no finite gradient"),
+    ):
         (tmp_path / "m.pt2").write_bytes(files.program(kind))
         assert ask("--file", tmp_path / "m.pt2", segmenter="torch-export") == 2
         assert said in capsys.readouterr().err
@@ -217,7 +309,11 @@ def test_onnx_is_a_reader(tmp_path, capsys):
     assert ask("--file", files.onnx_file(files.made(), tmp_path / "n.onnx"), segmenter="onnx") == 0
     assert "run --reader onnx --dataset tiny" in capsys.readouterr().out
     network, image = load_network(find_checkpoint("onnx", "tiny")), torch.rand(2, 32, 48, 1)
-    assert torch.allclose(network.logits(image, torch.ones(2, 4)), files.made()(image.permute(0, 3, 1, 2))[:, 0], atol=1e-5)
+    assert torch.allclose(
+        network.logits(image, torch.ones(2, 4)),
+        files.made()(image.permute(0, 3, 1, 2))[:, 0],
+        atol=1e-5,
+    )
     assert main(["run", "--segmenter", "onnx", *TINY, "--steps", "1"]) == 2
     assert "--reader" in capsys.readouterr().err
 
@@ -228,7 +324,9 @@ def test_nnunet_folder(tmp_path, capsys):
     assert ask("--file", folder, segmenter="nnunet") == 0
     out = capsys.readouterr().out
     assert "from checkpoint_final.pth" in out
-    assert load_network(find_checkpoint("nnunet", "tiny")).logits(torch.rand(2, 32, 48, 1), torch.ones(2, 4)).shape == (2, 32, 48)
+    assert load_network(find_checkpoint("nnunet", "tiny")).logits(
+        torch.rand(2, 32, 48, 1), torch.ones(2, 4)
+    ).shape == (2, 32, 48)
 
 
 SMALL = {"mobilenet-v2": {"width": 0.25}, "vgg16": {"base": 2, "hidden": 4}}
@@ -239,7 +337,9 @@ def pretrained(file: Path, name: str, classes: int = 5) -> torch.nn.Module:
     """A classifier of three colors as torchvision saves one, and the file of its state dict."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        module = get("segmenter", name).load()(3, classes=classes, normalize="imagenet", **SMALL[name])
+        module = get("segmenter", name).load()(
+            3, classes=classes, normalize="imagenet", **SMALL[name]
+        )
         with torch.no_grad():
             module.train()(torch.rand(4, 3, 32, 32), torch.ones(4, 4))
     torch.save(module.state_dict(), file)
@@ -247,8 +347,13 @@ def pretrained(file: Path, name: str, classes: int = 5) -> torch.nn.Module:
 
 
 def ask_labels(name: str, file: Path, *words: str) -> int:
-    own = [f"--set={name}.{key}={value}" for key, value in ({"rgb": "true", "normalize": "imagenet"} | SMALL[name]).items()]
-    return main(["import", "--segmenter", name, *LABELS, *own, "--file", str(file), *map(str, words)])
+    own = [
+        f"--set={name}.{key}={value}"
+        for key, value in ({"rgb": "true", "normalize": "imagenet"} | SMALL[name]).items()
+    ]
+    return main(
+        ["import", "--segmenter", name, *LABELS, *own, "--file", str(file), *map(str, words)]
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -256,34 +361,74 @@ def test_a_classifier_of_torchvision_reads_as_it_did(tmp_path, capsys, name):
     module = pretrained(tmp_path / "w.pth", name, 3)
     assert ask_labels(name, tmp_path / "w.pth", "--classes", "left, none,right") == 0
     printed = capsys.readouterr().out
-    assert f"use it: python -m benchmark run --segmenter {name} --dataset tiny-labels" in printed and "start from it" not in printed
+    assert (
+        f"use it: python -m benchmark run --segmenter {name} --dataset tiny-labels" in printed
+        and "start from it" not in printed
+    )
     network, image = load_network(find_checkpoint(name, "tiny-labels")), torch.rand(2, 32, 64, 1)
-    assert network.classes == ("left", "none", "right") and "target" not in network.card and "--classes" in network.card["command"]
+    assert (
+        network.classes == ("left", "none", "right")
+        and "target" not in network.card
+        and "--classes" in network.card["command"]
+    )
     colors = image.permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
-    assert torch.allclose(network.logits(image, torch.ones(2, 4)), module(colors, torch.ones(2, 4)), rtol=1e-3, atol=1e-4)
+    assert torch.allclose(
+        network.logits(image, torch.ones(2, 4)),
+        module(colors, torch.ones(2, 4)),
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
-@pytest.mark.parametrize("name, last", [("mobilenet-v2", "classifier.1"), ("vgg16", "classifier.6")])
+@pytest.mark.parametrize(
+    "name, last", [("mobilenet-v2", "classifier.1"), ("vgg16", "classifier.6")]
+)
 def test_training_starts_from_imported_weights(tmp_path, capsys, name, last):
     module, out = pretrained(tmp_path / "w.pth", name), tmp_path / "imagenet.safetensors"
     assert ask_labels(name, tmp_path / "w.pth", "--set", f"{name}.classes=5", "--out", out) == 0
     command = capsys.readouterr().out.partition("start from it: python -m benchmark ")[2].split()
-    assert find_checkpoint(f"{name}@{out}", "tiny-labels").classes == tuple(f"class_{number}" for number in range(5))
-    words = [*command, *LABELS[:2], "--epochs", "1", "--batch", "2", "--device", "cpu", "--precision", "float32", "--json"]
+    assert find_checkpoint(f"{name}@{out}", "tiny-labels").classes == tuple(
+        f"class_{number}" for number in range(5)
+    )
+    words = [
+        *command,
+        *LABELS[:2],
+        "--epochs",
+        "1",
+        "--batch",
+        "2",
+        "--device",
+        "cpu",
+        "--precision",
+        "float32",
+        "--json",
+    ]
     assert words[words.index("--fresh") + 1] == last
     assert main([word for word in words if word not in ("--fresh", last)]) == 2
     assert f"--fresh {last}" in capsys.readouterr().err
-    assert main([*words, "--freeze", "features", "--out", str(tmp_path / "trained.safetensors")]) == 0
+    assert (
+        main([*words, "--freeze", "features", "--out", str(tmp_path / "trained.safetensors")]) == 0
+    )
     trained = find_checkpoint(f"{name}@{tmp_path / 'trained.safetensors'}", "tiny-labels")
     assert trained.classes == ("none", "right") and trained.card["init"]["fresh"] == [last]
     weights, first = safetensors.torch.load_file(trained.path), next(iter(module.state_dict()))
-    assert torch.equal(weights[first], module.state_dict()[first].half()) and len(weights[f"{last}.bias"]) == 2
+    assert (
+        torch.equal(weights[first], module.state_dict()[first].half())
+        and len(weights[f"{last}.bias"]) == 2
+    )
 
 
-@pytest.mark.parametrize("words, said", [
-    (["--classes", "a,b"], "is [5, "), (["--set", "vgg16.classes=5", "--classes", "a,b"], "2 names for 5 answers"),
-    (["--classes", "a,a,b,c,d"], "each once"), (["--classes", "a"], "two names or more"), ([], "is [5, "),
-    (["--target", "brain"], "labels, not masks")])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--classes", "a,b"], "is [5, "),
+        (["--set", "vgg16.classes=5", "--classes", "a,b"], "2 names for 5 answers"),
+        (["--classes", "a,a,b,c,d"], "each once"),
+        (["--classes", "a"], "two names or more"),
+        ([], "is [5, "),
+        (["--target", "brain"], "labels, not masks"),
+    ],
+)
 def test_names_that_do_not_fit_a_classifier(tmp_path, capsys, words, said):
     pretrained(tmp_path / "w.pth", "vgg16")
     assert ask_labels("vgg16", tmp_path / "w.pth", *words) == 2
@@ -326,8 +471,16 @@ class Deaf(Classifier):
         return (image > 0.5).float().mean((2, 3))
 
 
-@pytest.mark.parametrize("kind, said", [(Beside, "depends on the images beside it"), (Short, r"it makes \[2, 1\]"),
-                                        (Endless, "not all of it finite"), (Pair, "cannot read images"), (Deaf, "no finite gradient")])
+@pytest.mark.parametrize(
+    "kind, said",
+    [
+        (Beside, "depends on the images beside it"),
+        (Short, r"it makes \[2, 1\]"),
+        (Endless, "not all of it finite"),
+        (Pair, "cannot read images"),
+        (Deaf, "no finite gradient"),
+    ],
+)
 def test_a_classifier_is_tried_like_any_other(kind, said):
     with pytest.raises(InputError, match=said):
         foreign.tried(kind(), 2, get("segmenter", "vgg16").declared, "weights", classes=2)
@@ -336,10 +489,25 @@ def test_a_classifier_is_tried_like_any_other(kind, said):
 def test_without_weights_import_is_what_to_type():
     with pytest.raises(InputError) as caught:
         find_checkpoint("torch-export", "tiny")
-    assert caught.value.todo == "python -m benchmark import --segmenter torch-export --dataset tiny --file FILE"
+    assert (
+        caught.value.todo
+        == "python -m benchmark import --segmenter torch-export --dataset tiny --file FILE"
+    )
 
 
 def test_a_checkpoint_goes_where_train_would_put_it(tmp_path, capsys):
-    command = ["import", "--segmenter", "unet", "--dataset", "mni-lesion", "--file", str(tmp_path / "w.pt"), "--out"]
+    command = [
+        "import",
+        "--segmenter",
+        "unet",
+        "--dataset",
+        "mni-lesion",
+        "--file",
+        str(tmp_path / "w.pt"),
+        "--out",
+    ]
     assert main([*command, str(tmp_path)]) == 2 and "it is a folder" in capsys.readouterr().err
-    assert main([*command, str(tmp_path / "w.png")]) == 2 and "does not end in .safetensors" in capsys.readouterr().err
+    assert (
+        main([*command, str(tmp_path / "w.png")]) == 2
+        and "does not end in .safetensors" in capsys.readouterr().err
+    )

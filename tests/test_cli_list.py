@@ -50,15 +50,28 @@ def test_one_plugin_with_its_whole_text_and_options(capsys, tmp_path):
     printed = listed(capsys, "inr", "gpu-only", "--plugin", str(tmp_path / "gpu.py"))
     assert "The second paragraph." in printed and "not available" in printed
     rows = [line.split() for line in printed.partition("options")[2].splitlines()[1:]]
-    assert rows == [["width", "7", "int"], ["kind", "b", "a", "|", "b"], ["free", "None", "NoneType"]]
+    assert rows == [
+        ["width", "7", "int"],
+        ["kind", "b", "a", "|", "b"],
+        ["free", "None", "NoneType"],
+    ]
 
 
 def test_json_has_the_same_facts(capsys):
     found = json.loads(listed(capsys, "--json"))
     assert list(found) == [*index.PACKAGES, "preset"]
     siren = found["inr"]["siren"]
-    assert siren["available"] is True and siren["why"] is None and siren["module"] == "benchmark.plugins.inr.siren"
-    assert {"name": "bias", "type": "str", "default": "weights", "choices": ["weights", "torch"]} in siren["options"]
+    assert (
+        siren["available"] is True
+        and siren["why"] is None
+        and siren["module"] == "benchmark.plugins.inr.siren"
+    )
+    assert {
+        "name": "bias",
+        "type": "str",
+        "default": "weights",
+        "choices": ["weights", "torch"],
+    } in siren["options"]
     assert list(json.loads(listed(capsys, "inr", "siren", "--json"))["inr"]) == ["siren"]
 
 

@@ -23,7 +23,9 @@ def test_a_few_are_shown_as_sentences(capsys) -> None:
 
 def test_of_many_the_first_and_how_many_more(capsys) -> None:
     lines = said(Notes(), SHOWN + 200, capsys)
-    assert len(lines) == SHOWN + 1 and lines[-1] == "note: and 200 more like these; --debug shows all"
+    assert (
+        len(lines) == SHOWN + 1 and lines[-1] == "note: and 200 more like these; --debug shows all"
+    )
     assert len(said(Notes(everything=True), SHOWN + 200, capsys)) == SHOWN + 200
 
 

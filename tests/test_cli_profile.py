@@ -1,4 +1,6 @@
-"""`profile`: every second has a part, nothing of the user's is touched, estimates are plain arithmetic."""
+"""`profile`: every second has a part, nothing of the user's is touched, estimates are plain
+arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,24 @@ from benchmark.cli import main
 from tests import tiny_networks
 from tests.conftest import TINY
 
-FAST = ["--dataset", "tiny", "--plugin", str(TINY), "--steps", "10", "--set", "hidden_features=8", "--bits", "10", "--device", "cpu",
-        "--kernel", "torch", "--precision", "float32"]
+FAST = [
+    "--dataset",
+    "tiny",
+    "--plugin",
+    str(TINY),
+    "--steps",
+    "10",
+    "--set",
+    "hidden_features=8",
+    "--bits",
+    "10",
+    "--device",
+    "cpu",
+    "--kernel",
+    "torch",
+    "--precision",
+    "float32",
+]
 
 
 @pytest.fixture
@@ -30,6 +48,7 @@ def profile(tiny_dataset, store_folder, capsys):
     def run(*words):
         assert main(["profile", "--out", str(store_folder), *FAST, *words, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
+
     return run
 
 
@@ -45,45 +64,90 @@ def slow(monkeypatch, owner, name, seconds):
     def waiting(*args, **kwargs):
         time.sleep(seconds)
         return original(*args, **kwargs)
+
     monkeypatch.setattr(owner, name, waiting)
 
 
 def test_parts_sum_to_the_wall_and_each_has_its_own_seconds(profile, monkeypatch):
     pause = 0.02
-    for owner, name in ((benchmark.runner.rows, "encode"), (benchmark.runner.scorer, "decode"), (benchmark.runner.scorer, "image_scores"),
-                        (benchmark.networks.network.Network, "segment"), (benchmark.store.store.Store, "add"),
-                        (benchmark.fit.held.HeldPenalty, "refresh"), (benchmark.fit.render.Renderer, "step")):
+    for owner, name in (
+        (benchmark.runner.rows, "encode"),
+        (benchmark.runner.scorer, "decode"),
+        (benchmark.runner.scorer, "image_scores"),
+        (benchmark.networks.network.Network, "segment"),
+        (benchmark.store.store.Store, "add"),
+        (benchmark.fit.held.HeldPenalty, "refresh"),
+        (benchmark.fit.render.Renderer, "step"),
+    ):
         slow(monkeypatch, owner, name, pause)
-    found = columns(profile("--lambda", "1e-3", "--batch", "2", "--steps", "5", "--penalty-every", "5"))
+    found = columns(
+        profile("--lambda", "1e-3", "--batch", "2", "--steps", "5", "--penalty-every", "5")
+    )
     for kind, calls in (("plain", {"inr": 5}), ("SINCO", {"inr": 5, "network": 1})):
-        column, calls = found[kind], calls | {"encode": 2, "decode": 2, "score: metrics": 2, "score: readers": 2, "store": 1}
+        column, calls = (
+            found[kind],
+            calls
+            | {
+                "encode": 2,
+                "decode": 2,
+                "score: metrics": 2,
+                "score: readers": 2,
+                "store": 1,
+            },
+        )
         parts = column["parts"]
         assert sum(parts.values()) == pytest.approx(column["seconds"], abs=0.005)
-        assert {part for part, seconds in parts.items() if seconds >= pause * calls.get(part, 1e9)} == set(calls), (kind, parts)
+        assert {
+            part for part, seconds in parts.items() if seconds >= pause * calls.get(part, 1e9)
+        } == set(calls), (kind, parts)
         assert 0 <= parts["wait"] < pause
     assert found["JPEG 2000"]["parts"]["score: metrics"] >= found["JPEG 2000"]["files"] * pause
-    assert sum(found["JPEG 2000"]["parts"].values()) == pytest.approx(found["JPEG 2000"]["seconds"], abs=0.005)
+    assert sum(found["JPEG 2000"]["parts"].values()) == pytest.approx(
+        found["JPEG 2000"]["seconds"], abs=0.005
+    )
 
 
 def test_a_batch_of_the_users_own_job_is_measured(profile):
-    found = profile("--lambda", "1e-3,1e-2", "--seed", "0,1", "--batch", "4", "--penalty-every", "5")
+    found = profile(
+        "--lambda", "1e-3,1e-2", "--seed", "0,1", "--batch", "4", "--penalty-every", "5"
+    )
     plain, sinco, codecs = columns(found).values()
-    assert (plain["files"], sinco["files"], codecs["files"]) == (4, 4, 2)  # one image: its two seeds and their twins
+    assert (plain["files"], sinco["files"], codecs["files"]) == (
+        4,
+        4,
+        2,
+    )  # one image: its two seeds and their twins
     assert plain["image_steps"] == sinco["image_steps"] == 40
     assert sinco["evaluations"] == {"0.001": 2.0, "0.01": 2.0} and plain["evaluations"] == {}
     assert sinco["ms_a_step"]["network"] == pytest.approx(1000 * sinco["parts"]["network"] / 40)
     assert sinco["evaluation_ms"] == pytest.approx(5 * sinco["ms_a_step"]["network"])
     assert (plain["kernel"], plain["precision"], sinco["precision"]) == ("torch", "", "float32")
-    assert set(found["once"]) == {"choose the precision", "compile and load", "rate search", "read 3 images"}
+    assert set(found["once"]) == {
+        "choose the precision",
+        "compile and load",
+        "rate search",
+        "read 3 images",
+    }
 
 
 def test_estimates_are_arithmetic_from_the_parts(profile):
     found = profile("--lambda", "1e-3", "--seed", "0,1")
     each = {kind: column["seconds"] / column["files"] for kind, column in columns(found).items()}
     own, reference = found["estimates"]
-    assert own["seconds"] == pytest.approx(12 * each["plain"] + 6 * each["SINCO"] + 6 * each["JPEG 2000"] + 3 * found["original_seconds"])
+    assert own["seconds"] == pytest.approx(
+        12 * each["plain"]
+        + 6 * each["SINCO"]
+        + 6 * each["JPEG 2000"]
+        + 3 * found["original_seconds"]
+    )
     assert reference["seconds"] == pytest.approx(
-        484 * (5 * (2 * each["plain"] + 5 * each["SINCO"]) + 2 * each["JPEG 2000"] + found["original_seconds"]))
+        484
+        * (
+            5 * (2 * each["plain"] + 5 * each["SINCO"])
+            + 2 * each["JPEG 2000"]
+            + found["original_seconds"]
+        )
+    )
     assert reference["what"] == "484 images x 5 lambdas x 5 seeds of siren"
 
 
@@ -101,29 +165,47 @@ def test_nothing_is_written(profile, store_folder, tmp_path_factory, monkeypatch
             store.remember("runs", "latest", {})
     before = {path: path.read_bytes() for path in store_folder.glob("*")}
     profile()
-    assert {path: path.read_bytes() for path in store_folder.glob("*")} == before and store_folder.exists() == stored
+    assert {
+        path: path.read_bytes() for path in store_folder.glob("*")
+    } == before and store_folder.exists() == stored
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize(("lam", "heads", "says"), [
-    ("0", ["s/fit", "share", "ms/step", "s/file", "share"], "of siren: unknown, as no lambda above 0"),
-    ("1e-3", ["s/fit", "share", "ms/step", "s/fit", "share", "ms/step", "s/file", "share"], "+ 12,100 x "),
-])
-def test_the_table_fits_a_terminal_of_80_columns(tiny_dataset, store_folder, capsys, lam, heads, says):
+@pytest.mark.parametrize(
+    ("lam", "heads", "says"),
+    [
+        (
+            "0",
+            ["s/fit", "share", "ms/step", "s/file", "share"],
+            "of siren: unknown, as no lambda above 0",
+        ),
+        (
+            "1e-3",
+            ["s/fit", "share", "ms/step", "s/fit", "share", "ms/step", "s/file", "share"],
+            "+ 12,100 x ",
+        ),
+    ],
+)
+def test_the_table_fits_a_terminal_of_80_columns(
+    tiny_dataset, store_folder, capsys, lam, heads, says
+):
     tiny_networks.write()
     assert main(["profile", "--out", str(store_folder), *FAST, "--lambda", lam]) == 0
     printed = capsys.readouterr().out
-    table = printed[printed.index("\npart "):printed.index("\nonce a run")].splitlines()[1:]
+    table = printed[printed.index("\npart ") : printed.index("\nonce a run")].splitlines()[1:]
     assert table[0].split() == ["part", *heads] and max(map(len, table)) <= 80
     assert table[-1].split()[0] == "all" and table[-1].count(" 100%") == heads.count("share")
     assert "K = 6 fits at once, kernel torch" in printed and says in printed
 
 
-@pytest.mark.parametrize(("words", "says"), [
-    (("--batch", "0"), "it must be at least 1"),
-    (("--lambda", "x"), "not a number"),
-    (("--bpp", "0.01"), "its smallest file has"),
-])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--batch", "0"), "it must be at least 1"),
+        (("--lambda", "x"), "not a number"),
+        (("--bpp", "0.01"), "its smallest file has"),
+    ],
+)
 def test_what_cannot_be_measured_says_what_to_type(tiny_dataset, store_folder, capsys, words, says):
     tiny_networks.write()
     fast = [word for word in FAST if word != "hidden_features=8"]
@@ -137,6 +219,7 @@ def test_a_fit_that_fails_is_no_measurement(tiny_dataset, store_folder, capsys, 
 
     def broken(*args, **kwargs):
         raise RuntimeError("out of paper")
+
     monkeypatch.setattr(benchmark.runner.run, "fit", broken)
     assert main(["profile", "--out", str(store_folder), *FAST]) == 2
     assert "a fit of it failed: RuntimeError: out of paper" in capsys.readouterr().err

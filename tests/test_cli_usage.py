@@ -1,4 +1,6 @@
-"""The frame of the command line: help with examples, exit codes, errors in three parts, did-you-mean."""
+"""The frame of the command line: help with examples, exit codes, errors in three parts,
+did-you-mean.
+"""
 
 import importlib
 from importlib.util import find_spec
@@ -29,26 +31,39 @@ def test_help_shows_worked_examples(name, capsys):
         main([name, "--help"])
     printed = capsys.readouterr().out
     assert end.value.code == 0
-    assert "examples:" in printed and f"python -m benchmark {name}" in printed.partition("examples:")[2]
+    assert (
+        "examples:" in printed
+        and f"python -m benchmark {name}" in printed.partition("examples:")[2]
+    )
     assert "--debug" in printed
 
 
-@pytest.mark.parametrize(("argv", "says"), [
-    (["lst"], "did you mean 'list'?"),
-    (["list", "--jsn"], "did you mean '--json'?"),
-    (["list", "inrr"], "did you mean 'inr'?"),
-    (["list", "inr", "sirne"], "did you mean 'siren'?"),
-    (["list", "preset", "quik"], "did you mean 'quick'?"),
-    (["completion", "fsh"], "did you mean 'fish'?"),
-    (["list", "--plugin", "absent.py"], "no such file"),
-    (["list", "--js"], "unrecognized arguments: --js"),  # abbreviations would break scripts when an option is added
-    (["completion"], "required: {bash,zsh,fish}\n"),
-])
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["lst"], "did you mean 'list'?"),
+        (["list", "--jsn"], "did you mean '--json'?"),
+        (["list", "inrr"], "did you mean 'inr'?"),
+        (["list", "inr", "sirne"], "did you mean 'siren'?"),
+        (["list", "preset", "quik"], "did you mean 'quick'?"),
+        (["completion", "fsh"], "did you mean 'fish'?"),
+        (["list", "--plugin", "absent.py"], "no such file"),
+        (
+            ["list", "--js"],
+            "unrecognized arguments: --js",
+        ),  # abbreviations would break scripts when an option is added
+        (["completion"], "required: {bash,zsh,fish}\n"),
+    ],
+)
 def test_usage_errors_exit_with_2_and_say_what_to_type(argv, says, capsys):
     assert main(argv) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and says in printed.err
-    assert [line.split(":")[0].strip() for line in printed.err.splitlines()] == ["asked", "found", "try"]
+    assert [line.split(":")[0].strip() for line in printed.err.splitlines()] == [
+        "asked",
+        "found",
+        "try",
+    ]
 
 
 def test_version(capsys):
@@ -61,16 +76,32 @@ def test_version(capsys):
 def raising(error):
     def run(args):
         raise error
+
     return run
 
 
-@pytest.mark.parametrize(("error", "code", "says"), [
-    (CellFailed("a cell", "it diverged", "another rate"), 1, "it diverged"),
-    (KeyboardInterrupt(), 130, "interrupted"),
-    (MemoryError("Unable to allocate 33. TiB"), 2, "more memory than there is: Unable to allocate 33. TiB"),
-    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), 2, "more memory than there is"),
-    (OSError(28, "No space left on device", "results/x"), 2, "No space left on device (results/x)"),
-])
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (CellFailed("a cell", "it diverged", "another rate"), 1, "it diverged"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            MemoryError("Unable to allocate 33. TiB"),
+            2,
+            "more memory than there is: Unable to allocate 33. TiB",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            2,
+            "more memory than there is",
+        ),
+        (
+            OSError(28, "No space left on device", "results/x"),
+            2,
+            "No space left on device (results/x)",
+        ),
+    ],
+)
 def test_exit_codes(error, code, says, capsys, monkeypatch):
     monkeypatch.setattr(importlib.import_module("benchmark.cli.list"), "run", raising(error))
     assert main(["list"]) == code
@@ -80,6 +111,8 @@ def test_exit_codes(error, code, says, capsys, monkeypatch):
 
 
 def test_other_faults_are_ours_and_keep_their_traceback(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("benchmark.cli.list"), "run", raising(RuntimeError("a bug")))
+    monkeypatch.setattr(
+        importlib.import_module("benchmark.cli.list"), "run", raising(RuntimeError("a bug"))
+    )
     with pytest.raises(RuntimeError, match="a bug"):
         main(["list"])

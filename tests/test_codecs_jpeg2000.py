@@ -25,14 +25,27 @@ def codec(name):
 def picture(channels=1, size=64):
     """Smooth structures and noise in `channels` that resemble each other."""
     y, x = np.mgrid[:size, :size] / size
-    planes = [0.5 + 0.4 * np.sin(9 * x + c / 2) * np.cos(7 * y * x) * ((x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.2) for c in range(channels)]
+    planes = [
+        0.5
+        + 0.4 * np.sin(9 * x + c / 2) * np.cos(7 * y * x) * ((x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.2)
+        for c in range(channels)
+    ]
     noise = np.random.default_rng(0).normal(0, 0.02, (size, size, channels))
     return np.clip(np.stack(planes, -1) + noise, 0, 1).astype(np.float32)
 
 
 def sample_of(image, mask=None):
     mask = (image[..., 0] > 0.7) if mask is None else mask
-    return Sample("a", "b", "c", image, mask, np.ones(mask.shape, bool), tuple("xyz"[:image.shape[2]]), VolumeStatistics.of(image))
+    return Sample(
+        "a",
+        "b",
+        "c",
+        image,
+        mask,
+        np.ones(mask.shape, bool),
+        tuple("xyz"[: image.shape[2]]),
+        VolumeStatistics.of(image),
+    )
 
 
 def psnr_db(a, b):
@@ -65,7 +78,9 @@ def test_any_shape(shape):
 @settings(max_examples=40, deadline=None)
 def test_any_mask_comes_back_exactly(mask):
     sample = sample_of(np.full((*mask.shape, 1), 0.5, np.float32), mask)
-    assert np.array_equal(codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(sample, 20_000)).mask, mask)
+    assert np.array_equal(
+        codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(sample, 20_000)).mask, mask
+    )
 
 
 def test_a_mask_of_many_rows_and_bytes():
@@ -73,7 +88,9 @@ def test_a_mask_of_many_rows_and_bytes():
     mask[5:690] = np.random.default_rng(2).random((685, 300)) > 0.9
     sample = sample_of(np.full((700, 300, 1), 0.5, np.float32), mask)
     assert _pack(mask)[0] == 2 and _pack(mask[:20, :20])[0] == 1  # the head takes 6 bytes or 3
-    assert np.array_equal(codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(sample, 90_000)).mask, mask)
+    assert np.array_equal(
+        codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(sample, 90_000)).mask, mask
+    )
 
 
 def test_an_empty_mask_costs_one_byte_and_jpeg2000_sends_none():
@@ -87,9 +104,9 @@ def test_an_empty_mask_costs_one_byte_and_jpeg2000_sends_none():
 
 def test_no_bytes_go_to_the_name_of_the_encoder():
     data, at = codec("jpeg2000").encode(sample_of(picture()), 900), 2
-    while (marker := struct.unpack(">H", data[at:at + 2])[0]) != 0xFF90:
+    while (marker := struct.unpack(">H", data[at : at + 2])[0]) != 0xFF90:
         assert marker != 0xFF64
-        at += 2 + struct.unpack(">H", data[at + 2:at + 4])[0]
+        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
     assert data.endswith(b"\xff\xd9")
 
 
@@ -131,8 +148,17 @@ def test_a_mask_without_its_rows_is_refused():
 
 
 # Patients of LGG's test split whose largest slices were measured: a folder of real data grows.
-MEASURED = ("TCGA_CS_4942", "TCGA_CS_4944", "TCGA_CS_5395", "TCGA_CS_5397", "TCGA_DU_7306", "TCGA_DU_8162", "TCGA_EZ_7264",
-            "TCGA_FG_6692", "TCGA_HT_A616")
+MEASURED = (
+    "TCGA_CS_4942",
+    "TCGA_CS_4944",
+    "TCGA_CS_5395",
+    "TCGA_CS_5397",
+    "TCGA_DU_7306",
+    "TCGA_DU_8162",
+    "TCGA_EZ_7264",
+    "TCGA_FG_6692",
+    "TCGA_HT_A616",
+)
 
 
 def test_real_slices_meet_what_is_known_of_jpeg2000():
@@ -147,9 +173,16 @@ def test_real_slices_meet_what_is_known_of_jpeg2000():
         for sample_id in slices:
             sample = dataset.load(sample_id)
             data = codec("jpeg2000").encode(sample, 1085)  # 0.53 bpp
-            found.append(image_scores(sample.image, codec("jpeg2000").decode(data).image, sample.brain)["psnr_db"])
+            found.append(
+                image_scores(sample.image, codec("jpeg2000").decode(data).image, sample.brain)[
+                    "psnr_db"
+                ]
+            )
             sent.append(len(_pack(sample.mask)))
             halved = replace(sample, image=sample.image[::2, ::2], mask=sample.mask[::2, ::2])
-            assert np.array_equal(codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(halved, 500)).mask, halved.mask)
+            assert np.array_equal(
+                codec("jpeg2000+mask").decode(codec("jpeg2000+mask").encode(halved, 500)).mask,
+                halved.mask,
+            )
     assert np.mean(found) > 36.0, np.mean(found)
     assert np.mean(sent) < 50, np.mean(sent)

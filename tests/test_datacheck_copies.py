@@ -1,4 +1,6 @@
-"""Equal and nearly equal pictures: found whatever was done to a copy, not found between strangers, and fast for many."""
+"""Equal and nearly equal pictures: found whatever was done to a copy, not found between strangers,
+and fast for many.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def head(seed: int, side: int = 200) -> np.ndarray:
     """A disc with blobs of its own, uint8: smooth, as a picture of a head is."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] / side * 2 - 1
-    blobs = sum(rng.uniform(40, 200) * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.03) for cx, cy in rng.uniform(-0.6, 0.6, (9, 2)))
+    blobs = sum(
+        rng.uniform(40, 200) * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.03)
+        for cx, cy in rng.uniform(-0.6, 0.6, (9, 2))
+    )
     return np.clip((x**2 / 0.6 + y**2 / 0.8 < 1) * (40 + blobs), 0, 255).astype(np.uint8)
 
 
@@ -44,44 +49,63 @@ COPIES = {
     "upside down": lambda p: p[::-1],
     "sides swapped": lambda p: p[:, ::-1],
     "both flipped, scaled by 1.23": lambda p: p[::-1, ::-1] * 1.23,
-    "z-scored on a negative constant": lambda p: np.where(p == 0, -3.6, (p - 80.0) / 40).astype(np.float32),
+    "z-scored on a negative constant": (
+        lambda p: np.where(p == 0, -3.6, (p - 80.0) / 40).astype(np.float32)
+    ),
 }
 
 
 @pytest.mark.parametrize("what", COPIES)
 def test_a_copy_is_near_whatever_was_done_to_it(what) -> None:
-    made = Made([picture("a", head(0)), picture("b", COPIES[what](head(0))), picture("c", head(1))], {"b": "test"})
+    made = Made(
+        [picture("a", head(0)), picture("b", COPIES[what](head(0))), picture("c", head(1))],
+        {"b": "test"},
+    )
     done = survey([Source("made", made)])
-    assert [(o.name, o.where) for o in done.observations] == [("near-duplicate", ("made/a", "made/b"))] and not done.failed
+    assert [(o.name, o.where) for o in done.observations] == [
+        ("near-duplicate", ("made/a", "made/b"))
+    ] and not done.failed
 
 
 def test_exact_copies_are_a_failure_across_splits_only() -> None:
     scans = [picture("a", head(0)), picture("b", head(0).astype(np.float64)), picture("c", head(1))]
     across = survey([Source("made", Made(scans, {"b": "test"}))])
-    assert [(o.name, o.what) for o in across.observations] == [("duplicate-across-splits", "made/a (train) = made/b (test)")]
+    assert [(o.name, o.what) for o in across.observations] == [
+        ("duplicate-across-splits", "made/a (train) = made/b (test)")
+    ]
     assert across.failed
     for splits in ({}, {"b": ""}):  # in one split, and a copy that the data set leaves out
         within = survey([Source("made", Made(scans, splits))])
         assert [o.name for o in within.observations] == ["duplicate"] and not within.failed
     both = survey([Source("one", Made(scans[:1])), Source("other", Made(scans[1:2], {"b": "val"}))])
-    assert [(o.name, o.where) for o in both.observations] == [("duplicate-across-splits", ("one/a", "other/b"))]
+    assert [(o.name, o.where) for o in both.observations] == [
+        ("duplicate-across-splits", ("one/a", "other/b"))
+    ]
 
 
 def test_equal_pictures_of_two_classes() -> None:
     made = Made([picture("a", head(0)), picture("b", head(0), "none")])
-    assert [o.what for o in survey([Source("made", made)]).by_kind()["contradiction"]] == ["made/a (glioma) = made/b (none)"]
+    assert [o.what for o in survey([Source("made", made)]).by_kind()["contradiction"]] == [
+        "made/a (glioma) = made/b (none)"
+    ]
 
 
 def test_planes_that_repeat_and_planes_that_are_shared() -> None:
     one, other = scan("one_a"), scan("two_b", 1)
     flair = one.channels["flair"].copy()
     flair[5] = flair[4]
-    repeated = survey([Source("made", Made([replace(one, channels={**one.channels, "flair": flair})]))])
+    repeated = survey(
+        [Source("made", Made([replace(one, channels={**one.channels, "flair": flair})]))]
+    )
     assert [(o.name, o.what) for o in repeated.observations] == [("repeated-plane", "slices 4, 5")]
     flair = other.channels["flair"].copy()
     flair[1] = one.channels["flair"][2]
-    shared = survey([Source("made", Made([one, replace(other, channels={**other.channels, "flair": flair})]))])
-    assert [(o.name, o.what) for o in shared.observations] == [("duplicate-plane", "1 plane: made/one_a (train) = made/two_b (train)")]
+    shared = survey(
+        [Source("made", Made([one, replace(other, channels={**other.channels, "flair": flair})]))]
+    )
+    assert [(o.name, o.what) for o in shared.observations] == [
+        ("duplicate-plane", "1 plane: made/one_a (train) = made/two_b (train)")
+    ]
 
 
 def test_lesions_of_one_shape_are_the_same_scan() -> None:
@@ -89,10 +113,14 @@ def test_lesions_of_one_shape_are_the_same_scan() -> None:
     labels = np.zeros_like(one.labels)
     labels[1:5, 10:20, 10:18] = np.random.default_rng(0).integers(0, 2, (4, 10, 8))
     moved = np.roll(labels[:, ::-1], 3, 2)
-    done = survey([Source("made", Made([replace(one, labels=labels), replace(other, labels=moved)]))])
+    done = survey(
+        [Source("made", Made([replace(one, labels=labels), replace(other, labels=moved)]))]
+    )
     assert [o.name for o in done.observations if o.name != "label-outside-brain"] == ["same-mask"]
     moved[2, 12, 14] ^= 1
-    done = survey([Source("made", Made([replace(one, labels=labels), replace(other, labels=moved)]))])
+    done = survey(
+        [Source("made", Made([replace(one, labels=labels), replace(other, labels=moved)]))]
+    )
     assert [o.name for o in done.observations if o.name != "label-outside-brain"] == []
 
 
@@ -109,17 +137,29 @@ def test_pairs_are_those_of_every_pair_compared(monkeypatch) -> None:
     rng = np.random.default_rng(0)
     hashes = rng.random((150, 16, 16)) < 0.5
     for i in range(0, 120, 2):  # copies, flipped, some bits changed: on both sides of the limit
-        hashes[i + 1] = flips(hashes[i:i + 1])[i // 2 % 4][0]
+        hashes[i + 1] = flips(hashes[i : i + 1])[i // 2 % 4][0]
         hashes[i + 1].flat[rng.choice(256, i // 6, replace=False)] ^= True
     group = np.arange(150) // 3
-    due = {(i, j): bits for i in range(150) for j in range(i + 1, 150) if group[i] != group[j]
-           and (bits := int(min((flipped[0] != hashes[j]).sum() for flipped in flips(hashes[i:i + 1])))) <= NEAR}
+    due = {
+        (i, j): bits
+        for i in range(150)
+        for j in range(i + 1, 150)
+        if group[i] != group[j]
+        and (
+            bits := int(
+                min((flipped[0] != hashes[j]).sum() for flipped in flips(hashes[i : i + 1]))
+            )
+        )
+        <= NEAR
+    }
     assert len(due) > 10 and max(due.values()) == NEAR
     assert {(min(i, j), max(i, j)): bits for i, j, bits in near_pairs(hashes, group)} == due
 
 
 def test_many_pictures_are_compared_in_little_time() -> None:
-    """7,000 pictures, alike as heads are; comparing pair by pair in Python would take a minute and more."""
+    """7,000 pictures, alike as heads are; comparing pair by pair in Python would take a minute and
+    more.
+    """
     rng = np.random.default_rng(0)
     base = rng.random((16, 16))
     hashes = (base + rng.normal(0, 0.35, (7000, 16, 16))) > 0.5
@@ -128,15 +168,26 @@ def test_many_pictures_are_compared_in_little_time() -> None:
     assert time.process_time() - start < 3
 
 
-@pytest.mark.skipif(not os.environ.get("SINCO_BENCH_DATA"), reason="SINCO_BENCH_DATA is not set: no real pictures")
+@pytest.mark.skipif(
+    not os.environ.get("SINCO_BENCH_DATA"), reason="SINCO_BENCH_DATA is not set: no real pictures"
+)
 def test_the_limit_stands_between_copies_and_strangers() -> None:
-    """Real JPEGs: of copies that were resized, padded and compressed again most are within the limit; no stranger is within twice."""
-    folder = Path(os.environ["SINCO_BENCH_DATA"]) / "brain_tumor_classification_sartajbhuvaji" / "Testing"
+    """Real JPEGs: of copies that were resized, padded and compressed again most are within the
+    limit; no stranger is within twice.
+    """
+    folder = (
+        Path(os.environ["SINCO_BENCH_DATA"])
+        / "brain_tumor_classification_sartajbhuvaji"
+        / "Testing"
+    )
     if not folder.is_dir():
         pytest.skip(f"no {folder}")
     pixels = [np.asarray(Image.open(path).convert("L")) for path in sorted(folder.rglob("*.jpg"))]
     hashes = np.array([average_hash(p) for p in pixels])
     assert not list(near_pairs(hashes, np.arange(len(hashes)), 2 * NEAR))
-    copies = [average_hash(jpeg(np.asarray(Image.fromarray(np.pad(p, 10)).resize((224, 224))), 75)) for p in pixels]
+    copies = [
+        average_hash(jpeg(np.asarray(Image.fromarray(np.pad(p, 10)).resize((224, 224))), 75))
+        for p in pixels
+    ]
     bits = [(copy != own).sum() for copy, own in zip(copies, hashes, strict=True)]
     assert np.median(bits) <= 8 and np.mean(np.array(bits) <= NEAR) >= 0.75

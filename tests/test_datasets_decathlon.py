@@ -1,4 +1,6 @@
-"""decathlon: Task01's layout, orientation, one slice without the volume, and every way in which a file can be wrong."""
+"""decathlon: Task01's layout, orientation, one slice without the volume, and every way in which a
+file can be wrong.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ CASE = "BRATS_001"  # a test case
 
 
 def voxels() -> tuple[np.ndarray, np.ndarray]:
-    """A canonical 4-D image and its labels: brain in the middle, edema 1, non-enhancing 2, enhancing 3."""
+    """A canonical 4-D image and its labels: brain in the middle, edema 1, non-enhancing 2,
+    enhancing 3.
+    """
     rng = np.random.default_rng(0)
     image = np.zeros((*SHAPE, 4), np.float32)
     image[3:17, 3:21, 1:7] = rng.integers(100, 900, (14, 18, 6, 4))
@@ -34,8 +38,15 @@ def voxels() -> tuple[np.ndarray, np.ndarray]:
     return image, labels
 
 
-def write(folder: Path, image: np.ndarray, labels: np.ndarray, *, end: str = ".nii.gz", affine=None,
-          cases: tuple[str, ...] = (CASE,)) -> Path:
+def write(
+    folder: Path,
+    image: np.ndarray,
+    labels: np.ndarray,
+    *,
+    end: str = ".nii.gz",
+    affine=None,
+    cases: tuple[str, ...] = (CASE,),
+) -> Path:
     affine = np.diag([1.0, 2.0, 3.0, 1.0]) if affine is None else affine
     training = []
     for case in cases:
@@ -43,9 +54,21 @@ def write(folder: Path, image: np.ndarray, labels: np.ndarray, *, end: str = ".n
             (folder / part).mkdir(parents=True, exist_ok=True)
             nibabel.save(nibabel.Nifti1Image(array, affine), folder / part / f"{case}{end}")
         training.append({"image": f"./imagesTr/{case}{end}", "label": f"./labelsTr/{case}{end}"})
-    (folder / "dataset.json").write_text(json.dumps({
-        "modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}, "training": training, "test": [],
-        "labels": {"0": "background", "1": "edema", "2": "non-enhancing tumor", "3": "enhancing tumour"}}))
+    (folder / "dataset.json").write_text(
+        json.dumps(
+            {
+                "modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"},
+                "training": training,
+                "test": [],
+                "labels": {
+                    "0": "background",
+                    "1": "edema",
+                    "2": "non-enhancing tumor",
+                    "3": "enhancing tumour",
+                },
+            }
+        )
+    )
     return folder
 
 
@@ -73,7 +96,11 @@ def test_slices(tmp_path) -> None:
     assert decathlon(root, slices="largest", labels="enhancing").ids("test") == [f"{CASE}-005"]
     assert decathlon(root, slices="all").ids("test") == [f"{CASE}-{z:03d}" for z in range(1, 7)]
     assert decathlon(root).ids("train") == decathlon(root).ids("val") == []
-    flipped = write(tmp_path / "flipped", *(array[:, :, ::-1] for array in voxels()), affine=np.diag([1, 1, -1, 1.0]))
+    flipped = write(
+        tmp_path / "flipped",
+        *(array[:, :, ::-1] for array in voxels()),
+        affine=np.diag([1, 1, -1, 1.0]),
+    )
     assert decathlon(flipped, slices="largest").ids("test") == [f"{CASE}-002"]
     assert decathlon(flipped, slices="all").ids("test") == decathlon(root, slices="all").ids("test")
 
@@ -102,10 +129,17 @@ def test_window_statistics_and_channel(tmp_path) -> None:
         sample = decathlon(root, channel=channel).load(f"{CASE}-004")
         brain = image[..., k][image[..., k] != 0]
         assert sample.window == percentile_window(brain) and sample.channels == (channel,)
-        assert np.array_equal(sample.image[..., 0], apply_window(image[:, :, 4, k], sample.window).T[::-1, ::-1])
-        assert sample.volume.as_row() == pytest.approx(VolumeStatistics.of(apply_window(brain, sample.window)).as_row())
+        assert np.array_equal(
+            sample.image[..., 0], apply_window(image[:, :, 4, k], sample.window).T[::-1, ::-1]
+        )
+        assert sample.volume.as_row() == pytest.approx(
+            VolumeStatistics.of(apply_window(brain, sample.window)).as_row()
+        )
         assert sample.brain.sum() == 14 * 18
-    assert decathlon(root, window="minmax").load(f"{CASE}-004").window == (0.0, float(image[..., 0].max()))
+    assert decathlon(root, window="minmax").load(f"{CASE}-004").window == (
+        0.0,
+        float(image[..., 0].max()),
+    )
     assert decathlon(root, size=16).load(f"{CASE}-004").image.shape == (16, 16, 1)
 
 
@@ -122,7 +156,7 @@ def test_one_slice_of_an_uncompressed_file_needs_no_other(tmp_path) -> None:
     path = write(tmp_path, image, labels, end=".nii") / "imagesTr" / f"{CASE}.nii"
     whole = path.read_bytes()
     # All that comes after plane 2 of channel 0 is cut off.
-    path.write_bytes(whole[:352 + 3 * 20 * 24 * 4])
+    path.write_bytes(whole[: 352 + 3 * 20 * 24 * 4])
     assert np.array_equal(read_plane(path, 2, 0), image[:, :, 2, 0])
     with pytest.raises(InputError, match=CASE):
         read_plane(path, 3, 0)
@@ -131,8 +165,10 @@ def test_one_slice_of_an_uncompressed_file_needs_no_other(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("end", [".nii", ".nii.gz"])
-@pytest.mark.parametrize("damage", ["NaN", "truncated", "no NIfTI", "missing", "mask shape", "3-D", "label 7",
-                                    "constant"])
+@pytest.mark.parametrize(
+    "damage",
+    ["NaN", "truncated", "no NIfTI", "missing", "mask shape", "3-D", "label 7", "constant"],
+)
 def test_damage_is_named(tmp_path, damage, end) -> None:
     image, labels = voxels()
     named = "labelsTr" if damage in ("mask shape", "label 7") else "imagesTr"
@@ -167,13 +203,24 @@ def test_descriptions_folders_and_options_that_are_wrong(tmp_path, monkeypatch) 
     with pytest.raises(InputError, match="data task01"):
         decathlon(None).fetch()
     root = write(tmp_path, *voxels())
-    for options in ({"channel": "PD"}, {"slices": "first"}, {"labels": "rim"}, {"window": "z"}, {"size": 3}):
+    for options in (
+        {"channel": "PD"},
+        {"slices": "first"},
+        {"labels": "rim"},
+        {"window": "z"},
+        {"size": 3},
+    ):
         with pytest.raises(InputError, match=next(iter(options))):
             decathlon(root, **options)
     for name in ("BRATS_002-004", CASE, f"{CASE}-x", f"{CASE}-099"):
         with pytest.raises(InputError, match="no such slice|has slices 0 to 8"):
             decathlon(root).load(name)
-    for text in ("{", "[]", '{"training": []}', '{"training": [{"image": 3}], "modality": {}, "labels": {}}'):
+    for text in (
+        "{",
+        "[]",
+        '{"training": []}',
+        '{"training": [{"image": 3}], "modality": {}, "labels": {}}',
+    ):
         (root / "dataset.json").write_text(text)
         with pytest.raises(InputError, match="dataset.json"):
             decathlon(root).ids("test")
@@ -185,8 +232,10 @@ def test_descriptions_folders_and_options_that_are_wrong(tmp_path, monkeypatch) 
 def test_splits_of_484_cases(tmp_path) -> None:
     root = write(tmp_path, *voxels())
     task = json.loads((root / "dataset.json").read_text())
-    task["training"] = [{"image": f"imagesTr/BRATS_{i:03d}.nii.gz", "label": f"labelsTr/BRATS_{i:03d}.nii.gz"}
-                        for i in range(1, 485)]
+    task["training"] = [
+        {"image": f"imagesTr/BRATS_{i:03d}.nii.gz", "label": f"labelsTr/BRATS_{i:03d}.nii.gz"}
+        for i in range(1, 485)
+    ]
     (root / "dataset.json").write_text(json.dumps(task))
     dataset = decathlon(root)
     dataset.numbers = lambda case: range(155)
@@ -195,7 +244,11 @@ def test_splits_of_484_cases(tmp_path) -> None:
     assert [len(part) / 484 for part in ids] == pytest.approx([0.60, 0.12, 0.28], abs=0.04)
 
 
-def write_brats(folder: Path, names: tuple[str, ...] = ("_flair", "_t1", "_t1ce", "_t2", "_seg"), enhancing: int = 4) -> Path:
+def write_brats(
+    folder: Path,
+    names: tuple[str, ...] = ("_flair", "_t1", "_t1ce", "_t2", "_seg"),
+    enhancing: int = 4,
+) -> Path:
     """A BraTS case: left-posterior-superior, labels 1, 2 and 4 (until 2021) or 3."""
     image, labels = voxels()
     folder.mkdir(parents=True)
@@ -203,7 +256,9 @@ def write_brats(folder: Path, names: tuple[str, ...] = ("_flair", "_t1", "_t1ce"
     arrays = [*np.moveaxis(image, -1, 0).astype(np.int16), brats]
     affine = np.array([[-1, 0, 0, 19], [0, -1, 0, 23], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     for name, array in zip(names, arrays, strict=True):
-        nibabel.save(nibabel.Nifti1Image(array[::-1, ::-1], affine), folder / f"{folder.name}{name}.nii.gz")
+        nibabel.save(
+            nibabel.Nifti1Image(array[::-1, ::-1], affine), folder / f"{folder.name}{name}.nii.gz"
+        )
     return folder
 
 
@@ -211,7 +266,14 @@ def write_brats(folder: Path, names: tuple[str, ...] = ("_flair", "_t1", "_t1ce"
 def test_brats_cases_are_written_as_task01(tmp_path, end, capsys) -> None:
     write_brats(tmp_path / "brats" / "b")
     write_brats(tmp_path / "brats" / "a", ("-t2f", "-t1n", "-t1c", "-t2w", "-seg"), enhancing=3)
-    arguments = ["data", "task01", "--from-brats", str(tmp_path / "brats"), "--out", str(tmp_path / "task")]
+    arguments = [
+        "data",
+        "task01",
+        "--from-brats",
+        str(tmp_path / "brats"),
+        "--out",
+        str(tmp_path / "task"),
+    ]
     assert main([*arguments, *(["--uncompressed"] if end == ".nii" else [])]) == 0
     assert f"BRATS_001  from {tmp_path / 'brats' / 'a'}" in capsys.readouterr().out
     image, labels = voxels()
@@ -227,7 +289,10 @@ def test_brats_cases_are_written_as_task01(tmp_path, end, capsys) -> None:
 
 def test_brats_cases_that_cannot_be_written(tmp_path, capsys) -> None:
     def found(folder: Path) -> str:
-        assert main(["data", "task01", "--from-brats", str(folder), "--out", str(tmp_path / "task")]) == 2
+        assert (
+            main(["data", "task01", "--from-brats", str(folder), "--out", str(tmp_path / "task")])
+            == 2
+        )
         return capsys.readouterr().err
 
     assert "no such folder" in found(tmp_path / "nowhere")
@@ -236,7 +301,12 @@ def test_brats_cases_that_cannot_be_written(tmp_path, capsys) -> None:
     case = write_brats(tmp_path / "case")
     seg = case / "case_seg.nii.gz"
     kept = seg.read_bytes()
-    nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 9, np.int16), nibabel.load(case / "case_t1.nii.gz").affine), seg)
+    nibabel.save(
+        nibabel.Nifti1Image(
+            np.full(SHAPE, 9, np.int16), nibabel.load(case / "case_t1.nii.gz").affine
+        ),
+        seg,
+    )
     assert "values [9]" in found(case)
     nibabel.save(nibabel.Nifti1Image(np.full(SHAPE, 1, np.int16), np.diag([-1, -1, 1, 1])), seg)
     assert "case_seg.nii.gz lies LPS" in found(case)
@@ -253,26 +323,53 @@ def test_brats_labels_that_do_not_say_how_they_lie(tmp_path) -> None:
     silent = nibabel.Nifti1Image(np.asanyarray(nibabel.load(seg).dataobj), None)
     assert silent.header["sform_code"] == silent.header["qform_code"] == 0
     nibabel.save(silent, seg)
-    with pytest.warns(UserWarning, match="does not say how it lies: taken to lie as case_flair.nii.gz"):
+    with pytest.warns(
+        UserWarning, match="does not say how it lies: taken to lie as case_flair.nii.gz"
+    ):
         write_task01([tmp_path / "case"], tmp_path / "task")
-    assert np.array_equal(nibabel.load(tmp_path / "task" / "labelsTr" / f"{CASE}.nii.gz").get_fdata(), voxels()[1])
+    assert np.array_equal(
+        nibabel.load(tmp_path / "task" / "labelsTr" / f"{CASE}.nii.gz").get_fdata(), voxels()[1]
+    )
 
 
-@pytest.mark.parametrize(("part", "value", "found"), [
-    ("persons", ["a"], "AttributeError"), ("persons", {CASE: 5}, "strings"), ("training", [], "no case"),
-    ("training", [{"image": "a.nii", "label": 7}], "strings"), ("modality", {"0": 5}, "strings"), (None, None, "RecursionError")])
+@pytest.mark.parametrize(
+    ("part", "value", "found"),
+    [
+        ("persons", ["a"], "AttributeError"),
+        ("persons", {CASE: 5}, "strings"),
+        ("training", [], "no case"),
+        ("training", [{"image": "a.nii", "label": 7}], "strings"),
+        ("modality", {"0": 5}, "strings"),
+        (None, None, "RecursionError"),
+    ],
+)
 def test_descriptions_of_the_wrong_shape(tmp_path, part, value, found) -> None:
     path = write(tmp_path, *voxels()) / "dataset.json"
-    path.write_text("[" * 100_000 if part is None else json.dumps(json.loads(path.read_text()) | {part: value}))
+    path.write_text(
+        "[" * 100_000 if part is None else json.dumps(json.loads(path.read_text()) | {part: value})
+    )
     with pytest.raises(InputError, match=found):
         decathlon(tmp_path).ids("test")
 
 
 def test_show_writes_a_contact_sheet(tmp_path, capsys) -> None:
     root, sheet = write(tmp_path / "task", *voxels()), tmp_path / "sheet.png"
-    show = ["data", "show", "decathlon", "--root", str(root), "--set", "slices=all", "--out", str(sheet)]
+    show = [
+        "data",
+        "show",
+        "decathlon",
+        "--root",
+        str(root),
+        "--set",
+        "slices=all",
+        "--out",
+        str(sheet),
+    ]
     assert main([*show, "--limit", "5"]) == 0
-    assert f"5 of 6 images, written to {sheet}" in capsys.readouterr().out and sheet.stat().st_size > 1000
+    assert (
+        f"5 of 6 images, written to {sheet}" in capsys.readouterr().out
+        and sheet.stat().st_size > 1000
+    )
     assert main([*show, "--limit", "0"]) == 2
     assert main([*show, "--split", "val"]) == 2
     assert "no image in it" in capsys.readouterr().err
@@ -280,15 +377,22 @@ def test_show_writes_a_contact_sheet(tmp_path, capsys) -> None:
 
 def test_a_background_is_what_most_corners_have(tmp_path) -> None:
     image, labels = voxels()
-    image[0, 0, 0], image[-1, -1, 0] = -9, 50  # below it, and above it at the first voxel of the first picture
-    assert decathlon(write(tmp_path, image, labels), channel="all").scan(CASE).background == dict.fromkeys(
-        ("FLAIR", "T1w", "t1gd", "T2w"), 0)
+    image[0, 0, 0], image[-1, -1, 0] = (
+        -9,
+        50,
+    )  # below it, and above it at the first voxel of the first picture
+    assert decathlon(write(tmp_path, image, labels), channel="all").scan(
+        CASE
+    ).background == dict.fromkeys(("FLAIR", "T1w", "t1gd", "T2w"), 0)
 
 
 def test_labels_that_read_as_almost_whole(tmp_path) -> None:
     root = write(tmp_path, *voxels())
     almost = np.nextafter(voxels()[1].astype(np.float32), np.float32(0))  # 2.9999998
-    nibabel.save(nibabel.Nifti1Image(almost, np.diag([1.0, 2.0, 3.0, 1.0])), root / "labelsTr" / f"{CASE}.nii.gz")
+    nibabel.save(
+        nibabel.Nifti1Image(almost, np.diag([1.0, 2.0, 3.0, 1.0])),
+        root / "labelsTr" / f"{CASE}.nii.gz",
+    )
     dataset = decathlon(root, slices="largest", labels="enhancing")
     assert dataset.areas(CASE) == dataset.scan(CASE).areas() == [0] * 5 + [4] + [0] * 3
     assert dataset.ids("test") == [f"{CASE}-005"]
@@ -298,7 +402,9 @@ def test_labels_in_another_space(tmp_path) -> None:
     root = write(tmp_path, *voxels())
     path = root / "labelsTr" / f"{CASE}.nii.gz"
     nibabel.save(nibabel.Nifti1Image(voxels()[1], np.diag([-1.0, -2.0, 3.0, 1.0])), path)
-    with pytest.raises(InputError, match=r"labelsTr/BRATS_001.nii.gz lies LPS, .*imagesTr/BRATS_001.nii.gz RAS"):
+    with pytest.raises(
+        InputError, match=r"labelsTr/BRATS_001.nii.gz lies LPS, .*imagesTr/BRATS_001.nii.gz RAS"
+    ):
         decathlon(root).load(f"{CASE}-004")
     nibabel.save(nibabel.Nifti1Image(voxels()[1], None, header := nibabel.Nifti1Header()), path)
     assert header["sform_code"] == 0
@@ -306,7 +412,9 @@ def test_labels_in_another_space(tmp_path) -> None:
     poked.header.set_zooms((1, 2, 3))
     nibabel.save(nibabel.Nifti1Image(voxels()[1], None, poked.header), path)
     with pytest.warns(UserWarning, match="does not say how it lies: taken to lie as"):
-        assert np.array_equal(decathlon(root).load(f"{CASE}-004").mask, voxels()[1][:, :, 4].T[::-1, ::-1] > 0)
+        assert np.array_equal(
+            decathlon(root).load(f"{CASE}-004").mask, voxels()[1][:, :, 4].T[::-1, ::-1] > 0
+        )
 
 
 def test_what_was_prepared_goes_with_dataset_json(tmp_path) -> None:
@@ -315,8 +423,15 @@ def test_what_was_prepared_goes_with_dataset_json(tmp_path) -> None:
     options = {"slices": "largest", "labels": "enhancing"}
     before = decathlon(root, **options)
     assert before.ids("test") == [f"{CASE}-005"] and before.load(f"{CASE}-005").mask.sum() == 4
-    text = (root / "dataset.json").read_text().replace('"1": "edema"', '"3": "edema"').replace('"3": "enhancing', '"1": "enhancing')
-    (root / "dataset.json").write_text(text.replace('"0": "FLAIR", "1": "T1w"', '"0": "T1w", "1": "FLAIR"'))
+    text = (
+        (root / "dataset.json")
+        .read_text()
+        .replace('"1": "edema"', '"3": "edema"')
+        .replace('"3": "enhancing', '"1": "enhancing')
+    )
+    (root / "dataset.json").write_text(
+        text.replace('"0": "FLAIR", "1": "T1w"', '"0": "T1w", "1": "FLAIR"')
+    )
     after = decathlon(root, **options)
     assert after.ids("test") == [f"{CASE}-002"] and after.load(f"{CASE}-005").mask.sum() == 49 - 16
     assert not np.array_equal(before.load(f"{CASE}-005").image, after.load(f"{CASE}-005").image)
@@ -325,12 +440,21 @@ def test_what_was_prepared_goes_with_dataset_json(tmp_path) -> None:
 REAL = Path(os.environ.get("SINCO_BENCH_DATA", "nowhere"))
 
 
-@pytest.mark.skipif(not (REAL / "brats18").is_dir(), reason="SINCO_BENCH_DATA with brats18 in it is not set")
+@pytest.mark.skipif(
+    not (REAL / "brats18").is_dir(), reason="SINCO_BENCH_DATA with brats18 in it is not set"
+)
 def test_a_real_case_lies_as_task01_stores_it(tmp_path) -> None:
     case = str(REAL / "brats18")
-    assert main(["data", "task01", "--from-brats", case, "--out", str(tmp_path), "--uncompressed"]) == 0
+    assert (
+        main(["data", "task01", "--from-brats", case, "--out", str(tmp_path), "--uncompressed"])
+        == 0
+    )
     stored = nibabel.load(tmp_path / "imagesTr" / f"{CASE}.nii")
-    assert stored.shape == (240, 240, 155, 4) and nibabel.aff2axcodes(stored.affine) == ("R", "A", "S")
+    assert stored.shape == (240, 240, 155, 4) and nibabel.aff2axcodes(stored.affine) == (
+        "R",
+        "A",
+        "S",
+    )
     # A slice of Task01's own release, of this very patient, in its storage order.
     released = np.load(REAL / "msd_slices" / "data.npz")["arr_3"]
     ours = np.asarray(stored.dataobj[:, :, 75, 2], float)
@@ -342,5 +466,5 @@ def test_a_real_case_lies_as_task01_stores_it(tmp_path) -> None:
     assert middle.mask.sum() == 2141 and middle.image.shape == (240, 240, 1)
     # The front of the brain is narrower than its back: rows run from the front.
     rows = np.flatnonzero(middle.brain.any(axis=1))
-    width = middle.brain.sum(axis=1)[rows[0]:rows[-1] + 1]
-    assert width[:len(width) // 4].mean() < width[-len(width) // 4:].mean()
+    width = middle.brain.sum(axis=1)[rows[0] : rows[-1] + 1]
+    assert width[: len(width) // 4].mean() < width[-len(width) // 4 :].mean()

@@ -1,4 +1,6 @@
-"""mni-lesion: deterministic, one patient a split, lesions that agree between slices, sizes and contrasts."""
+"""mni-lesion: deterministic, one patient a split, lesions that agree between slices, sizes and
+contrasts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from benchmark.errors import InputError
 from benchmark.plugins.datasets._signal import without_crumbs
 from benchmark.plugins.index import get
 
-# What trained weights and stored results rest on: of the first six test samples at 64 pixels, at 8 bits.
+# What trained weights and stored results rest on: of the first six test samples at 64 pixels, at 8
+# bits.
 GOLDEN = "0b201b1d7253fc63"
 
 
@@ -36,12 +39,17 @@ def test_content_is_as_it_always_was(dataset) -> None:
     for sample_id in small.ids("test")[:6]:
         sample = small.load(sample_id)
         # 8 bits and not all 12: the last bit of a sine may differ between machines.
-        digest.update(np.round(sample.image * 255 + 0.25).astype(np.uint8).tobytes() + sample.mask.tobytes())
+        digest.update(
+            np.round(sample.image * 255 + 0.25).astype(np.uint8).tobytes() + sample.mask.tobytes()
+        )
     assert digest.hexdigest()[:16] == GOLDEN
 
 
 def test_a_fresh_process_makes_the_same_sample(dataset) -> None:
-    code = "from benchmark.plugins.index import get; print(get('dataset', 'mni-lesion').load()().load('p0450-s2').hash)"
+    code = (
+        "from benchmark.plugins.index import get; print(get('dataset',"
+        " 'mni-lesion').load()().load('p0450-s2').hash)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == dataset().load("p0450-s2").hash
 
@@ -72,22 +80,32 @@ def test_samples_are_what_they_say(dataset) -> None:
 def test_lesions_are_bright_on_flair_and_dark_on_t1(dataset) -> None:
     shift = {}
     for contrast in ("flair", "t1"):
-        samples = [dataset(contrast=contrast).load(sample_id) for sample_id in dataset().ids("val")[:18]]
-        shift[contrast] = [float(np.median(s.image[s.mask]) - np.median(s.image[s.brain & ~s.mask]))
-                           for s in samples if s.mask.sum() > 50]
+        samples = [
+            dataset(contrast=contrast).load(sample_id) for sample_id in dataset().ids("val")[:18]
+        ]
+        shift[contrast] = [
+            float(np.median(s.image[s.mask]) - np.median(s.image[s.brain & ~s.mask]))
+            for s in samples
+            if s.mask.sum() > 50
+        ]
     assert np.mean(np.array(shift["flair"]) > 0) > 0.8
     assert np.mean(np.array(shift["t1"]) < 0) > 0.8
 
 
 def test_contrast_and_noise_leave_the_patient_as_he_is(dataset) -> None:
-    flair, t1, clean = (dataset(**options).load("p0442-s2") for options in ({}, {"contrast": "t1"}, {"noise": 0.0}))
+    flair, t1, clean = (
+        dataset(**options).load("p0442-s2") for options in ({}, {"contrast": "t1"}, {"noise": 0.0})
+    )
     assert np.array_equal(flair.mask, t1.mask) and np.array_equal(flair.mask, clean.mask)
     assert flair.channels == ("flair",) and t1.channels == ("t1",)
     assert 0.015 < np.std((flair.image - clean.image)[flair.brain]) < 0.025
 
 
 def test_another_size_shows_the_same_patient(dataset) -> None:
-    small, large = dataset(size=64, noise=0.0).load("p0442-s2"), dataset(size=128, noise=0.0).load("p0442-s2")
+    small, large = (
+        dataset(size=64, noise=0.0).load("p0442-s2"),
+        dataset(size=128, noise=0.0).load("p0442-s2"),
+    )
     halved = large.image.reshape(64, 2, 64, 2).mean(axis=(1, 3))
     assert np.abs(halved - small.image[..., 0])[small.brain].mean() < 0.04
     both = (large.mask.reshape(64, 2, 64, 2).mean(axis=(1, 3)) >= 0.5) & small.mask
@@ -105,7 +123,9 @@ def test_masks_have_no_crumbs_and_no_holes() -> None:
     mask = np.zeros((40, 40), bool)
     mask[5:25, 5:25] = True
     mask[10, 10] = False
-    mask[30:34, 30:34] = True  # 12 pixels without its corners: 48 square mm at 2 mm, 18.75 at 1.25 mm
+    mask[30:34, 30:34] = (
+        True  # 12 pixels without its corners: 48 square mm at 2 mm, 18.75 at 1.25 mm
+    )
     mask[5:25, 35] = True  # one pixel wide
     assert without_crumbs(mask, 2.0).sum() == 400 - 4 + 12
     assert without_crumbs(mask, 1.25).sum() == 400 - 4

@@ -1,4 +1,6 @@
-"""nfbs: the layout of the release; the brain is what is to be found, and where PSNR over the brain is taken."""
+"""nfbs: the layout of the release; the brain is what is to be found, and where PSNR over the brain
+is taken.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ def write(root: Path, subject: str = CASE, mask: bool = True) -> Path:
     # The release stores sagittal planes: posterior, superior, right.
     affine = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
     folder.mkdir(parents=True)
-    for name, voxels in (("", head), ("_brain", head * BRAIN), ("_brainmask", BRAIN.astype(np.uint8)))[:3 if mask else 2]:
+    for name, voxels in (
+        ("", head),
+        ("_brain", head * BRAIN),
+        ("_brainmask", BRAIN.astype(np.uint8)),
+    )[: 3 if mask else 2]:
         stored = voxels[:, :, ::-1].transpose(1, 0, 2)  # [to the back, up, to the right]
-        nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(stored), affine), folder / f"{stem}{name}.nii.gz")
+        nibabel.save(
+            nibabel.Nifti1Image(np.ascontiguousarray(stored), affine),
+            folder / f"{stem}{name}.nii.gz",
+        )
     return folder
 
 
@@ -42,10 +51,16 @@ def test_the_mask_is_the_brain(tmp_path) -> None:
     assert [sample_id for split in SPLITS for sample_id in dataset.ids(split)] == [f"{CASE}-004"]
     sample = dataset.load(f"{CASE}-004")
     assert np.array_equal(sample.mask, BRAIN[4]) and np.array_equal(sample.brain, BRAIN[4])
-    head = nibabel.as_closest_canonical(nibabel.load(folder / f"sub-{CASE}_ses-NFB3_T1w.nii.gz")).get_fdata()
+    head = nibabel.as_closest_canonical(
+        nibabel.load(folder / f"sub-{CASE}_ses-NFB3_T1w.nii.gz")
+    ).get_fdata()
     whole = nfbs(tmp_path, window="minmax").load(f"{CASE}-004")
-    assert np.array_equal(whole.image[..., 0], (head[:, :, 4].T[::-1, ::-1] / head.max()).astype(np.float32))
-    assert (whole.image[..., 0] > 0).sum() > 2 * BRAIN[4].sum()  # the head, not the stripped file beside it
+    assert np.array_equal(
+        whole.image[..., 0], (head[:, :, 4].T[::-1, ::-1] / head.max()).astype(np.float32)
+    )
+    assert (whole.image[..., 0] > 0).sum() > 2 * BRAIN[
+        4
+    ].sum()  # the head, not the stripped file beside it
     assert dataset.scan(CASE).orientation == "PSR" and sample.patient == CASE
     stripped = nfbs(tmp_path, strip=True).load(f"{CASE}-004")
     assert not stripped.image[~BRAIN[4]].any()
@@ -61,7 +76,9 @@ def test_a_mask_that_reads_as_almost_one(tmp_path) -> None:
 def test_what_is_missing_is_named(tmp_path, monkeypatch) -> None:
     folder = write(tmp_path)
     write(tmp_path, "A00028352", mask=False)
-    with pytest.warns(UserWarning, match="1 of 2 cases have no labels and are left out, such as A00028352"):
+    with pytest.warns(
+        UserWarning, match="1 of 2 cases have no labels and are left out, such as A00028352"
+    ):
         assert list(nfbs(tmp_path).files) == [CASE]
     (folder / f"sub-{CASE}_ses-NFB3_T1w.nii.gz").unlink()
     with pytest.raises(InputError, match=f"channel t1 of nfbs {CASE}"), pytest.warns(UserWarning):

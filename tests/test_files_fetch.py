@@ -1,4 +1,6 @@
-"""Downloads against a local server that breaks off, lies about lengths, serves the wrong file, or does what it should."""
+"""Downloads against a local server that breaks off, lies about lengths, serves the wrong file, or
+does what it should.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,17 @@ from benchmark.files.fetch import CHUNK_BYTES, Source, alone, fetch
 
 CONTENT = random.Random(0).randbytes(5 * CHUNK_BYTES + 123)
 OTHER = random.Random(1).randbytes(len(CONTENT))
-CUT = 2 * CHUNK_BYTES  # where a server breaks off: at a whole chunk, so that the client has all that was sent
+CUT = (
+    2 * CHUNK_BYTES
+)  # where a server breaks off: at a whole chunk, so that the client has all that was sent
 DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
 PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` with ranges; `script` holds what the next requests meet instead: keywords of Handler.answer."""
+    """Serves `content` with ranges; `script` holds what the next requests meet instead: keywords of
+    Handler.answer.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -51,12 +57,28 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(dict(self.headers))
         self.answer(**(self.server.script.pop(0) if self.server.script else self.server.always))
 
-    def answer(self, status: int | None = None, cut: int | None = None, length: int | None = 0, ranges: bool = True,
-               shift: int = 0, body: bytes | None = None, times: int = 1, stall_s: float = 0, **headers: str) -> None:
-        """`cut`: close after so many bytes; `length`: added to the announced one, None: announce none; `shift`: send other bytes."""
+    def answer(
+        self,
+        status: int | None = None,
+        cut: int | None = None,
+        length: int | None = 0,
+        ranges: bool = True,
+        shift: int = 0,
+        body: bytes | None = None,
+        times: int = 1,
+        stall_s: float = 0,
+        **headers: str,
+    ) -> None:
+        """`cut`: close after so many bytes; `length`: added to the announced one, None: announce
+        none; `shift`: send other bytes.
+        """
         threading.Event().wait(stall_s)
         content = self.server.content if body is None else body
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if ranges and status is None else None
+        asked = (
+            re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if ranges and status is None
+            else None
+        )
         if self.headers.get("If-Range", self.server.etag) not in (self.server.etag, DATE):
             asked = None
         start = int(asked[1]) if asked else 0
@@ -64,7 +86,10 @@ class Handler(BaseHTTPRequestHandler):
             status, headers, content = 416, {"Content-Range": f"bytes */{len(content)}"}, b""
         elif asked:
             start += shift
-            status, headers = 206, {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}", **headers}
+            status, headers = (
+                206,
+                {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}", **headers},
+            )
         data = content[start:]
         self.send_response(status or 200)
         for name, value in {"ETag": self.server.etag, "Last-Modified": DATE, **headers}.items():
@@ -75,7 +100,9 @@ class Handler(BaseHTTPRequestHandler):
         sent = data[:cut] if cut is not None else data
         try:
             for _ in range(times):
-                self.server.served += len(sent)  # before it goes: the client may be done, and count, before this thread goes on
+                self.server.served += len(
+                    sent
+                )  # before it goes: the client may be done, and count, before this thread goes on
                 self.wfile.write(sent)
         except OSError:
             pass  # the client has hung up
@@ -97,7 +124,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def source(server: Server, content: bytes = CONTENT, **changes) -> Source:
-    return Source(**{"url": server.url, "name": "data.bin", "hash": "md5:" + hashlib.md5(content).hexdigest(), **changes})
+    return Source(
+        **{
+            "url": server.url,
+            "name": "data.bin",
+            "hash": "md5:" + hashlib.md5(content).hexdigest(),
+            **changes,
+        }
+    )
 
 
 def names(folder: Path) -> list[str]:
@@ -115,11 +149,17 @@ def test_a_file_comes_whole_with_its_progress(server, tmp_path) -> None:
     seen = []
     path = fetch(source(server), tmp_path / "new", lambda *now: seen.append(now))
     assert path.read_bytes() == CONTENT and names(path.parent) == ["data.bin"]
-    assert seen[0] == (0, len(CONTENT)) and seen[-1] == (len(CONTENT), len(CONTENT)) and seen == sorted(seen)
+    assert (
+        seen[0] == (0, len(CONTENT))
+        and seen[-1] == (len(CONTENT), len(CONTENT))
+        and seen == sorted(seen)
+    )
 
 
 def test_sha256_and_the_published_length(server, tmp_path) -> None:
-    wanted = source(server, hash="sha256:" + hashlib.sha256(CONTENT).hexdigest(), bytes=len(CONTENT))
+    wanted = source(
+        server, hash="sha256:" + hashlib.sha256(CONTENT).hexdigest(), bytes=len(CONTENT)
+    )
     assert fetch(wanted, tmp_path).read_bytes() == CONTENT
 
 
@@ -135,10 +175,16 @@ def test_a_break_is_gone_on_with_in_the_same_call(server, tmp_path, etag, valida
 def test_a_break_is_gone_on_with_in_the_next_call(server, tmp_path) -> None:
     server.script = [{"cut": CUT}, {"cut": 0}, {"cut": 0}, {"cut": 0}]
     error = refused(source(server), tmp_path)
-    assert "broke off" in error.found and f"{CUT:,} of {len(CONTENT):,} bytes are kept" in error.found
+    assert (
+        "broke off" in error.found and f"{CUT:,} of {len(CONTENT):,} bytes are kept" in error.found
+    )
     assert names(tmp_path) == ["data.bin.part", "data.bin.part.json"]
     fetch(source(server), tmp_path)
-    assert server.ranges[-1] == f"bytes={CUT}-" and server.served == len(CONTENT) and names(tmp_path) == ["data.bin"]
+    assert (
+        server.ranges[-1] == f"bytes={CUT}-"
+        and server.served == len(CONTENT)
+        and names(tmp_path) == ["data.bin"]
+    )
 
 
 def test_attempts_that_get_on_are_not_counted(server, tmp_path, monkeypatch) -> None:
@@ -168,7 +214,9 @@ def test_an_interrupt_keeps_what_came(server, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("published, requests", [(len(CONTENT), 1), (None, 2)])
-def test_an_interrupt_while_it_checks_loses_nothing(server, tmp_path, monkeypatch, published, requests) -> None:
+def test_an_interrupt_while_it_checks_loses_nothing(
+    server, tmp_path, monkeypatch, published, requests
+) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(fetching, "_wrong", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         fetch(source(server, bytes=published), tmp_path)
@@ -176,19 +224,24 @@ def test_an_interrupt_while_it_checks_loses_nothing(server, tmp_path, monkeypatc
     assert len(server.requests) == requests and server.served == len(CONTENT)
 
 
-@pytest.mark.parametrize("script", [
-    [{"cut": CUT}, {"ranges": False}],  # 200 to a range
-    [{"cut": CUT}, {"shift": 7}],  # a range that was not asked for
-    [{"cut": CUT}, {"status": 206}],  # a range that it does not name
-    [{"cut": CUT, "body": OTHER + OTHER}, {"status": 416}],  # begun with another file
-    [{"status": 503}, {"status": 429}, {"cut": 0}],
-    [{"length": 1000}],  # longer announced than sent: the range after the end settles it
-    [{"length": None}],
-    [{"status": 302, "Location": "/elsewhere"}],
-])
+@pytest.mark.parametrize(
+    "script",
+    [
+        [{"cut": CUT}, {"ranges": False}],  # 200 to a range
+        [{"cut": CUT}, {"shift": 7}],  # a range that was not asked for
+        [{"cut": CUT}, {"status": 206}],  # a range that it does not name
+        [{"cut": CUT, "body": OTHER + OTHER}, {"status": 416}],  # begun with another file
+        [{"status": 503}, {"status": 429}, {"cut": 0}],
+        [{"length": 1000}],  # longer announced than sent: the range after the end settles it
+        [{"length": None}],
+        [{"status": 302, "Location": "/elsewhere"}],
+    ],
+)
 def test_it_ends_well_after(server, tmp_path, script) -> None:
     server.script = script
-    assert fetch(source(server), tmp_path).read_bytes() == CONTENT and names(tmp_path) == ["data.bin"]
+    assert fetch(source(server), tmp_path).read_bytes() == CONTENT and names(tmp_path) == [
+        "data.bin"
+    ]
 
 
 def test_no_length_and_a_break_are_noticed_by_the_published_length(server, tmp_path) -> None:
@@ -213,24 +266,34 @@ def test_a_file_that_changed_on_the_server_starts_anew(server, tmp_path) -> None
     assert server.requests[-1]["If-Range"] == '"one"' and len(server.requests) == 5
 
 
-@pytest.mark.parametrize("always, published, found, requests", [
-    ({"body": OTHER}, None, "its md5 is", 1),
-    ({"body": PAGE}, None, "it is an HTML page", 1),
-    ({"body": PAGE, "Content_Type": "text/html; charset=utf-8"}, None, "sent an HTML page", 1),
-    ({"length": -1000}, None, "its md5 is", 1),
-    ({"length": None, "cut": CUT}, None, "its md5 is", 1),
-    ({"length": -1000}, len(CONTENT), f"announces {len(CONTENT) - 1000:,} bytes, {len(CONTENT):,} are published", 1),
-    ({"length": None, "times": 100}, len(CONTENT), "sent more than", 1),
-    ({"Content_Encoding": "gzip"}, None, "re-encoded (gzip)", 1),
-    ({"status": 404}, None, "404 Not Found", 1),
-    ({"status": 403}, None, "403 Forbidden", 1),
-    ({"status": 416}, None, "416 Requested Range Not Satisfiable", 1),
-    ({"status": 503}, None, "503 Service Unavailable, 4 times", 4),
-    ({"cut": 0}, None, "broke off", 4),
-    ({"status": 302, "Location": "/data.bin"}, None, "30 redirects", 31),
-    ({"status": 302, "Location": "ftp://127.0.0.1/data.bin"}, None, "ftp://", 1),
-])
-def test_it_ends_in_an_error_that_says_what_was_found(server, tmp_path, always, published, found, requests) -> None:
+@pytest.mark.parametrize(
+    "always, published, found, requests",
+    [
+        ({"body": OTHER}, None, "its md5 is", 1),
+        ({"body": PAGE}, None, "it is an HTML page", 1),
+        ({"body": PAGE, "Content_Type": "text/html; charset=utf-8"}, None, "sent an HTML page", 1),
+        ({"length": -1000}, None, "its md5 is", 1),
+        ({"length": None, "cut": CUT}, None, "its md5 is", 1),
+        (
+            {"length": -1000},
+            len(CONTENT),
+            f"announces {len(CONTENT) - 1000:,} bytes, {len(CONTENT):,} are published",
+            1,
+        ),
+        ({"length": None, "times": 100}, len(CONTENT), "sent more than", 1),
+        ({"Content_Encoding": "gzip"}, None, "re-encoded (gzip)", 1),
+        ({"status": 404}, None, "404 Not Found", 1),
+        ({"status": 403}, None, "403 Forbidden", 1),
+        ({"status": 416}, None, "416 Requested Range Not Satisfiable", 1),
+        ({"status": 503}, None, "503 Service Unavailable, 4 times", 4),
+        ({"cut": 0}, None, "broke off", 4),
+        ({"status": 302, "Location": "/data.bin"}, None, "30 redirects", 31),
+        ({"status": 302, "Location": "ftp://127.0.0.1/data.bin"}, None, "ftp://", 1),
+    ],
+)
+def test_it_ends_in_an_error_that_says_what_was_found(
+    server, tmp_path, always, published, found, requests
+) -> None:
     server.always = always
     error = refused(source(server, bytes=published), tmp_path)
     assert found in error.found and len(server.requests) == requests
@@ -239,7 +302,9 @@ def test_it_ends_in_an_error_that_says_what_was_found(server, tmp_path, always, 
     assert server.url in error.todo and str(tmp_path / "data.bin") in error.todo
 
 
-@pytest.mark.parametrize("refusal", [{"status": 404}, {"status": 200, "body": PAGE, "Content_Type": "text/html"}])
+@pytest.mark.parametrize(
+    "refusal", [{"status": 404}, {"status": 200, "body": PAGE, "Content_Type": "text/html"}]
+)
 def test_a_refusal_keeps_what_came_before(server, tmp_path, refusal) -> None:
     server.script = [{"cut": CUT}, refusal]
     refused(source(server), tmp_path)
@@ -247,7 +312,10 @@ def test_a_refusal_keeps_what_came_before(server, tmp_path, refusal) -> None:
 
 
 def test_a_redirect_to_a_login_says_where_it_ended(server, tmp_path) -> None:
-    server.script = [{"status": 302, "Location": "/login"}, {"body": PAGE, "Content_Type": "text/html"}]
+    server.script = [
+        {"status": 302, "Location": "/login"},
+        {"body": PAGE, "Content_Type": "text/html"},
+    ]
     assert "/login sent an HTML page" in refused(source(server), tmp_path).found
 
 
@@ -256,7 +324,11 @@ def test_no_network_says_the_address_and_the_place(server, tmp_path) -> None:
     server.socket.close()
     error = refused(source(server), tmp_path)
     assert error.found == "no connection: Connection refused, 4 times"
-    assert server.url in error.todo and str(tmp_path / "data.bin") in error.todo and names(tmp_path) == []
+    assert (
+        server.url in error.todo
+        and str(tmp_path / "data.bin") in error.todo
+        and names(tmp_path) == []
+    )
 
 
 def test_a_server_that_says_nothing(server, tmp_path, monkeypatch) -> None:
@@ -268,7 +340,11 @@ def test_a_server_that_says_nothing(server, tmp_path, monkeypatch) -> None:
 def test_a_file_put_there_by_hand_is_checked_and_taken(server, tmp_path) -> None:
     (tmp_path / "data.bin").write_bytes(CONTENT)
     assert fetch(source(server), tmp_path) == tmp_path / "data.bin" and server.requests == []
-    for wrong, found in ((OTHER, "its md5 is"), (CONTENT[:-1], f"{len(CONTENT):,} are published"), (PAGE, "HTML page")):
+    for wrong, found in (
+        (OTHER, "its md5 is"),
+        (CONTENT[:-1], f"{len(CONTENT):,} are published"),
+        (PAGE, "HTML page"),
+    ):
         (tmp_path / "data.bin").write_bytes(wrong)
         with pytest.raises(InputError, match=found):
             fetch(source(server, bytes=len(CONTENT)), tmp_path)
@@ -295,8 +371,19 @@ def test_a_folder_that_is_a_file(server, tmp_path) -> None:
     assert "cannot be read or written" in refused(source(server), tmp_path / "file").found
 
 
-@pytest.mark.parametrize("changes", [{"hash": "240a"}, {"hash": "md5:"}, {"hash": "crc:00"}, {"name": "../x"}, {"name": ""}, {"name": ".."},
-                                     {"archive": "tar", "folder": ""}, {"archive": "tar", "folder": "a/b"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hash": "240a"},
+        {"hash": "md5:"},
+        {"hash": "crc:00"},
+        {"name": "../x"},
+        {"name": ""},
+        {"name": ".."},
+        {"archive": "tar", "folder": ""},
+        {"archive": "tar", "folder": "a/b"},
+    ],
+)
 def test_a_source_says_what_it_needs(server, changes) -> None:
     with pytest.raises(InputError):
         source(server, **changes)

@@ -1,4 +1,6 @@
-"""Archives that are whole, and archives that are cut short, lead out of the folder, or would fill the disk."""
+"""Archives that are whole, and archives that are cut short, lead out of the folder, or would fill
+the disk.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ from benchmark.files.fetch import Source, alone
 from benchmark.files.unpack import fetch_and_unpack, unpack
 
 VOLUME = random.Random(0).randbytes(5000)
-FILES = {"Task/dataset.json": b"{}", "Task/imagesTr/a.nii.gz": VOLUME, "Task/labelsTr/a.nii.gz": b""}
+FILES = {
+    "Task/dataset.json": b"{}",
+    "Task/imagesTr/a.nii.gz": VOLUME,
+    "Task/labelsTr/a.nii.gz": b"",
+}
 KINDS = ("tar", "tar.gz", "zip")
 
 NO_HASH = "md5:" + "0" * 32
 
 
 def packed(kind: str, files: dict[str, bytes], *more: tarfile.TarInfo) -> bytes:
-    """An archive of `files` (a name that ends in / is a folder) and, for a tar, of what `more` says."""
+    """An archive of `files` (a name that ends in / is a folder) and, for a tar, of what `more`
+    says.
+    """
     out = io.BytesIO()
     if kind == "zip":
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -38,7 +46,11 @@ def packed(kind: str, files: dict[str, bytes], *more: tarfile.TarInfo) -> bytes:
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
-            info.type, info.size, info.mode = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE, len(data), 0o777
+            info.type, info.size, info.mode = (
+                tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE,
+                len(data),
+                0o777,
+            )
             tar.addfile(info, io.BytesIO(data))
         for info in more:
             tar.addfile(info)
@@ -47,8 +59,14 @@ def packed(kind: str, files: dict[str, bytes], *more: tarfile.TarInfo) -> bytes:
 
 def unpacked(folder: Path, data: bytes, kind: str = "tar", name: str = "Task", **changes) -> Path:
     (folder / "data").write_bytes(data)
-    source = Source("http://127.0.0.1:9/data", "data", "md5:" + hashlib.md5(data).hexdigest(), archive=kind.split(".")[0], folder=name,
-                    **changes)
+    source = Source(
+        "http://127.0.0.1:9/data",
+        "data",
+        "md5:" + hashlib.md5(data).hexdigest(),
+        archive=kind.split(".")[0],
+        folder=name,
+        **changes,
+    )
     return unpack(source, folder / "data", folder)
 
 
@@ -62,7 +80,11 @@ def refused(folder: Path, *args, **kwargs) -> InputError:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -70,34 +92,69 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_all_of_it_lands_in_the_named_folder(tmp_path, kind, name, prefix) -> None:
     path = unpacked(tmp_path, packed(kind, {"Task/": b"", **FILES}), kind, name)
     assert path == tmp_path / name and sorted(os.listdir(tmp_path)) == sorted(["data", name])
-    assert contents(path) == {prefix + key.removeprefix("Task/"): data for key, data in FILES.items()}
-    assert not (path / prefix / "dataset.json").stat().st_mode & 0o111  # the archive's mode is not taken
+    assert contents(path) == {
+        prefix + key.removeprefix("Task/"): data for key, data in FILES.items()
+    }
+    assert (
+        not (path / prefix / "dataset.json").stat().st_mode & 0o111
+    )  # the archive's mode is not taken
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_macos_adds_is_left_out(tmp_path, kind) -> None:
-    junk = {"._Task": b"x", "Task/._dataset.json": b"x", "__MACOSX/Task/x": b"x", "Task/.DS_Store": b"x"}
-    assert contents(unpacked(tmp_path, packed(kind, junk | FILES), kind)) == {key[5:]: data for key, data in FILES.items()}
+    junk = {
+        "._Task": b"x",
+        "Task/._dataset.json": b"x",
+        "__MACOSX/Task/x": b"x",
+        "Task/.DS_Store": b"x",
+    }
+    assert contents(unpacked(tmp_path, packed(kind, junk | FILES), kind)) == {
+        key[5:]: data for key, data in FILES.items()
+    }
 
 
 def test_progress_ends_at_what_was_written(tmp_path) -> None:
     (tmp_path / "data").write_bytes(packed("zip", FILES))
     seen: list[tuple[int, int | None]] = []
-    unpack(Source("x:", "data", NO_HASH, archive="zip", folder="Task"), tmp_path / "data", tmp_path, lambda *now: seen.append(now))
+    unpack(
+        Source("x:", "data", NO_HASH, archive="zip", folder="Task"),
+        tmp_path / "data",
+        tmp_path,
+        lambda *now: seen.append(now),
+    )
     assert seen[0] == (0, 5002) and seen[-1] == (5002, 5002)
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
-@pytest.mark.parametrize("name", ["../out", "Task/../../out", "/tmp/out", "C:/out", "C:out", "//host/share/out", "Task/..\\..\\out"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../out",
+        "Task/../../out",
+        "/tmp/out",
+        "C:/out",
+        "C:out",
+        "//host/share/out",
+        "Task/..\\..\\out",
+    ],
+)
 def test_a_name_that_leads_out_is_refused(tmp_path, kind, name) -> None:
-    assert "leads out of the folder" in refused(tmp_path, packed(kind, FILES | {name: b"x"}), kind).found
+    assert (
+        "leads out of the folder"
+        in refused(tmp_path, packed(kind, FILES | {name: b"x"}), kind).found
+    )
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
+)
 def test_a_link_or_a_device_is_refused(tmp_path, kind) -> None:
     info = tarfile.TarInfo("Task/link")
     info.type, info.linkname = kind, "../../out"
-    assert "'Task/link' in it is a link or a device" in refused(tmp_path, packed("tar", FILES, info)).found
+    assert (
+        "'Task/link' in it is a link or a device"
+        in refused(tmp_path, packed("tar", FILES, info)).found
+    )
 
 
 def test_a_link_in_a_zip_file_is_refused(tmp_path) -> None:
@@ -110,25 +167,40 @@ def test_a_link_in_a_zip_file_is_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
-@pytest.mark.parametrize("names, found", [
-    (["Task/A.png", "Task/a.png"], "the same file"), (["Task/é", "Task/e\u0301"], "the same file"), (["Task/x", "task/y"], "the same file"),
-    (["Task/x", "Task/x/y"], "twice"), (["Task/x/y", "Task/x"], "twice"),
-])
+@pytest.mark.parametrize(
+    "names, found",
+    [
+        (["Task/A.png", "Task/a.png"], "the same file"),
+        (["Task/é", "Task/e\u0301"], "the same file"),
+        (["Task/x", "task/y"], "the same file"),
+        (["Task/x", "Task/x/y"], "twice"),
+        (["Task/x/y", "Task/x"], "twice"),
+    ],
+)
 def test_names_that_collide_are_refused(tmp_path, kind, names, found) -> None:
     assert found in refused(tmp_path, packed(kind, {name: b"x" for name in names}), kind).found
 
 
 def test_a_file_that_stands_twice_is_refused(tmp_path) -> None:
-    assert "'Task/x' stands in it twice" in refused(tmp_path, packed("tar", {"Task/x": b"1"}, tarfile.TarInfo("Task/x"))).found
+    assert (
+        "'Task/x' stands in it twice"
+        in refused(tmp_path, packed("tar", {"Task/x": b"1"}, tarfile.TarInfo("Task/x"))).found
+    )
 
 
-@pytest.mark.parametrize("kind, stated", [("tar.gz", None), ("zip", None), ("tar", 50_000), ("tar.gz", 50_000), ("zip", 50_000)])
+@pytest.mark.parametrize(
+    "kind, stated",
+    [("tar.gz", None), ("zip", None), ("tar", 50_000), ("tar.gz", 50_000), ("zip", 50_000)],
+)
 def test_a_bomb_is_refused_before_it_goes_off(tmp_path, monkeypatch, kind, stated) -> None:
     monkeypatch.setattr(unpacking, "MIN_LIMIT_BYTES", 10_000)
     monkeypatch.setattr(unpacking, "LIMIT_RATIO", 1)
     monkeypatch.setattr(unpacking._Unpacking, "_write", lambda *_: pytest.fail("it was unpacked"))
-    # A zip file says at its start what all of it takes, so that even a harmless first file is not written.
-    files = {"Task/a": b"1", "Task/x": bytes(59_999)} if kind == "zip" else {"Task/x": bytes(60_000)}
+    # A zip file says at its start what all of it takes, so that even a harmless first file is not
+    # written.
+    files = (
+        {"Task/a": b"1", "Task/x": bytes(59_999)} if kind == "zip" else {"Task/x": bytes(60_000)}
+    )
     error = refused(tmp_path, packed(kind, files), kind, unpacked_bytes=stated)
     assert f"it unpacks to 60,000 bytes or more, the limit is {stated or 10_000:,}" in error.found
 
@@ -140,8 +212,11 @@ def test_the_stated_size_lifts_the_limit(tmp_path, monkeypatch) -> None:
 
 
 def test_what_is_written_is_counted_whatever_was_declared(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(unpacking, "_zip_entries", lambda file: iter(
-        [unpacking.Entry("Task/x", 10, lambda: io.BytesIO(bytes(10**6)))]))
+    monkeypatch.setattr(
+        unpacking,
+        "_zip_entries",
+        lambda file: iter([unpacking.Entry("Task/x", 10, lambda: io.BytesIO(bytes(10**6)))]),
+    )
     monkeypatch.setattr(unpacking, "CHUNK_BYTES", 1000)
     written: list[int] = []
     (tmp_path / "data").write_bytes(packed("zip", FILES))
@@ -170,7 +245,12 @@ def ends_of_entries(data: bytes) -> set[int]:
 
 def test_a_tar_without_an_end_mark_is_whole(tmp_path) -> None:
     data = packed("tar", FILES)
-    assert {f"Task/{key}": value for key, value in contents(unpacked(tmp_path, data[:max(ends_of_entries(data))], "tar")).items()} == FILES
+    assert {
+        f"Task/{key}": value
+        for key, value in contents(
+            unpacked(tmp_path, data[: max(ends_of_entries(data))], "tar")
+        ).items()
+    } == FILES
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -191,22 +271,36 @@ def test_a_damaged_archive_is_refused_or_whole(tmp_path, kind) -> None:
         at = rng.randrange(len(data))
         (folder := tmp_path / str(len(outcomes))).mkdir()
         try:
-            path = unpacked(folder, data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1:], kind)
+            path = unpacked(folder, data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :], kind)
         except InputError:
             assert os.listdir(folder) == ["data"]
             outcomes.append("refused")
         else:
             found = {f"Task/{key}": data for key, data in contents(path).items()}
-            assert found.keys() == FILES.keys() if kind == "tar" else found == FILES  # a tar has no checksum of its files
+            assert (
+                found.keys() == FILES.keys() if kind == "tar" else found == FILES
+            )  # a tar has no checksum of its files
             outcomes.append("whole")
     assert "refused" in outcomes
 
 
-@pytest.mark.parametrize("kind, data", [("tar", b""), ("zip", b""), ("tar", b"<html>" * 200), ("zip", b"<html>" * 200), ("zip", "tar"),
-                                        ("tar", "zip"), ("tar.gz", b"\x1f\x8b" + bytes(30))])
+@pytest.mark.parametrize(
+    "kind, data",
+    [
+        ("tar", b""),
+        ("zip", b""),
+        ("tar", b"<html>" * 200),
+        ("zip", b"<html>" * 200),
+        ("zip", "tar"),
+        ("tar", "zip"),
+        ("tar.gz", b"\x1f\x8b" + bytes(30)),
+    ],
+)
 def test_what_is_no_such_archive_is_refused(tmp_path, kind, data) -> None:
     error = refused(tmp_path, packed(data, FILES) if isinstance(data, str) else data, kind)
-    assert "archive, damaged or cut short" in error.found and "http://127.0.0.1:9/data" in error.todo
+    assert (
+        "archive, damaged or cut short" in error.found and "http://127.0.0.1:9/data" in error.todo
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,8 +317,12 @@ def test_a_zip_file_with_a_password_is_refused(tmp_path) -> None:
 
 def test_a_zip_file_that_holds_less_than_it_declares_is_refused(tmp_path) -> None:
     data = bytearray(packed("zip", {"Task/x": b"12345"}))
-    data[data.index(b"PK\x01\x02") + 24] = 6  # the length in the directory; the checksum is that of the five bytes
-    assert "'Task/x' in it is cut short: 5 of 6 bytes" in refused(tmp_path, bytes(data), "zip").found
+    data[data.index(b"PK\x01\x02") + 24] = (
+        6  # the length in the directory; the checksum is that of the five bytes
+    )
+    assert (
+        "'Task/x' in it is cut short: 5 of 6 bytes" in refused(tmp_path, bytes(data), "zip").found
+    )
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -238,11 +336,18 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch) -> None:
 
     def interrupt(done: int, total: int | None) -> None:
         if done > 2:
-            assert (tmp_path / ".Task.unpacking/Task/imagesTr/a.nii.gz").exists()  # it was under way
+            assert (
+                tmp_path / ".Task.unpacking/Task/imagesTr/a.nii.gz"
+            ).exists()  # it was under way
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        unpack(Source("x:", "data", NO_HASH, archive="tar", folder="Task"), tmp_path / "data", tmp_path, interrupt)
+        unpack(
+            Source("x:", "data", NO_HASH, archive="tar", folder="Task"),
+            tmp_path / "data",
+            tmp_path,
+            interrupt,
+        )
     assert os.listdir(tmp_path) == ["data"]
 
 
@@ -268,7 +373,13 @@ def test_what_is_there_already_is_left_alone(tmp_path) -> None:
 
 def test_fetch_and_unpack_does_what_is_left_to_do(tmp_path) -> None:
     data = packed("tar", FILES)
-    source = Source("http://127.0.0.1:9/data", "data", "md5:" + hashlib.md5(data).hexdigest(), archive="tar", folder="Task")
+    source = Source(
+        "http://127.0.0.1:9/data",
+        "data",
+        "md5:" + hashlib.md5(data).hexdigest(),
+        archive="tar",
+        folder="Task",
+    )
     (tmp_path / "data").write_bytes(data)  # by hand
     path = fetch_and_unpack(source, tmp_path)
     assert contents(path).keys() == {key[5:] for key in FILES}

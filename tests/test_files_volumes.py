@@ -1,4 +1,6 @@
-"""Volumes: every format and orientation reads as the same voxels, only what is needed is read, and every lie of a file is named."""
+"""Volumes: every format and orientation reads as the same voxels, only what is needed is read, and
+every lie of a file is named.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ import pytest
 
 from benchmark.errors import InputError
 from benchmark.files import nifti as _nifti
-from benchmark.files.volumes import as_labels, planes, read_geometry, read_plane, read_volume, same_grid
+from benchmark.files.volumes import (
+    as_labels,
+    planes,
+    read_geometry,
+    read_plane,
+    read_volume,
+    same_grid,
+)
 from benchmark.images.steps import radiological
 
 ORIENTATIONS = list(product(permutations(range(3)), product((1, -1), repeat=3)))
@@ -29,7 +38,13 @@ def canonical(dtype: type = np.int16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 900, (4, 5, 6)).astype(dtype)
 
 
-def write(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, kind=nibabel.Nifti1Image, **header) -> Path:
+def write(
+    path: Path,
+    voxels: np.ndarray,
+    affine: np.ndarray | None = None,
+    kind=nibabel.Nifti1Image,
+    **header,
+) -> Path:
     image = kind(voxels, np.diag([*SPACING, 1]) if affine is None else affine)
     for name, value in header.items():
         getattr(image.header, f"set_{name}")(*value)
@@ -39,7 +54,9 @@ def write(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, kind
 
 def poke(path: Path, *changes: tuple[int, str, tuple]) -> Path:
     """Write numbers into the header: (byte, struct format, values)."""
-    data = bytearray(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+    data = bytearray(
+        gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    )
     for at, form, values in changes:
         struct.pack_into("<" + form, data, at, *values)
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
@@ -61,7 +78,10 @@ def test_every_orientation_reads_as_the_same_voxels(order, signs, path) -> None:
     write(path, stored, affine)
     volume = read_volume(path)
     assert np.array_equal(volume.voxels, due) and volume.voxels.dtype == np.int16
-    assert volume.spacing_mm == read_geometry(path).spacing_mm == SPACING and read_geometry(path).shape == due.shape
+    assert (
+        volume.spacing_mm == read_geometry(path).spacing_mm == SPACING
+        and read_geometry(path).shape == due.shape
+    )
     assert volume.orientation == "".join(nibabel.aff2axcodes(affine))
     assert np.allclose(volume.affine, nibabel.as_closest_canonical(nibabel.load(path)).affine)
     assert all(np.array_equal(read_plane(path, z), due[..., z]) for z in range(6))
@@ -91,26 +111,36 @@ def test_number_types_stay(dtype, kind, path) -> None:
     assert np.array_equal(read_plane(path, 3), voxels[..., 3])
 
 
-@pytest.mark.parametrize(("dtype", "scaled"), [("i2", "f4"), ("u1", "f4"), ("i4", "f8"), ("f4", "f4")])
+@pytest.mark.parametrize(
+    ("dtype", "scaled"), [("i2", "f4"), ("u1", "f4"), ("i4", "f8"), ("f4", "f4")]
+)
 def test_slope_and_intercept(dtype, scaled, path) -> None:
     voxels = (canonical() // 4).astype(dtype)
     poke(write(path, voxels), (SLOPE, "ff", (0.25, -3)))
-    assert np.array_equal(read_volume(path).voxels, voxels * 0.25 - 3) and read_volume(path).voxels.dtype == scaled
+    assert (
+        np.array_equal(read_volume(path).voxels, voxels * 0.25 - 3)
+        and read_volume(path).voxels.dtype == scaled
+    )
     assert np.array_equal(read_plane(path, 2), voxels[..., 2] * 0.25 - 3)
     assert np.array_equal(read_volume(path).voxels, nibabel.load(path).get_fdata())
 
 
 @pytest.mark.parametrize("slope", [0.0, np.nan, 1.0])
 def test_a_slope_of_zero_means_none(slope, path) -> None:
-    """BraTS 2018's own segmentations have it; the format's definition says so, nibabel writes NaN for the same."""
+    """BraTS 2018's own segmentations have it; the format's definition says so, nibabel writes NaN
+    for the same.
+    """
     poke(write(path, canonical()), (SLOPE, "ff", (slope, 0)))
-    assert np.array_equal(read_volume(path).voxels, canonical()) and read_volume(path).voxels.dtype == np.int16
+    assert (
+        np.array_equal(read_volume(path).voxels, canonical())
+        and read_volume(path).voxels.dtype == np.int16
+    )
 
 
 def test_a_brain_mask_of_brats_2015(path) -> None:
     """Its header: int32, slope 2**-32, intercept 0.5, so that 1 is stored as the largest int32."""
     mask = canonical() > 450
-    stored = np.where(mask, 2**31 - 1, -2**31).astype(np.int32)
+    stored = np.where(mask, 2**31 - 1, -(2**31)).astype(np.int32)
     poke(write(path, stored), (SLOPE, "ff", (2.3283064365386963e-10, 0.5)))
     voxels = read_volume(path).voxels
     assert not (voxels == 1).any() and voxels.max() > 0.999  # the trap
@@ -149,7 +179,9 @@ def test_unpacking_ends_with_the_channel(tmp_path, monkeypatch) -> None:
     rng = np.random.default_rng(0)
     voxels = rng.integers(0, 255, (64, 64, 32, 4)).astype(np.uint8)
     path = write(tmp_path / "case.nii.gz", voxels)
-    path.write_bytes(path.read_bytes()[:path.stat().st_size * 5 // 8])  # half way through the third channel
+    path.write_bytes(
+        path.read_bytes()[: path.stat().st_size * 5 // 8]
+    )  # half way through the third channel
     assert np.array_equal(read_volume(path, 1).voxels, voxels[..., 1])
     assert np.array_equal(read_plane(path, 2, 2), voxels[:, :, 2, 2])
     with pytest.raises(InputError, match="cut short"):
@@ -164,7 +196,7 @@ def test_many_gzip_members(tmp_path) -> None:
     """As bgzip writes them."""
     raw = write(tmp_path / "case.nii", canonical()).read_bytes()
     path = tmp_path / "case.nii.gz"
-    path.write_bytes(b"".join(gzip.compress(raw[at:at + 100]) for at in range(0, len(raw), 100)))
+    path.write_bytes(b"".join(gzip.compress(raw[at : at + 100]) for at in range(0, len(raw), 100)))
     assert np.array_equal(read_volume(path).voxels, canonical())
 
 
@@ -187,27 +219,34 @@ def test_memory_of_a_channel(dtype, scaled, path) -> None:
     peak, size = tracemalloc.get_traced_memory()[1], voxels[..., 0].nbytes
     tracemalloc.stop()
     result = volume.voxels.nbytes if scaled else 0
-    assert peak < result + (size if path.suffix == ".gz" else 0) + 1.2e6  # the channel once, and a few chunks
+    assert (
+        peak < result + (size if path.suffix == ".gz" else 0) + 1.2e6
+    )  # the channel once, and a few chunks
 
 
-# --- what is wrong with a file --------------------------------------------------------------------------------------
+# --- what is wrong with a file
+# --------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("changes", "found"), [
-    ([(DIM, "5h", (2, 4, 30, 1, 1))], "its shape is"),
-    ([(DIM, "6h", (5, 4, 5, 3, 2, 1))], "its shape is"),
-    ([(DIM, "4h", (3, 4, 5, 0))], "its shape is"),
-    ([(DIM, "4h", (3, 4, 5, 7))], "cut short"),
-    ([(DIM, "4h", (3, 30000, 30000, 30000))], "header promises|cut short"),
-    ([(PIXDIM, "4f", (1, 1, 0, 1))], "1 x 0 x 1 mm"),
-    ([(PIXDIM, "4f", (1, 1, -2, 1))], "1 x -2 x 1 mm"),
-    ([(PIXDIM, "4f", (1, np.nan, 1, 1))], "nan x 1 x 1 mm"),
-    ([(SLOPE, "ff", (np.inf, 0))], "slope is inf"),
-    ([(SLOPE, "ff", (2, np.nan))], "intercept nan"),
-    ([(70, "hh", (128, 24))], "its voxels are"),  # RGB
-    ([(70, "hh", (999, 16))], "no readable NIfTI"),
-    ([(344, "4s", (b"none",))], "no NIfTI"),
-    ([(108, "f", (0,))], "begin at byte 0, inside its header"),
-])
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ([(DIM, "5h", (2, 4, 30, 1, 1))], "its shape is"),
+        ([(DIM, "6h", (5, 4, 5, 3, 2, 1))], "its shape is"),
+        ([(DIM, "4h", (3, 4, 5, 0))], "its shape is"),
+        ([(DIM, "4h", (3, 4, 5, 7))], "cut short"),
+        ([(DIM, "4h", (3, 30000, 30000, 30000))], "header promises|cut short"),
+        ([(PIXDIM, "4f", (1, 1, 0, 1))], "1 x 0 x 1 mm"),
+        ([(PIXDIM, "4f", (1, 1, -2, 1))], "1 x -2 x 1 mm"),
+        ([(PIXDIM, "4f", (1, np.nan, 1, 1))], "nan x 1 x 1 mm"),
+        ([(SLOPE, "ff", (np.inf, 0))], "slope is inf"),
+        ([(SLOPE, "ff", (2, np.nan))], "intercept nan"),
+        ([(70, "hh", (128, 24))], "its voxels are"),  # RGB
+        ([(70, "hh", (999, 16))], "no readable NIfTI"),
+        ([(344, "4s", (b"none",))], "no NIfTI"),
+        ([(108, "f", (0,))], "begin at byte 0, inside its header"),
+    ],
+)
 def test_headers_that_lie(changes, found, path) -> None:
     poke(write(path, canonical()), *changes)
     for read in (read_volume, lambda path: read_plane(path, 6)):
@@ -221,14 +260,19 @@ def test_voxels_that_are_no_numbers(dtype, value, path) -> None:
     voxels = canonical(dtype)
     voxels[1, 2, 3] = voxels[3, 2, 3] = value
     write(path, voxels[::-1], np.diag([-1, 1, 1, 1]))
-    with pytest.raises(InputError, match=r"case\.nii(.|\n)*2 voxels are NaN or infinite, the first at x, y, z = \(1, 2, 3\)"):
+    with pytest.raises(
+        InputError,
+        match=r"case\.nii(.|\n)*2 voxels are NaN or infinite, the first at x, y, z = \(1, 2, 3\)",
+    ):
         read_volume(path)
     with pytest.raises(InputError, match=r"2 voxels (.|\n)*x, y of slice 3 = \(1, 2\)"):
         read_plane(path, 3)
     assert np.isfinite(read_plane(path, 2)).all()
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"no NIfTI at all", b"\x1f\x8b", b"\x1f\x8b\x08no gzip either", b"a" * 1000])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"no NIfTI at all", b"\x1f\x8b", b"\x1f\x8b\x08no gzip either", b"a" * 1000]
+)
 def test_files_that_are_no_nifti(data, path) -> None:
     path.write_bytes(data)
     for read in (read_volume, read_geometry, lambda path: read_plane(path, 0)):
@@ -271,7 +315,10 @@ def test_a_file_cut_short_behind_the_channel(tmp_path) -> None:
 def test_a_qfac_of_zero_is_one(path) -> None:
     """So the format says; nibabel's qform alone would refuse it."""
     poke(write(path, canonical()), (PIXDIM, "f", (0,)), (CODES, "hh", (1, 0)))
-    assert np.array_equal(read_volume(path).voxels, canonical()) and read_volume(path).orientation == "RAS"
+    assert (
+        np.array_equal(read_volume(path).voxels, canonical())
+        and read_volume(path).orientation == "RAS"
+    )
 
 
 def test_a_decompression_bomb_is_refused(tmp_path) -> None:
@@ -290,8 +337,14 @@ def test_a_decompression_bomb_is_refused(tmp_path) -> None:
         read_volume(plain)
 
 
-@pytest.mark.parametrize("changes", [[(CODES, "hh", (0, 0))], [(CODES, "hh", (0, 1)), (SFORM, "12f", (0,) * 12)],
-                                     [(CODES, "hh", (0, 1)), (SFORM, "12f", (np.nan,) * 12)]])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [(CODES, "hh", (0, 0))],
+        [(CODES, "hh", (0, 1)), (SFORM, "12f", (0,) * 12)],
+        [(CODES, "hh", (0, 1)), (SFORM, "12f", (np.nan,) * 12)],
+    ],
+)
 def test_unknown_orientation_is_warned_of(changes, path) -> None:
     poke(write(path, canonical()), *changes)
     with pytest.warns(UserWarning, match=r"case\.nii.*orientation unknown"):
@@ -308,11 +361,15 @@ def test_unknown_orientation_is_warned_of(changes, path) -> None:
         read_volume(write(path, canonical()))
 
 
-OBLIQUE = np.array([[0.96, -0.2, 0.1, -40], [0.25, 1.9, 0.3, 12], [-0.1, -0.4, 2.9, 7], [0, 0, 0, 1]])
+OBLIQUE = np.array(
+    [[0.96, -0.2, 0.1, -40], [0.25, 1.9, 0.3, 12], [-0.1, -0.4, 2.9, 7], [0, 0, 0, 1]]
+)
 
 
 def lies(folder: Path, affine: np.ndarray, name: str = "seg.nii") -> None:
-    """Whether labels with this affine are taken to lie as an oblique image does; raises InputError where not."""
+    """Whether labels with this affine are taken to lie as an oblique image does; raises InputError
+    where not.
+    """
     image = read_volume(write(folder / "flair.nii", canonical(), OBLIQUE))
     same_grid(image, [image, read_volume(write(folder / name, canonical(), affine))])
 
@@ -348,26 +405,46 @@ def test_grids_that_are_not(wrong, tmp_path) -> None:
         affine[:3, 1] *= 1.2
     with pytest.raises(InputError) as error:
         lies(tmp_path, affine)
-    assert str(tmp_path / "seg.nii") in error.value.found and str(tmp_path / "flair.nii") in error.value.found
+    assert (
+        str(tmp_path / "seg.nii") in error.value.found
+        and str(tmp_path / "flair.nii") in error.value.found
+    )
     assert ("voxels of" if wrong in ("eye", "zoomed") else "voxels apart") in error.value.found
 
 
 def test_labels_that_do_not_say_how_they_lie_lie_as_their_image(tmp_path, path) -> None:
-    """The image is stored to the back, down and left; nibabel would take such labels to lie left, front and up."""
+    """The image is stored to the back, down and left; nibabel would take such labels to lie left,
+    front and up.
+    """
     affine = np.array([[0, 0, -3.0, 9], [-1, 0, 0, 8], [0, -2, 0, 7], [0, 0, 0, 1]])
     image = read_volume(write(tmp_path / "image.nii", canonical(), affine))
     poke(write(path, canonical(), affine), (CODES, "hh", (0, 0)))
-    with pytest.warns(UserWarning, match=r"case\.nii.* does not say how it lies: taken to lie as image.nii does") as told:
+    with pytest.warns(
+        UserWarning, match=r"case\.nii.* does not say how it lies: taken to lie as image.nii does"
+    ) as told:
         labels = read_volume(path, like=image.path)
-    assert len(told) == 1 and np.array_equal(labels.voxels, image.voxels) and labels.orientation == image.orientation == "PIL"
+    assert (
+        len(told) == 1
+        and np.array_equal(labels.voxels, image.voxels)
+        and labels.orientation == image.orientation == "PIL"
+    )
     same_grid(image, [labels])
-    with pytest.warns(UserWarning, match="sides may be swapped"), pytest.raises(InputError, match="unknown, from"):
+    with (
+        pytest.warns(UserWarning, match="sides may be swapped"),
+        pytest.raises(InputError, match="unknown, from"),
+    ):
         poke(write(path, canonical()[:, :, :4], np.diag([1, 1, 1, 1])), (CODES, "hh", (0, 0)))
-        same_grid(read_volume(write(tmp_path / "b.nii", canonical()[:, :, :4], np.eye(4))), [read_volume(path)])
+        same_grid(
+            read_volume(write(tmp_path / "b.nii", canonical()[:, :, :4], np.eye(4))),
+            [read_volume(path)],
+        )
     with pytest.warns(UserWarning, match="sides may be swapped"):  # nor does the image
         assert read_volume(path, like=path).orientation == "unknown"
 
-# --- MetaImage and DICOM --------------------------------------------------------------------------------------------
+
+# --- MetaImage and DICOM
+# --------------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def sitk():
@@ -392,7 +469,9 @@ def test_metaimage_reads_as_nifti(dtype, compressed, sitk, tmp_path) -> None:
         sitk.WriteImage(stored, tmp_path / f"{name}.mha", compressed)
         sitk.WriteImage(stored, tmp_path / f"{name}.nii")
         mha, nii = read_volume(tmp_path / f"{name}.mha"), read_volume(tmp_path / f"{name}.nii")
-        assert np.array_equal(mha.voxels, canonical(dtype)) and np.array_equal(nii.voxels, mha.voxels)
+        assert np.array_equal(mha.voxels, canonical(dtype)) and np.array_equal(
+            nii.voxels, mha.voxels
+        )
         assert mha.voxels.dtype == dtype and mha.spacing_mm == nii.spacing_mm == SPACING
         assert mha.orientation == nii.orientation == {"a": "LPS", "b": "PSR"}[name]
         assert np.array_equal(read_plane(tmp_path / f"{name}.mha", 2), canonical(dtype)[..., 2])
@@ -408,8 +487,15 @@ def test_metaimages_that_are_wrong(sitk, tmp_path) -> None:
     with pytest.raises(InputError, match="slices 0 to 5"):
         read_plane(path, 6)
     whole = path.read_bytes()
-    for data, found in ((whole[:-20], "cut short"), (b"", "another format"), (b"NDims = 3\n" * 9, "another format"),
-                        (whole.replace(b"DimSize = 4 5 6", b"DimSize = 400 500 600"), "header promises 120,000,000 voxels")):
+    for data, found in (
+        (whole[:-20], "cut short"),
+        (b"", "another format"),
+        (b"NDims = 3\n" * 9, "another format"),
+        (
+            whole.replace(b"DimSize = 4 5 6", b"DimSize = 400 500 600"),
+            "header promises 120,000,000 voxels",
+        ),
+    ):
         path.write_bytes(data)
         with pytest.raises(InputError, match=rf"case\.mha(.|\n)*{found}"):
             read_volume(path)
@@ -423,7 +509,13 @@ def test_metaimages_that_are_wrong(sitk, tmp_path) -> None:
         read_volume(path)
 
 
-def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescale: tuple[str, str] = ("1", "0")) -> Path:
+def dicom(
+    sitk,
+    folder: Path,
+    places: list[int],
+    series: str = "1.2.3.4",
+    rescale: tuple[str, str] = ("1", "0"),
+) -> Path:
     """Slices of the canonical volume, 3 mm apart, under names in an order of their own."""
     folder.mkdir(exist_ok=True)
     stored, spoken = canonical()[::-1, ::-1], locale.setlocale(locale.LC_ALL)
@@ -431,9 +523,16 @@ def dicom(sitk, folder: Path, places: list[int], series: str = "1.2.3.4", rescal
         image = sitk.GetImageFromArray(np.ascontiguousarray(stored[:, :, z].T[None]))
         # The writer gives MR no rescaling and, as a secondary capture instead, no position.
         modality = "MR" if rescale == ("1", "0") else "CT"
-        for key, value in {"0008|0060": modality, "0020|000d": "1.2.3", "0020|000e": series, "0020|0013": str(name),
-                           "0028|1053": rescale[0], "0028|1052": rescale[1], "0020|0032": f"0\\0\\{3 * z}",
-                           "0020|0037": "1\\0\\0\\0\\1\\0"}.items():
+        for key, value in {
+            "0008|0060": modality,
+            "0020|000d": "1.2.3",
+            "0020|000e": series,
+            "0020|0013": str(name),
+            "0028|1053": rescale[0],
+            "0028|1052": rescale[1],
+            "0020|0032": f"0\\0\\{3 * z}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }.items():
             image.SetMetaData(key, value)
         image.SetSpacing(SPACING)
         writer = sitk.ImageFileWriter()
@@ -495,9 +594,15 @@ def test_what_itk_reads_has_its_place(sitk, tmp_path) -> None:
         sitk.WriteImage(stored, tmp_path / f"{name}.nii")
         mha, nii = read_volume(tmp_path / f"{name}.mha"), read_volume(tmp_path / f"{name}.nii")
         same_grid(mha, [nii])
-        assert np.allclose(mha.affine, nii.affine) and np.allclose(mha.affine[:3, 3], (-10 - 3, -20 - 4 * 2, 30))
+        assert np.allclose(mha.affine, nii.affine) and np.allclose(
+            mha.affine[:3, 3], (-10 - 3, -20 - 4 * 2, 30)
+        )
         geometry = read_geometry(tmp_path / f"{name}.mha")
-        assert (geometry.shape, geometry.spacing_mm, geometry.orientation) == (mha.voxels.shape, mha.spacing_mm, mha.orientation)
+        assert (geometry.shape, geometry.spacing_mm, geometry.orientation) == (
+            mha.voxels.shape,
+            mha.spacing_mm,
+            mha.orientation,
+        )
     image.SetOrigin((10.0, 22.0, 30.0))
     sitk.WriteImage(image, tmp_path / "c.mha")
     with pytest.raises(InputError, match="up to 1 voxels apart"):
@@ -513,17 +618,29 @@ def test_the_geometry_of_a_file_needs_no_voxels(sitk, tmp_path) -> None:
 
 
 def test_a_dicom_picture_without_a_place_lies_as_its_image(sitk, tmp_path) -> None:
-    """The mask is a secondary capture, which has no orientation; the image runs to the right and to the front."""
+    """The mask is a secondary capture, which has no orientation; the image runs to the right and to
+    the front.
+    """
     plane = canonical()[:, :, :1]
     image = sitk.GetImageFromArray(np.ascontiguousarray(plane.T))
-    sitk.WriteImage(image, tmp_path / "mask.dcm")  # the writer keeps the tag of the file before, if that had one
-    (tmp_path / "mask.dcm").write_bytes((tmp_path / "mask.dcm").read_bytes().replace(b"\x20\0\x37\0", b"\x20\0\x39\0"))
-    for tag, value in {"0008|0060": "MR", "0020|0032": "0\\0\\0", "0020|0037": "-1\\0\\0\\0\\-1\\0"}.items():
+    sitk.WriteImage(
+        image, tmp_path / "mask.dcm"
+    )  # the writer keeps the tag of the file before, if that had one
+    (tmp_path / "mask.dcm").write_bytes(
+        (tmp_path / "mask.dcm").read_bytes().replace(b"\x20\0\x37\0", b"\x20\0\x39\0")
+    )
+    for tag, value in {
+        "0008|0060": "MR",
+        "0020|0032": "0\\0\\0",
+        "0020|0037": "-1\\0\\0\\0\\-1\\0",
+    }.items():
         image.SetMetaData(tag, value)
     sitk.WriteImage(image, tmp_path / "image.dcm")
     first = read_volume(tmp_path / "image.dcm")
     assert np.array_equal(first.voxels, plane) and first.orientation == "RAS"
-    with pytest.warns(UserWarning, match="mask.dcm does not say how it lies: taken to lie as image.dcm does"):
+    with pytest.warns(
+        UserWarning, match="mask.dcm does not say how it lies: taken to lie as image.dcm does"
+    ):
         mask = read_volume(tmp_path / "mask.dcm", like=first.path)
     assert np.array_equal(mask.voxels, plane)
     same_grid(first, [mask])

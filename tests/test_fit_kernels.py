@@ -1,4 +1,6 @@
-"""The compiled kernels against PyTorch: outputs within 1e-6, gradients within 1e-5 of autograd, for every activation."""
+"""The compiled kernels against PyTorch: outputs within 1e-6, gradients within 1e-5 of autograd, for
+every activation.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,12 @@ from benchmark.plugins.choice import Choice
 from benchmark.types import Recipe
 from tests.test_fit_engine import sample
 
-ACTIVATIONS = {"sine": lambda z: torch.sin(z), "relu": torch.relu, "gauss": lambda z: torch.exp(-z * z),
-               "gabor": lambda z: torch.cos(z) * torch.exp(-(0.7 * z) ** 2)}
+ACTIVATIONS = {
+    "sine": lambda z: torch.sin(z),
+    "relu": torch.relu,
+    "gauss": lambda z: torch.exp(-z * z),
+    "gabor": lambda z: torch.cos(z) * torch.exp(-((0.7 * z) ** 2)),
+}
 
 
 class Perceptron(nn.Module):
@@ -30,7 +36,9 @@ class Perceptron(nn.Module):
 
     def __init__(self, widths, activation, scales, bias=True):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(n, m, bias=bias) for n, m in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(
+            nn.Linear(n, m, bias=bias) for n, m in zip(widths, widths[1:], strict=False)
+        )
         self.activation, self.scales = activation, scales
 
     def forward(self, coords):
@@ -42,14 +50,26 @@ class Perceptron(nn.Module):
     def fused(self, coords):
         names = [f"layers.{i}" for i in range(len(self.layers))]
         biases = tuple(f"{n}.bias" if self.layers[0].bias is not None else None for n in names)
-        return FusedMLP(tuple(f"{n}.weight" for n in names), biases, self.activation, self.scales, 0.7, inputs=coords)
+        return FusedMLP(
+            tuple(f"{n}.weight" for n in names),
+            biases,
+            self.activation,
+            self.scales,
+            0.7,
+            inputs=coords,
+        )
 
 
 def compare(modules, size=(37, 21), channels=1, depth=1):
-    """Both renderers' image, gradients and squares at the same parameters: (largest error of an output, of a gradient)."""
+    """Both renderers' image, gradients and squares at the same parameters: (largest error of an
+    output, of a gradient).
+    """
     coords = torch.from_numpy(grid(*size, (-1.0, 1.0), depth=depth))
     nulls = [False] * len(modules)
-    torch_, fused = Renderer(modules, nulls, coords), FusedRenderer(modules, nulls, coords, channels)
+    torch_, fused = (
+        Renderer(modules, nulls, coords),
+        FusedRenderer(modules, nulls, coords, channels),
+    )
     shape = (len(modules), len(coords), channels)
     target, extra = (torch.rand(shape, generator=torch.Generator().manual_seed(i)) for i in (1, 2))
     output = float((torch_.render() - fused.render()).abs().max())
@@ -66,10 +86,13 @@ def compare(modules, size=(37, 21), channels=1, depth=1):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize(("widths", "k"), [((2, 16, 16, 1), 3), ((2, 5, 7, 9, 1), 2), ((2, 28, 1), 1), ((2, 33, 64, 3), 2)])
+@pytest.mark.parametrize(
+    ("widths", "k"),
+    [((2, 16, 16, 1), 3), ((2, 5, 7, 9, 1), 2), ((2, 28, 1), 1), ((2, 33, 64, 3), 2)],
+)
 def test_outputs_and_gradients_are_those_of_autograd(activation, widths, k):
     torch.manual_seed(0)
-    modules = [Perceptron(widths, activation, (3.0, 1.5, 1.0)[:len(widths) - 2]) for _ in range(k)]
+    modules = [Perceptron(widths, activation, (3.0, 1.5, 1.0)[: len(widths) - 2]) for _ in range(k)]
     output, gradient = compare(modules, channels=widths[-1])
     assert output < 1e-6 and gradient < 1e-5
 
@@ -79,9 +102,16 @@ def test_layers_without_bias():
     assert max(compare([Perceptron((2, 6, 1), "relu", (1.0,), bias=False)])) < 1e-5
 
 
-@pytest.mark.parametrize(("name", "args"), [
-    ("siren", {"hidden_features": 16}), ("siren", {"hidden_features": 28, "hidden_layers": 9}), ("fourier", {}), ("hashgrid-torch", {}),
-    ("hashgrid-torch", {"n_features_per_level": 2, "n_levels": 4, "log2_hashmap_size": 5})])
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("siren", {"hidden_features": 16}),
+        ("siren", {"hidden_features": 28, "hidden_layers": 9}),
+        ("fourier", {}),
+        ("hashgrid-torch", {}),
+        ("hashgrid-torch", {"n_features_per_level": 2, "n_levels": 4, "log2_hashmap_size": 5}),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_our_backbones(name, args, channels):
     inr = Choice.of("inr", name, **args)
@@ -112,8 +142,8 @@ def test_angles_far_from_zero():
     values = np.linspace(-300, 300, tile.T * 4, dtype=np.float32)
     block = np.concatenate([values, np.zeros_like(values)])
     tile.activate(block, tile.ACTIVATIONS.index("sine"), np.float32(1), 0, len(values), 4)
-    np.testing.assert_allclose(block[:len(values)], np.sin(values.astype(np.float64)), atol=2e-7)
-    np.testing.assert_allclose(block[len(values):], np.cos(values.astype(np.float64)), atol=2e-7)
+    np.testing.assert_allclose(block[: len(values)], np.sin(values.astype(np.float64)), atol=2e-7)
+    np.testing.assert_allclose(block[len(values) :], np.cos(values.astype(np.float64)), atol=2e-7)
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads():
@@ -121,7 +151,13 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
     try:
         for n in (1, 3):
             torch.set_num_threads(n)
-            states.append(fit(inr, [Member(sample(size=48), seed=k) for k in range(2)], Recipe("adam", 2e-3, 5, "constant", 0)).states)
+            states.append(
+                fit(
+                    inr,
+                    [Member(sample(size=48), seed=k) for k in range(2)],
+                    Recipe("adam", 2e-3, 5, "constant", 0),
+                ).states
+            )
     finally:
         torch.set_num_threads(threads)
     for a, b in zip(*states, strict=True):
@@ -131,7 +167,10 @@ def test_the_result_does_not_depend_on_the_number_of_threads():
 
 def test_a_fit_ends_as_in_torch():
     inr, members = Choice.of("inr", "siren"), [Member(sample(size=32), seed=k) for k in range(2)]
-    fits = [fit(inr, members, Recipe("adam", 1e-3, 20, "cosine", 2), kernel=kernel) for kernel in ("torch", "fused")]
+    fits = [
+        fit(inr, members, Recipe("adam", 1e-3, 20, "cosine", 2), kernel=kernel)
+        for kernel in ("torch", "fused")
+    ]
     assert [f.kernel for f in fits] == ["torch", "fused"]
     np.testing.assert_allclose(fits[1].fidelity, fits[0].fidelity, rtol=1e-4)
 
@@ -141,7 +180,10 @@ def test_a_nan_image_harms_no_other():
     bad.image[3, 3] = np.nan
     recipe = Recipe("soap", 3e-3, 8, "cosine", 2)
     siren = Choice.of("inr", "siren")
-    pair, alone = (fit(siren, [Member(s) for s in some], recipe, kernel="fused") for some in ([sample(), bad], [sample()]))
+    pair, alone = (
+        fit(siren, [Member(s) for s in some], recipe, kernel="fused")
+        for some in ([sample(), bad], [sample()])
+    )
     assert pair.finite.tolist() == [True, False]
     for name, array in alone.states[0].items():
         np.testing.assert_allclose(pair.states[0][name], array, rtol=1e-4, atol=1e-6)
@@ -166,5 +208,8 @@ def test_nothing_is_compiled_for_a_run_that_is_over_sooner(tmp_path, monkeypatch
 
 
 def test_the_engine_does_not_import_numba_before_it_is_used():
-    code = "import sys, benchmark.fit.engine, benchmark.fit.optimizers.soap; sys.exit('numba' in sys.modules)"
+    code = (
+        "import sys, benchmark.fit.engine, benchmark.fit.optimizers.soap; sys.exit('numba' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

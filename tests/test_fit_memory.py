@@ -14,7 +14,8 @@ from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 
 SIREN = Choice.of("inr", "siren", hidden_features=8, hidden_layers=1)
-# Floats a pixel: coordinates, and of two sine layers of 8 both the angle, for the sine, and the sine, for the next layer.
+# Floats a pixel: coordinates, and of two sine layers of 8 both the angle, for the sine, and the
+# sine, for the next layer.
 KEPT_BY_SIREN = 4 * (2 + 2 * 2 * 8)
 GIB = 2**30
 
@@ -22,19 +23,29 @@ GIB = 2**30
 @pytest.fixture
 def gpu(monkeypatch):
     """A GPU with so many free bytes; `gpu(n)` sets them."""
+
     def free(count: float) -> None:
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (int(count), 141 * GIB))
+
     return free
 
 
 def network(base: int) -> Network:
     module = index.get("segmenter", "unet").load()(1, base=base)
     card = {"segmenter": "unet", "options": {"base": base}, "channels": ["gray"], "dataset": "tiny"}
-    return Network(Checkpoint("unet", Path(), "0", card), module, multiple=16, device="cpu", precision="float32")
+    return Network(
+        Checkpoint("unet", Path(), "0", card),
+        module,
+        multiple=16,
+        device="cpu",
+        precision="float32",
+    )
 
 
 def test_on_a_cpu_k_follows_from_the_pixels():
-    assert [memory.images_at_once((side, side, 1), SIREN, "cpu") for side in (32, 128, 240, 512)] == [128, 8, 2, 1]
+    assert [
+        memory.images_at_once((side, side, 1), SIREN, "cpu") for side in (32, 128, 240, 512)
+    ] == [128, 8, 2, 1]
 
 
 def test_what_a_backbone_keeps_is_counted_to_the_byte():
@@ -74,7 +85,11 @@ def test_memory_that_pytorch_holds_unused_counts_as_free(gpu, monkeypatch):
 def test_a_network_takes_its_share():
     """The weights of a U-Net drop out, so twice its width keeps twice as much of an image."""
     plain = memory.bytes_of_an_image((240, 240, 1), SIREN, "cuda")
-    two, four = (memory.bytes_of_an_image((240, 240, 1), SIREN, "cuda", network(base)) - plain for base in (2, 4))
+    two, four = (
+        memory.bytes_of_an_image((240, 240, 1), SIREN, "cuda", network(base)) - plain
+        for base in (2, 4)
+    )
     assert 1.8 * two < four < 2.05 * two
-    # At least the two rectified outputs of each of nine levels: 2 x base x (2 - 1/16 + 2 - 1/8) floats a pixel.
+    # At least the two rectified outputs of each of nine levels: 2 x base x (2 - 1/16 + 2 - 1/8)
+    # floats a pixel.
     assert four > memory.BACKWARD * 240 * 240 * 4 * 2 * 4 * (31 / 16 + 15 / 8)

@@ -1,4 +1,6 @@
-"""SOAP's compiled step against the PyTorch one, its oracle: shapes, precisions, frozen fits, gradients of low rank."""
+"""SOAP's compiled step against the PyTorch one, its oracle: shapes, precisions, frozen fits,
+gradients of low rank.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ K = 2
 
 
 def layers(*shapes: tuple[int, int], dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
-    """K fits of layers whose matrices have these shapes, the last column of each being its bias; and a table for Adam."""
+    """K fits of layers whose matrices have these shapes, the last column of each being its bias;
+    and a table for Adam.
+    """
     g = torch.Generator().manual_seed(0)
     p = {"grid": torch.randn(K, 7, generator=g, dtype=torch.float64)}
     for i, (m, n) in enumerate(shapes):
@@ -30,7 +34,10 @@ def run(p, *, fused, steps=20, every=1, spoil=lambda step, gradients: None):
     lr = torch.tensor([1e-2, 2e-2], dtype=p["grid"].dtype)
     for step in range(steps):
         optimizer.fused = fused(step) if callable(fused) else fused
-        gradients = {name: (2.0 + torch.sin(torch.tensor(2.0 * step))) * torch.sin(3.0 * x + step) for name, x in p.items()}
+        gradients = {
+            name: (2.0 + torch.sin(torch.tensor(2.0 * step))) * torch.sin(3.0 * x + step)
+            for name, x in p.items()
+        }
         spoil(step, gradients)
         optimizer.step(gradients, lr)
     return p, optimizer
@@ -41,10 +48,15 @@ def largest_difference(a, b):
 
 
 @pytest.mark.parametrize("every", [1, 5])
-@pytest.mark.parametrize("shapes", [[(16, 3), (16, 17), (16, 17), (1, 17)], [(28, 29), (28, 29)], [(64, 65)], [(32, 64)]])
+@pytest.mark.parametrize(
+    "shapes", [[(16, 3), (16, 17), (16, 17), (1, 17)], [(28, 29), (28, 29)], [(64, 65)], [(32, 64)]]
+)
 def test_the_compiled_step_is_that_of_pytorch(shapes, every):
     p = layers(*shapes)
-    assert largest_difference(run(p, fused=True, every=every)[0], run(p, fused=False, every=every)[0]) < 1e-9
+    assert (
+        largest_difference(run(p, fused=True, every=every)[0], run(p, fused=False, every=every)[0])
+        < 1e-9
+    )
 
 
 def test_the_compiled_step_is_close_in_float32():
@@ -66,7 +78,11 @@ def test_a_frozen_fit_stays_where_it_stands_and_harms_no_other():
             gradients["1.bias"][0, 2] = float("nan")
 
     p = layers((16, 3), (16, 17))
-    (poisoned, optimizer), (clean, _), (stopped, _) = run(p, fused=True, spoil=poison), run(p, fused=True), run(p, fused=True, steps=7)
+    (poisoned, optimizer), (clean, _), (stopped, _) = (
+        run(p, fused=True, spoil=poison),
+        run(p, fused=True),
+        run(p, fused=True, steps=7),
+    )
     assert optimizer.alive.tolist() == [False, True]
     for name in p:
         assert torch.equal(poisoned[name][0], stopped[name][0])
@@ -89,19 +105,29 @@ def test_gradients_of_low_rank_give_finite_updates(dtype):
     assert optimizer.alive.all() and all(x.isfinite().all() for x in fused.values())
     assert all(torch.equal(fused[name][0], p[name][0]) for name in p)  # no gradient, no step
     for q in (optimizer.groups[0].q_left, optimizer.groups[0].q_right):
-        torch.testing.assert_close(q.mT @ q, torch.eye(q.shape[1], dtype=dtype).expand_as(q), rtol=0, atol=100 * torch.finfo(dtype).eps)
+        torch.testing.assert_close(
+            q.mT @ q,
+            torch.eye(q.shape[1], dtype=dtype).expand_as(q),
+            rtol=0,
+            atol=100 * torch.finfo(dtype).eps,
+        )
 
 
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_gradient_whose_square_overflows_freezes_its_fit_alone(fused):
     def burst(step, gradients):
         if step == 0:
-            gradients["0.weight"][1, 3, 3] = 1e30  # finite, but its factor is not: eigh would raise for all fits
+            gradients["0.weight"][1, 3, 3] = (
+                1e30  # finite, but its factor is not: eigh would raise for all fits
+            )
 
     p = layers((16, 17), dtype=torch.float32)
     burst_p, optimizer = run(p, fused=fused, spoil=burst, steps=4)
     assert optimizer.alive.tolist() == [True, False]
-    assert torch.equal(burst_p["0.weight"][1], p["0.weight"][1]) and burst_p["0.weight"][0].isfinite().all()
+    assert (
+        torch.equal(burst_p["0.weight"][1], p["0.weight"][1])
+        and burst_p["0.weight"][0].isfinite().all()
+    )
 
 
 def test_numba_is_loaded_by_small_matrices_of_a_fused_optimizer_alone():

@@ -1,4 +1,6 @@
-"""The cache of prepared arrays: what it keeps, what it refuses to believe, and what makes it another entry."""
+"""The cache of prepared arrays: what it keeps, what it refuses to believe, and what makes it
+another entry.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from benchmark.errors import InputError
 from benchmark.images.cache import content_hash, place, prepared
 
 KEY = {"content": "abc", "how": {"size": 128}}
-ARRAYS = {"image": np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4, 1), "mask": np.eye(3, 4, dtype=bool)}
+ARRAYS = {
+    "image": np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4, 1),
+    "mask": np.eye(3, 4, dtype=bool),
+}
 
 
 class Maker:
@@ -54,7 +59,11 @@ def test_a_damaged_file_is_made_again_with_a_word(damage) -> None:
     path.write_bytes(bytes(data))
     with pytest.warns(UserWarning, match=f"{path.name} is damaged"):
         arrays, facts = prepared(KEY, make)
-    assert make.calls == 2 and np.array_equal(arrays["image"], ARRAYS["image"]) and facts["numbers"] == [1, 2.5]
+    assert (
+        make.calls == 2
+        and np.array_equal(arrays["image"], ARRAYS["image"])
+        and facts["numbers"] == [1, 2.5]
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         prepared(KEY, make)

@@ -10,7 +10,9 @@ from benchmark.images.skull import _dilated, _eroded, _radius, brain_mask, one_p
 
 
 def head(depth: int = 5, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    """A brain (0.5) with a ventricle (0.1) in a dark skull and a bright scalp; bridges of tissue two pixels wide between them."""
+    """A brain (0.5) with a ventricle (0.1) in a dark skull and a bright scalp; bridges of tissue
+    two pixels wide between them.
+    """
     y, x = np.mgrid[:size, :size] - size / 2
     volume, truth = [], []
     for z in range(depth):
@@ -47,13 +49,21 @@ def test_a_plane_of_air_ends_the_brain():
 def test_erosion_and_dilation_by_distances_are_those_by_a_disc(width):
     radius = _radius(0.1 * width)
     r = int(radius)
-    y, x = np.mgrid[-r:r + 1, -r:r + 1]
+    y, x = np.mgrid[-r : r + 1, -r : r + 1]
     disc = x**2 + y**2 <= radius**2
     for seed in range(5):
-        plane = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((40, 31)), 2 + seed) > -0.05
+        plane = (
+            ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((40, 31)), 2 + seed)
+            > -0.05
+        )
         np.testing.assert_array_equal(_eroded(plane, radius), ndimage.binary_erosion(plane, disc))
-        np.testing.assert_array_equal(_dilated(~plane, radius), ndimage.binary_dilation(~plane, disc))
-    assert not _dilated(np.zeros((5, 5), bool), radius).any() and _dilated(np.ones((5, 5), bool), radius).all()
+        np.testing.assert_array_equal(
+            _dilated(~plane, radius), ndimage.binary_dilation(~plane, disc)
+        )
+    assert (
+        not _dilated(np.zeros((5, 5), bool), radius).any()
+        and _dilated(np.ones((5, 5), bool), radius).all()
+    )
 
 
 @pytest.mark.parametrize("depth", [1, 3])

@@ -18,18 +18,23 @@ PERSONS = {"b": "test", "a": "train", "c": "val"}
 def test_what_is_written_is_read(tmp_path) -> None:
     (tmp_path / "toy.tsv").write_text(Split(PERSONS).text("toy"))
     found = read_split(tmp_path / "toy.tsv")
-    assert dict(found.persons) == PERSONS and found.hash == Split(dict(reversed(PERSONS.items()))).hash
+    assert (
+        dict(found.persons) == PERSONS and found.hash == Split(dict(reversed(PERSONS.items()))).hash
+    )
     assert found.of("a") == "train" and found.of("nobody") is None
     assert Split({**PERSONS, "a": "test"}).hash != found.hash
 
 
-@pytest.mark.parametrize(("old", "new", "found"), [
-    ("a\ttrain", "a\ttest", "changed since"),
-    ("a\ttrain\n", "", "changed since"),
-    ("# sha256", "# md5", "no sha256"),
-    ("a\ttrain", "a train", "line 3"),
-    ("a\ttrain", "b\ttrain", "twice"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("a\ttrain", "a\ttest", "changed since"),
+        ("a\ttrain\n", "", "changed since"),
+        ("# sha256", "# md5", "no sha256"),
+        ("a\ttrain", "a train", "line 3"),
+        ("a\ttrain", "b\ttrain", "twice"),
+    ],
+)
 def test_a_file_that_is_none_is_refused(tmp_path, old, new, found) -> None:
     text = Split(PERSONS).text("toy")
     assert old in text
@@ -55,7 +60,10 @@ def test_a_data_set_obeys_the_file(root) -> None:  # noqa: F811
     with pytest.warns(UserWarning, match="no line for 3 of 6 cases, such as c"):
         dataset.ids("test")
     assert {split: dataset.ids(split) for split in ("train", "val", "test")} == {
-        "train": ["TCGA-FG-6692-005"], "val": ["b-005"], "test": ["a-005"]}
+        "train": ["TCGA-FG-6692-005"],
+        "val": ["b-005"],
+        "test": ["a-005"],
+    }
     assert all_ids(Toy(root)) != all_ids(dataset)  # c, d and e are in no split
 
 

@@ -35,7 +35,9 @@ def test_area_average_by_hand() -> None:
     image = np.arange(16.0).reshape(4, 4)
     assert area_average(image, 2).tolist() == [[2.5, 4.5], [10.5, 12.5]]
     # 3 -> 2: each new pixel takes one old pixel and half of its neighbour
-    assert np.allclose(area_average(np.diag([3.0, 6.0, 9.0]), 2), np.array([[4 * 3 + 6, 6], [6, 6 + 4 * 9]]) / 9)
+    assert np.allclose(
+        area_average(np.diag([3.0, 6.0, 9.0]), 2), np.array([[4 * 3 + 6, 6], [6, 6 + 4 * 9]]) / 9
+    )
     assert area_average(np.full((240, 240, 3), 0.25), 128) == pytest.approx(0.25, abs=1e-7)
     assert area_average(image, 0).tolist() == image.tolist()
 
@@ -76,7 +78,9 @@ def test_radiological_view() -> None:
 def test_splits_by_hash_have_their_shares() -> None:
     splits = [split_of(f"case {i}", "salt") for i in range(4000)]
     assert splits == [split_of(f"case {i}", "salt") for i in range(4000)]
-    assert [splits.count(s) / 4000 for s in ("train", "val", "test")] == pytest.approx([0.60, 0.12, 0.28], abs=0.025)
+    assert [splits.count(s) / 4000 for s in ("train", "val", "test")] == pytest.approx(
+        [0.60, 0.12, 0.28], abs=0.025
+    )
 
 
 def test_outline_is_inside_the_mask() -> None:
@@ -93,10 +97,10 @@ def test_contact_sheet_shows_image_and_outline(tiny_samples, tmp_path) -> None:
     red = (sheet == OUTLINE).all(axis=-1)
     for i, sample in enumerate(tiny_samples):
         y, x = i // 2 * (TILE + CAPTION) + CAPTION, i % 2 * 2 * TILE
-        plain = sheet[y:y + TILE, x:x + TILE]
-        shown = plain[::TILE // 32, ::TILE // 32, 0]
+        plain = sheet[y : y + TILE, x : x + TILE]
+        shown = plain[:: TILE // 32, :: TILE // 32, 0]
         assert shown.tolist() == np.round(sample.image[..., 0] * 255).astype(int).tolist()
-        assert red[y:y + TILE, x + TILE:x + 2 * TILE].any() == sample.has_lesion
-        assert not red[y:y + TILE, x:x + TILE].any()
+        assert red[y : y + TILE, x + TILE : x + 2 * TILE].any() == sample.has_lesion
+        assert not red[y : y + TILE, x : x + TILE].any()
     path = save_sheet(tiny_samples, tmp_path / "new" / "sheet.png")
     assert Image.open(path).mode == "RGB"

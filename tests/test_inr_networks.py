@@ -1,4 +1,6 @@
-"""siren and fourier against numpy written out from their papers, and the sizes and starts that these state."""
+"""siren and fourier against numpy written out from their papers, and the sizes and starts that
+these state.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,18 @@ def test_siren_starts_from_the_papers_ranges() -> None:
 
 
 def test_siren_has_the_published_sizes() -> None:
-    assert count(Siren(2, 1, hidden_features=64, hidden_layers=2)) == 8_577  # the student reproduction
-    assert [count(Siren(2, 1, hidden_features=w, hidden_layers=d - 1)) for d, w in ((5, 20), (5, 30), (10, 28), (10, 40))] == [
-        1_761, 3_841, 7_421, 14_921]  # COIN's, one channel
+    assert (
+        count(Siren(2, 1, hidden_features=64, hidden_layers=2)) == 8_577
+    )  # the student reproduction
+    assert [
+        count(Siren(2, 1, hidden_features=w, hidden_layers=d - 1))
+        for d, w in ((5, 20), (5, 30), (10, 28), (10, 40))
+    ] == [
+        1_761,
+        3_841,
+        7_421,
+        14_921,
+    ]  # COIN's, one channel
 
 
 def test_fourier_is_the_papers_formula() -> None:
@@ -54,7 +65,12 @@ def test_fourier_is_the_papers_formula() -> None:
 
 def test_fouriers_frequencies_cost_no_bytes() -> None:
     assert [name for name, _ in Fourier(2, 1).named_buffers()] == ["B"]
-    few, many = Fourier(2, 1, features=4, hidden_features=8), Fourier(2, 1, features=5, hidden_features=8)
-    assert count(many) - count(few) == 2 * 8  # a row of B costs the two columns of weights that read it, no more
+    few, many = (
+        Fourier(2, 1, features=4, hidden_features=8),
+        Fourier(2, 1, features=5, hidden_features=8),
+    )
+    assert (
+        count(many) - count(few) == 2 * 8
+    )  # a row of B costs the two columns of weights that read it, no more
     B = Fourier(2, 1, features=4000, sigma=3.0).B
     assert abs(float(B.std()) - 3.0) < 0.1 and abs(float(B.mean())) < 0.1

@@ -1,4 +1,6 @@
-"""Imports go downwards only: one row a layer, the lowest first. Whoever needs a new arrow argues for it here."""
+"""Imports go downwards only: one row a layer, the lowest first. Whoever needs a new arrow argues
+for it here.
+"""
 
 import ast
 import re
@@ -11,12 +13,26 @@ from benchmark.plugins.index import PACKAGES
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    ("types", "errors", "clock", "listener"),  # plain things that everyone uses; of ours they know each other only
-    ("store", "score", "folders", "device"),  # rows in SQLite, metrics on arrays, places on this machine
+    (
+        "types",
+        "errors",
+        "clock",
+        "listener",
+    ),  # plain things that everyone uses; of ours they know each other only
+    (
+        "store",
+        "score",
+        "folders",
+        "device",
+    ),  # rows in SQLite, metrics on arrays, places on this machine
     ("plugins",),  # registry and contracts
     ("images", "files", "codecs"),  # arrays; what people have; classical codecs
     ("inr", "segmenters", "datasets"),  # the plug-in folders: see `forbidden`
-    ("bitstream", "networks", "datacheck"),  # parameters <-> bytes; trained weights; what `data check` finds
+    (
+        "bitstream",
+        "networks",
+        "datacheck",
+    ),  # parameters <-> bytes; trained weights; what `data check` finds
     ("plan",),  # cells and what decides them, without torch
     ("fit",),  # the step loop
     ("runner", "checks"),  # the stages of a run; the contract checks
@@ -26,11 +42,15 @@ LAYERS = (
     ("api",),
     ("cli", "__main__"),
 )
-LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {"": 0}  # "": the package itself
+LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts} | {
+    "": 0
+}  # "": the package itself
 PLUGIN_PACKAGES = tuple(PACKAGES.values())
-# Whatever the layers would allow: who measures, keeps, compares and shows never sees a fitted model.
+# Whatever the layers would allow: who measures, keeps, compares and shows never sees a fitted
+# model.
 NEVER = {part: "fit" for part in ("score", "store", "stats", "report")}
-# Arrows that run upwards on purpose: authors of plug-ins import one module, which hands on names of these when they are used.
+# Arrows that run upwards on purpose: authors of plug-ins import one module, which hands on names of
+# these when they are used.
 HANDING_ON = {("benchmark.plugins", module) for module in HANDED_ON.values()}
 # The registry names the folders that it reads as text.
 HANDING_ON |= {("benchmark.plugins.index", package) for package in PACKAGES.values()}
@@ -39,7 +59,9 @@ HANDING_ON |= {("benchmark.plugins.contracts", "benchmark.files.fetch")}
 
 
 def modules(root):
-    """(dotted name, path) of every file of ours; plug-in folders under the one name that they are imported by."""
+    """(dotted name, path) of every file of ours; plug-in folders under the one name that they are
+    imported by.
+    """
     for path in sorted((root / "benchmark").rglob("*.py")):
         yield ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"), path
     for folder in FOLDERS:
@@ -48,9 +70,11 @@ def modules(root):
 
 
 def imports(path):
-    """(line, dotted name) of every import, those inside functions too; `from a import b` counts as a and as a.b.
+    """(line, dotted name) of every import, those inside functions too; `from a import b` counts as
+    a and as a.b.
 
-    Names of our modules that stand in texts count as well: that is what a lazy `__getattr__` imports.
+    Names of our modules that stand in texts count as well: that is what a lazy `__getattr__`
+    imports.
     """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -59,12 +83,18 @@ def imports(path):
             assert node.level == 0, f"{path}:{node.lineno}: relative imports hide where things are"
             yield node.lineno, node.module
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"benchmark(\.\w+)+", node.value):
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and re.fullmatch(r"benchmark(\.\w+)+", node.value)
+        ):
             yield node.lineno, node.value
 
 
 def part(module):
-    """The name in LAYERS that a module belongs to: a folder of benchmark/, a file at its top, or a plug-in folder."""
+    """The name in LAYERS that a module belongs to: a folder of benchmark/, a file at its top, or a
+    plug-in folder.
+    """
     names = [*module.split("."), "", ""]
     return names[2] if names[1] == "plugins" and names[2] in FOLDERS else names[1]
 
@@ -77,7 +107,11 @@ def forbidden(module, imported):
         return None
     package = module.rpartition(".")[0]
     if package in PLUGIN_PACKAGES:
-        return None if allowed_in_plugin(package, imported) else "is neither the contracts nor a helper beside this plug-in"
+        return (
+            None
+            if allowed_in_plugin(package, imported)
+            else "is neither the contracts nor a helper beside this plug-in"
+        )
     mine, theirs = part(module), part(imported)
     if mine not in LAYER:
         return "comes from a module that has no layer: add it to LAYERS"
@@ -91,7 +125,9 @@ def forbidden(module, imported):
 
 
 def allowed_in_plugin(package, imported):
-    """A plug-in knows the contracts and the helpers beside it; a data set also what reads files (benchmark.files)."""
+    """A plug-in knows the contracts and the helpers beside it; a data set also what reads files
+    (benchmark.files).
+    """
     names = imported.split(".")
     contracts = names[:2] == ["benchmark", "plugins"] and len(names) <= 3 and "index" not in names
     helper = imported == package or imported.startswith(f"{package}._")
@@ -104,8 +140,12 @@ def handed_on(module, imported):
 
 
 def violations(root):
-    return [f"{path.relative_to(root)}:{line}: {imported} {why}" for module, path in modules(root)
-            for line, imported in imports(path) if (why := forbidden(module, imported))]
+    return [
+        f"{path.relative_to(root)}:{line}: {imported} {why}"
+        for module, path in modules(root)
+        for line, imported in imports(path)
+        if (why := forbidden(module, imported))
+    ]
 
 
 def test_imports_go_downwards():
@@ -120,38 +160,64 @@ def test_the_top_of_the_house_is_small():
     assert len(list((ROOT / "benchmark").glob("*.py"))) <= 10
 
 
-@pytest.mark.parametrize(("file", "text", "bad"), [
-    ("benchmark/store/store.py", "from benchmark.report import tables", True),
-    ("benchmark/store/store.py", "def f():\n    import benchmark.cli.run", True),
-    ("benchmark/store/store.py", "from benchmark import fit", True),
-    ("benchmark/report/x.py", "from benchmark.types import Sample\nfrom benchmark.plugins import index", False),
-    ("benchmark/fit/engine.py", "from benchmark.fit.render import render\nfrom benchmark import errors", False),
-    ("benchmark/store/x.py", "HOME = 'benchmark.report.tables'", True),
-    ("benchmark/report/x.py", "from benchmark.fit.engine import fit", True),
-    ("benchmark/report/x.py", "if TYPE_CHECKING:\n    from benchmark.fit.engine import Fitted", True),
-    ("benchmark/stats/x.py", "from benchmark.report import words", True),
-    ("benchmark/plan/x.py", "from benchmark.fit.engine import fit", True),
-    ("benchmark/files/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-    ("benchmark/cli/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-    ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.scan'", False),
-    ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.cache.x.y'", True),
-    ("benchmark/newcomer.py", "from benchmark.types import Sample", True),
-    ("benchmark/cli/run.py", "import inr.siren", True),
-    ("tests/test_x.py", "", False),
-    ("inr/mine.py", "from benchmark.plugins import InputError, register\nimport torch", False),
-    ("inr/mine.py", "from benchmark.plugins.inr import _helper\nfrom benchmark.plugins.inr._helper import x", False),
-    ("inr/mine.py", "from benchmark.plugins.inr.siren import Siren", True),
-    ("inr/mine.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-    ("inr/mine.py", "from benchmark.types import Sample", True),
-    ("inr/mine.py", "from benchmark.files.nifti import Nifti", True),
-    ("datasets/mine.py", "from benchmark.files.nifti import Nifti", False),
-    ("datasets/mine.py", "from benchmark.images.scan import Scan", True),
-    ("inr/mine.py", "from benchmark.plugins import index", True),
-    ("segmenters/mine.py", "from datasets import load_dataset", True),
-    ("benchmark/codecs/mine.py", "from benchmark.codecs import _boxes", False),
-    ("benchmark/codecs/mine.py", "from benchmark.bitstream import encode", True),
-    ("benchmark/fit/optimizers/mine.py", "from benchmark.fit.optimizers.adam import Adam", True),
-])
+@pytest.mark.parametrize(
+    ("file", "text", "bad"),
+    [
+        ("benchmark/store/store.py", "from benchmark.report import tables", True),
+        ("benchmark/store/store.py", "def f():\n    import benchmark.cli.run", True),
+        ("benchmark/store/store.py", "from benchmark import fit", True),
+        (
+            "benchmark/report/x.py",
+            "from benchmark.types import Sample\nfrom benchmark.plugins import index",
+            False,
+        ),
+        (
+            "benchmark/fit/engine.py",
+            "from benchmark.fit.render import render\nfrom benchmark import errors",
+            False,
+        ),
+        ("benchmark/store/x.py", "HOME = 'benchmark.report.tables'", True),
+        ("benchmark/report/x.py", "from benchmark.fit.engine import fit", True),
+        (
+            "benchmark/report/x.py",
+            "if TYPE_CHECKING:\n    from benchmark.fit.engine import Fitted",
+            True,
+        ),
+        ("benchmark/stats/x.py", "from benchmark.report import words", True),
+        ("benchmark/plan/x.py", "from benchmark.fit.engine import fit", True),
+        ("benchmark/files/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+        ("benchmark/cli/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+        ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.scan'", False),
+        ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.cache.x.y'", True),
+        ("benchmark/newcomer.py", "from benchmark.types import Sample", True),
+        ("benchmark/cli/run.py", "import inr.siren", True),
+        ("tests/test_x.py", "", False),
+        ("inr/mine.py", "from benchmark.plugins import InputError, register\nimport torch", False),
+        (
+            "inr/mine.py",
+            (
+                "from benchmark.plugins.inr import _helper\nfrom benchmark.plugins.inr._helper"
+                " import x"
+            ),
+            False,
+        ),
+        ("inr/mine.py", "from benchmark.plugins.inr.siren import Siren", True),
+        ("inr/mine.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+        ("inr/mine.py", "from benchmark.types import Sample", True),
+        ("inr/mine.py", "from benchmark.files.nifti import Nifti", True),
+        ("datasets/mine.py", "from benchmark.files.nifti import Nifti", False),
+        ("datasets/mine.py", "from benchmark.images.scan import Scan", True),
+        ("inr/mine.py", "from benchmark.plugins import index", True),
+        ("segmenters/mine.py", "from datasets import load_dataset", True),
+        ("benchmark/codecs/mine.py", "from benchmark.codecs import _boxes", False),
+        ("benchmark/codecs/mine.py", "from benchmark.bitstream import encode", True),
+        (
+            "benchmark/fit/optimizers/mine.py",
+            "from benchmark.fit.optimizers.adam import Adam",
+            True,
+        ),
+    ],
+)
 def test_it_bites(file, text, bad, tmp_path):
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(text)

@@ -1,4 +1,6 @@
-"""Checkpoints as files: found where they should be, refused where they do not fit, read without torch."""
+"""Checkpoints as files: found where they should be, refused where they do not fit, read without
+torch.
+"""
 
 from __future__ import annotations
 
@@ -36,37 +38,57 @@ def test_absent_weights_say_the_command_that_makes_them():
         find_checkpoint("unet", "tiny")
     command, _, borrowed = caught.value.todo.partition("; or ")
     assert command == "python -m benchmark train --segmenter unet --dataset tiny"
-    assert borrowed.endswith("unet-mni-lesion.safetensors --force") and "--segmenter unet@" in borrowed
+    assert (
+        borrowed.endswith("unet-mni-lesion.safetensors --force") and "--segmenter unet@" in borrowed
+    )
     with pytest.raises(InputError, match="no weights there: nowhere.safetensors"):
         find_checkpoint("unet@nowhere.safetensors", "tiny")
     with pytest.raises(InputError, match="did you mean 'unet'"):
         find_checkpoint("umet", "tiny")
 
 
-@pytest.mark.parametrize("changes, names", [
-    ({"dataset": "lgg"}, ("data set tiny", "data set lgg")),
-    ({"segmenter": "dilated"}, ("segmenter unet", "segmenter dilated")),
-    ({"channels": ["t1"]}, ("channels flair", "channels t1")),
-])
+@pytest.mark.parametrize(
+    "changes, names",
+    [
+        ({"dataset": "lgg"}, ("data set tiny", "data set lgg")),
+        ({"segmenter": "dilated"}, ("segmenter unet", "segmenter dilated")),
+        ({"channels": ["t1"]}, ("channels flair", "channels t1")),
+    ],
+)
 def test_what_it_was_not_trained_for_is_an_error_that_force_lifts(tmp_path, changes, names):
     path = write(tmp_path / "w.safetensors", **changes)
     with pytest.raises(InputError) as caught:
         find_checkpoint(f"unet@{path}", "tiny", channels=("flair",))
-    assert names[0] in caught.value.asked and names[1] in caught.value.found and "--force" in caught.value.todo
-    assert find_checkpoint(f"unet@{path}", "tiny", channels=("flair",), force=True).card == {**CARD, **changes}
+    assert (
+        names[0] in caught.value.asked
+        and names[1] in caught.value.found
+        and "--force" in caught.value.todo
+    )
+    assert find_checkpoint(f"unet@{path}", "tiny", channels=("flair",), force=True).card == {
+        **CARD,
+        **changes,
+    }
 
 
 def test_force_does_not_lift_another_number_of_channels(tmp_path):
     path = write(tmp_path / "w.safetensors", channels=["pre", "flair", "post"])
-    with pytest.raises(InputError, match=r"images of 1 channels \(flair\)[\s\S]*trained on 3 \(pre, flair, post\)"):
+    with pytest.raises(
+        InputError, match=r"images of 1 channels \(flair\)[\s\S]*trained on 3 \(pre, flair, post\)"
+    ):
         find_checkpoint(f"unet@{path}", "tiny", channels=("flair",), force=True)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
     good = write(tmp_path / "w.safetensors").read_bytes()
-    cases = {"text": b"hello", "empty": b"", "zip": b"PK\x03\x04" + bytes(100), "cut header": good[:40],
-             "cut tensors": good[:-3], "header that is a list": (2).to_bytes(8, "little") + b"[]",
-             "header that is no JSON": (4).to_bytes(8, "little") + b"\xff\xfe{}"}
+    cases = {
+        "text": b"hello",
+        "empty": b"",
+        "zip": b"PK\x03\x04" + bytes(100),
+        "cut header": good[:40],
+        "cut tensors": good[:-3],
+        "header that is a list": (2).to_bytes(8, "little") + b"[]",
+        "header that is no JSON": (4).to_bytes(8, "little") + b"\xff\xfe{}",
+    }
     for name, data in cases.items():
         (tmp_path / "bad").write_bytes(data)
         with pytest.raises(InputError, match="not a safetensors file|cut short"):
@@ -78,23 +100,52 @@ def test_weights_without_a_card(tmp_path):
     save_file({"w": np.zeros(8, np.float16)}, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="no card"):
         read_card(tmp_path / "w.safetensors")
-    save_file({"w": np.zeros(8, np.float16)}, tmp_path / "w.safetensors", {"card": '{"segmenter": "unet"}'})
+    save_file(
+        {"w": np.zeros(8, np.float16)},
+        tmp_path / "w.safetensors",
+        {"card": '{"segmenter": "unet"}'},
+    )
     with pytest.raises(InputError, match="does not say its options, channels, dataset"):
         read_card(tmp_path / "w.safetensors")
 
 
-@pytest.mark.parametrize("changes", [
-    {"segmenter": ["unet"]}, {"dataset": ["lgg"]}, {"options": [1]}, {"options": None}, {"channels": "flair"}, {"channels": []},
-    {"channels": [1]}, {"channels": [["a"]]}, {"dataset_options": [1]}, {"dataset_options": {"size": "x"}},
-    {"dataset_options": {"size": -4}}, {"target": "liver"}, {"target": ["brain"]}, {"train_patients": 5},
-    {"train_patients": ["a", [2]]}, {"minutes": "3"}, {"note": [1]}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"segmenter": ["unet"]},
+        {"dataset": ["lgg"]},
+        {"options": [1]},
+        {"options": None},
+        {"channels": "flair"},
+        {"channels": []},
+        {"channels": [1]},
+        {"channels": [["a"]]},
+        {"dataset_options": [1]},
+        {"dataset_options": {"size": "x"}},
+        {"dataset_options": {"size": -4}},
+        {"target": "liver"},
+        {"target": ["brain"]},
+        {"train_patients": 5},
+        {"train_patients": ["a", [2]]},
+        {"minutes": "3"},
+        {"note": [1]},
+    ],
+)
 def test_a_card_of_other_types_is_damaged(tmp_path, changes):
-    with pytest.raises(InputError, match=f"its card is damaged: {next(iter(changes))} is .* is due"):
+    with pytest.raises(
+        InputError, match=f"its card is damaged: {next(iter(changes))} is .* is due"
+    ):
         read_card(write(tmp_path / "w.safetensors", **changes))
 
 
 def test_what_a_card_need_not_have_may_be_null(tmp_path):
-    path = write(tmp_path / "w.safetensors", dataset_options=None, train_patients=None, target=None, parameters=None)
+    path = write(
+        tmp_path / "w.safetensors",
+        dataset_options=None,
+        train_patients=None,
+        target=None,
+        parameters=None,
+    )
     assert find_checkpoint(f"unet@{path}", "tiny").target == "lesion"
 
 
@@ -109,7 +160,11 @@ def test_a_card_nested_without_end_is_no_card(tmp_path):
 
 def test_card_and_hash_are_read_without_torch(tmp_path):
     path = write(tmp_path / "w.safetensors")
-    code = ("import sys; from benchmark.networks.checkpoints import find_checkpoint; "
-            f"print(find_checkpoint('unet@{path}', 'tiny').card['dataset'], 'torch' in sys.modules)")
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    code = (
+        "import sys; from benchmark.networks.checkpoints import find_checkpoint; "
+        f"print(find_checkpoint('unet@{path}', 'tiny').card['dataset'], 'torch' in sys.modules)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert out.split() == ["tiny", "False"]

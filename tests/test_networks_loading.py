@@ -1,4 +1,6 @@
-"""A network read from a checkpoint: frozen, folded, right about sizes and channels, and clear about what is wrong."""
+"""A network read from a checkpoint: frozen, folded, right about sizes and channels, and clear about
+what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,18 @@ def trained_like(name: str, channels: int = 1, **options) -> nn.Module:
     return module.half().float().eval()
 
 
-@pytest.fixture(params=[("unet", {"base": 4}), ("dilated", {"width": 8}), ("unet-4", {"base": 4})], ids=["unet", "dilated", "unet-4"])
+@pytest.fixture(
+    params=[("unet", {"base": 4}), ("dilated", {"width": 8}), ("unet-4", {"base": 4})],
+    ids=["unet", "dilated", "unet-4"],
+)
 def stored(request, tmp_path):
     name, options = request.param
     module, path = trained_like(name, **options), tmp_path / "weights.safetensors"
-    save_checkpoint(path, module, {"segmenter": name, "options": options, "channels": ["flair"], "dataset": "tiny"})
+    save_checkpoint(
+        path,
+        module,
+        {"segmenter": name, "options": options, "channels": ["flair"], "dataset": "tiny"},
+    )
     return module, find_checkpoint(f"{name}@{path}", "tiny")
 
 
@@ -48,7 +57,11 @@ def test_folded_and_frozen_equals_the_module(stored):
         expected = module(images.permute(0, 3, 1, 2), ROWS)[:, 0]
     assert not any(isinstance(part, nn.BatchNorm2d) for part in network.module.modules())
     assert torch.allclose(network.logits(images, ROWS), expected, atol=2e-4)
-    assert (network.name, network.hash, network.channels) == (checkpoint.name, checkpoint.hash, ("flair",))
+    assert (network.name, network.hash, network.channels) == (
+        checkpoint.name,
+        checkpoint.hash,
+        ("flair",),
+    )
 
 
 def test_images_get_a_gradient_and_parameters_none(stored):
@@ -64,14 +77,23 @@ def test_images_get_a_gradient_and_parameters_none(stored):
 
 def test_an_ensemble_reads_the_mean_of_its_members_probabilities(tmp_path):
     for name, options in (("unet", {"base": 4}), ("unet-4", {"base": 4})):
-        save_checkpoint(tmp_path / f"{name}.safetensors", trained_like(name, **options),
-                        {"segmenter": name, "options": options, "channels": ["flair"], "dataset": "tiny"})
+        save_checkpoint(
+            tmp_path / f"{name}.safetensors",
+            trained_like(name, **options),
+            {"segmenter": name, "options": options, "channels": ["flair"], "dataset": "tiny"},
+        )
     specs = [f"{name}@{tmp_path / name}.safetensors" for name in ("unet", "unet-4")]
-    one, other, both = (load_network(find_checkpoint(spec, "tiny")) for spec in (*specs, "+".join(specs)))
+    one, other, both = (
+        load_network(find_checkpoint(spec, "tiny")) for spec in (*specs, "+".join(specs))
+    )
     images = torch.rand(2, 32, 32, 1, requires_grad=True)
-    expected = (torch.sigmoid(one.logits(images, ROWS)) + torch.sigmoid(other.logits(images, ROWS))) / 2
+    expected = (
+        torch.sigmoid(one.logits(images, ROWS)) + torch.sigmoid(other.logits(images, ROWS))
+    ) / 2
     assert torch.allclose(torch.sigmoid(both.logits(images, ROWS)), expected, atol=1e-6)
-    assert np.allclose(both.segment(images.detach().numpy(), VOLUMES), expected.detach().numpy(), atol=1e-6)
+    assert np.allclose(
+        both.segment(images.detach().numpy(), VOLUMES), expected.detach().numpy(), atol=1e-6
+    )
     (gradient,) = torch.autograd.grad(torch.sigmoid(both.logits(images, ROWS)).sum(), images)
     (wanted,) = torch.autograd.grad(expected.sum(), images)
     assert torch.allclose(gradient, wanted, atol=1e-5)
@@ -79,20 +101,39 @@ def test_an_ensemble_reads_the_mean_of_its_members_probabilities(tmp_path):
 
 
 def test_members_of_an_ensemble_read_the_same_channels_and_keep_how_images_are_prepared(tmp_path):
-    for name, channels, options in (("unet", 1, {"size": 64, "window": "full"}), ("unet-4", 1, {"size": 64, "window": "brain"}),
-                                    ("unet-5", 2, {})):
-        save_checkpoint(tmp_path / f"{name}.safetensors", trained_like(name, channels, base=4), {
-            "segmenter": name, "options": {"base": 4}, "channels": ["a", "b"][:channels], "dataset": "tiny", "dataset_options": options})
-    one, other, more = (f"{name}@{tmp_path / name}.safetensors" for name in ("unet", "unet-4", "unet-5"))
+    for name, channels, options in (
+        ("unet", 1, {"size": 64, "window": "full"}),
+        ("unet-4", 1, {"size": 64, "window": "brain"}),
+        ("unet-5", 2, {}),
+    ):
+        save_checkpoint(
+            tmp_path / f"{name}.safetensors",
+            trained_like(name, channels, base=4),
+            {
+                "segmenter": name,
+                "options": {"base": 4},
+                "channels": ["a", "b"][:channels],
+                "dataset": "tiny",
+                "dataset_options": options,
+            },
+        )
+    one, other, more = (
+        f"{name}@{tmp_path / name}.safetensors" for name in ("unet", "unet-4", "unet-5")
+    )
     assert find_checkpoint(f"{one}+{other}", "tiny").card["dataset_options"] == {"size": 64}
     with pytest.raises(InputError, match="other numbers of channels: a and a, b"):
         find_checkpoint(f"{one}+{more}", "tiny", force=True)
 
 
-def test_a_file_that_cannot_be_written_is_an_oserror_and_a_faster_writer_is_not(tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_written_is_an_oserror_and_a_faster_writer_is_not(
+    tmp_path, monkeypatch
+):
     with pytest.raises(OSError, match="cannot be written"):
         save_atomically(Path("/proc/w.safetensors"), {"a": torch.ones(1)}, {})
-    monkeypatch.setattr("safetensors.torch.save_file", lambda tensors, path, metadata: (tmp_path / "w").write_bytes(b"the other's"))
+    monkeypatch.setattr(
+        "safetensors.torch.save_file",
+        lambda tensors, path, metadata: (tmp_path / "w").write_bytes(b"the other's"),
+    )
     save_atomically(tmp_path / "w", {}, {})  # the other process has moved the one .part file
     (tmp_path / "w").unlink()
     monkeypatch.setattr("safetensors.torch.save_file", lambda tensors, path, metadata: None)
@@ -103,7 +144,9 @@ def test_a_file_that_cannot_be_written_is_an_oserror_and_a_faster_writer_is_not(
 def test_bf16_reads_about_the_same(stored):
     _, checkpoint = stored
     images = torch.rand(2, 32, 32, 1)
-    exact, fast = (load_network(checkpoint, precision=p).logits(images, ROWS) for p in ("float32", "bf16"))
+    exact, fast = (
+        load_network(checkpoint, precision=p).logits(images, ROWS) for p in ("float32", "bf16")
+    )
     assert fast.dtype == torch.float32 and not torch.equal(exact, fast)
     assert (exact - fast).abs().max() < 0.1 * exact.abs().max()
 
@@ -113,8 +156,15 @@ def test_segment_gives_probabilities_of_each_image_alone(stored):
     images = np.random.default_rng(0).random((40, 32, 32, 1), dtype=np.float32)
     volumes = VOLUMES * 20
     found = network.segment(images, volumes)
-    assert found.shape == (40, 32, 32) and found.dtype == np.float32 and 0 <= found.min() and found.max() <= 1
-    np.testing.assert_allclose(found[37:38], network.segment(images[37:38], volumes[37:38]), atol=1e-4)
+    assert (
+        found.shape == (40, 32, 32)
+        and found.dtype == np.float32
+        and 0 <= found.min()
+        and found.max() <= 1
+    )
+    np.testing.assert_allclose(
+        found[37:38], network.segment(images[37:38], volumes[37:38]), atol=1e-4
+    )
 
 
 def test_wrong_channels_and_sizes_are_named(stored):
@@ -127,11 +177,18 @@ def test_wrong_channels_and_sizes_are_named(stored):
 
 def test_weights_of_another_shape_and_unknown_precision(stored, tmp_path):
     module, checkpoint = stored
-    wrong = {**checkpoint.card, "options": {"width": 16} if checkpoint.name == "dilated" else {"base": 8}}
+    wrong = {
+        **checkpoint.card,
+        "options": {"width": 16} if checkpoint.name == "dilated" else {"base": 8},
+    }
     save_checkpoint(tmp_path / "wrong.safetensors", module, wrong)
     with pytest.raises(InputError, match="do not fit"):
         load_network(find_checkpoint(f"{checkpoint.name}@{tmp_path / 'wrong.safetensors'}", "tiny"))
-    save_checkpoint(tmp_path / "minus.safetensors", module, {**checkpoint.card, "options": {next(iter(checkpoint.card["options"])): -2}})
+    save_checkpoint(
+        tmp_path / "minus.safetensors",
+        module,
+        {**checkpoint.card, "options": {next(iter(checkpoint.card["options"])): -2}},
+    )
     with pytest.raises(InputError, match="with the card of"):
         load_network(find_checkpoint(f"{checkpoint.name}@{tmp_path / 'minus.safetensors'}", "tiny"))
     with pytest.raises(InputError, match="fp8"):

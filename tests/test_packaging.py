@@ -1,4 +1,6 @@
-"""The same plug-ins by the same names from checkout, editable install and wheel, and nobody's `datasets` hidden."""
+"""The same plug-ins by the same names from checkout, editable install and wheel, and nobody's
+`datasets` hidden.
+"""
 
 import ast
 import json
@@ -15,7 +17,9 @@ import pytest
 from benchmark.plugins import FOLDERS, index
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "build", "dist", "results", "*.egg-info", "__pycache__", ".*_cache")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "build", "dist", "results", "*.egg-info", "__pycache__", ".*_cache"
+)
 
 # Asks an installed copy what a user would see; plug-in classes travel to a spawned worker by name.
 QUESTIONS = """
@@ -45,9 +49,17 @@ if __name__ == "__main__":
 
 def expected(where):
     """The answer of a copy that lies in `where` and has all that this checkout has."""
-    names = {kind: {name: entry.module for name, entry in index.entries(kind).items()} for kind in index.PACKAGES}
-    return {"where": str(where), "names": names, "workers": [True, True], "datasets": "theirs",
-            "modules": ["benchmark.plugins.datasets.mni_lesion", "benchmark.plugins.inr.siren"]}
+    names = {
+        kind: {name: entry.module for name, entry in index.entries(kind).items()}
+        for kind in index.PACKAGES
+    }
+    return {
+        "where": str(where),
+        "names": names,
+        "workers": [True, True],
+        "datasets": "theirs",
+        "modules": ["benchmark.plugins.datasets.mni_lesion", "benchmark.plugins.inr.siren"],
+    }
 
 
 def weights():
@@ -73,7 +85,9 @@ def ask(python, folder, **environment):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of this checkout: building in place would leave build/ behind, and stale files in the next wheel."""
+    """A copy of this checkout: building in place would leave build/ behind, and stale files in the
+    next wheel.
+    """
     return shutil.copytree(ROOT, tmp_path_factory.mktemp("copy") / "checkout", ignore=LEFT_OUT)
 
 
@@ -88,12 +102,19 @@ def wheel(checkout, tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} <= {"benchmark", wheel.name.partition("-py3")[0] + ".dist-info"}
+    assert {name.split("/")[0] for name in names} <= {
+        "benchmark",
+        wheel.name.partition("-py3")[0] + ".dist-info",
+    }
     ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmark").rglob("*.py")}
     plugins = [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]
     ours |= {f"benchmark/plugins/{path.relative_to(ROOT).as_posix()}" for path in plugins}
     assert {name for name in names if name.endswith(".py")} == ours
-    assert sorted(Path(name).name for name in names if name.endswith(".safetensors")) == weights() != []
+    assert (
+        sorted(Path(name).name for name in names if name.endswith(".safetensors"))
+        == weights()
+        != []
+    )
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -113,7 +134,8 @@ def test_an_editable_install(checkout, tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     checked(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
-    # torch and the others, not installed again; its own .pth files (an editable install) do not count
+    # torch and the others, not installed again; its own .pth files (an editable install) do not
+    # count
     (site / "parent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip("--python", python, "install", "--no-build-isolation", "-e", checkout)
     (site / "datasets").mkdir()
@@ -133,17 +155,38 @@ def second_names(text):
 
 
 def test_nothing_imports_a_plugin_by_a_second_name():
-    files = [path for folder in ("benchmark", "tests", *FOLDERS) for path in (ROOT / folder).rglob("*.py")]
+    files = [
+        path
+        for folder in ("benchmark", "tests", *FOLDERS)
+        for path in (ROOT / folder).rglob("*.py")
+    ]
     assert len(files) > 40
-    assert [(path, names) for path in files if (names := list(second_names(path.read_text(encoding="utf-8"))))] == []
-    assert list(second_names("import inr.siren\nfrom datasets import lgg")) == ["inr.siren", "datasets"]
+    assert [
+        (path, names)
+        for path in files
+        if (names := list(second_names(path.read_text(encoding="utf-8"))))
+    ] == []
+    assert list(second_names("import inr.siren\nfrom datasets import lgg")) == [
+        "inr.siren",
+        "datasets",
+    ]
 
 
 def test_ruff_bans_it_too(tmp_path):
     if shutil.which("ruff", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("ruff is not installed: pip install -e '.[dev]'")
-    (tmp_path / "x.py").write_text("import inr.siren\nfrom segmenters.unet import UNet\nimport datasets\n")
+    (tmp_path / "x.py").write_text(
+        "import inr.siren\nfrom segmenters.unet import UNet\nimport datasets\n"
+    )
     ruff = Path(sys.executable).with_name("ruff")
-    command = [ruff, "check", "--config", ROOT / "pyproject.toml", "--select", "TID251", tmp_path / "x.py"]
+    command = [
+        ruff,
+        "check",
+        "--config",
+        ROOT / "pyproject.toml",
+        "--select",
+        "TID251",
+        tmp_path / "x.py",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     assert "Found 3 errors" in found

@@ -16,15 +16,26 @@ def test_the_first_images_are_of_as_many_patients_as_can_be():
 
 
 def test_classes_take_turns():
-    ids = ["Testing-glioma-a-000", "Testing-glioma-b-000", "Testing-none-c-000", "Testing-none-d-000", "Testing-pituitary-e-000"]
+    ids = [
+        "Testing-glioma-a-000",
+        "Testing-glioma-b-000",
+        "Testing-none-c-000",
+        "Testing-none-d-000",
+        "Testing-pituitary-e-000",
+    ]
     taken = spread(ids, get("dataset", "brain-tumor-mri").load()().label)
     assert [i[8] + i[-5] for i in taken] == ["ga", "nc", "pe", "gb", "nd"]
 
 
-@pytest.mark.parametrize("wrong, found", [
-    (lambda s: s.image.__setitem__((0, 0), np.nan), "NaN"), (lambda s: s.image.fill(0.0), "zero everywhere"),
-    (lambda s: s.image.__setitem__((0, 0), 1.5), r"\[0, 1\]"),
-    (lambda s: object.__setattr__(s, "mask", s.mask[:-1]), "mask has the shape")])
+@pytest.mark.parametrize(
+    "wrong, found",
+    [
+        (lambda s: s.image.__setitem__((0, 0), np.nan), "NaN"),
+        (lambda s: s.image.fill(0.0), "zero everywhere"),
+        (lambda s: s.image.__setitem__((0, 0), 1.5), r"\[0, 1\]"),
+        (lambda s: object.__setattr__(s, "mask", s.mask[:-1]), "mask has the shape"),
+    ],
+)
 def test_samples_that_cannot_be_used_are_named(tiny_samples, wrong, found):
     sample = tiny_samples[0]
     wrong(sample)

@@ -1,4 +1,6 @@
-"""How plug-ins are found: read as text, never imported; from our folders, installed packages and --plugin files."""
+"""How plug-ins are found: read as text, never imported; from our folders, installed packages and
+--plugin files.
+"""
 
 import os
 import subprocess
@@ -35,16 +37,22 @@ def function(in_dim, out_dim, *, size=3):
 @pytest.fixture
 def plugin(tmp_path):
     """Write a file and make its plug-ins known."""
+
     def add(text, name="mine.py"):
         path = tmp_path / name
         path.write_text(text)
         add_plugin_file(path)
         return path
+
     return add
 
 
 def test_our_own_are_found_under_one_name_only():
-    assert "siren" in entries("inr") and "unet" in entries("segmenter") and "mni-lesion" in entries("dataset")
+    assert (
+        "siren" in entries("inr")
+        and "unet" in entries("segmenter")
+        and "mni-lesion" in entries("dataset")
+    )
     for kind, package in PACKAGES.items():
         for name, entry in entries(kind).items():
             assert (entry.name, entry.kind) == (name, kind)
@@ -58,12 +66,20 @@ def test_our_own_are_found_under_one_name_only():
 def test_what_a_file_declares(plugin):
     path = plugin(MINE)
     mine = get("inr", "mine")
-    assert (mine.doc, mine.path, mine.module) == ("First line.", path, "benchmark.plugins.file_mine")
+    assert (mine.doc, mine.path, mine.module) == (
+        "First line.",
+        path,
+        "benchmark.plugins.file_mine",
+    )
     assert mine.declared | {"size": "width", "sizes": (2, 9), "stackable": False} == mine.declared
     assert mine.declared["coordinates"] == (-1.0, 1.0)  # not said: the default of its kind
     assert mine.defaults == {"width": 4, "r": -1.5, "mode": "a", "flag": True}
     assert [(option.type, option.choices) for option in mine.options] == [
-        ("int", ()), ("float", ()), ("str", ("a", "b")), ("bool", ())]
+        ("int", ()),
+        ("float", ()),
+        ("str", ("a", "b")),
+        ("bool", ()),
+    ]
     assert get("inr", "function").defaults == {"size": 3}
     assert mine.load()(2, 1).width == 4 and get("inr", "function").load()(2, 1).width == 3
 
@@ -75,15 +91,18 @@ def test_nothing_is_imported_until_it_is_used(plugin):
         get("inr", "mine").load()
 
 
-@pytest.mark.parametrize(("old", "new", "found"), [
-    ('"mine"', '"siren"', "two plug-ins have that name: .*siren.py and .*mine.py"),
-    ("width: int = 4", "width: int", "the option width has no default"),
-    ("width: int = 4", "width: int = 2 * 2", "the default of width is not a literal"),
-    ("size=\"width\"", "size=SIZE", "size= is not a literal"),
-    ('"mine"', "NAME", "its name is not a literal"),
-    ('"mine", ', "", "the decorator has no name"),
-    ("class Mine:", "class Mine", "it is not Python"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ('"mine"', '"siren"', "two plug-ins have that name: .*siren.py and .*mine.py"),
+        ("width: int = 4", "width: int", "the option width has no default"),
+        ("width: int = 4", "width: int = 2 * 2", "the default of width is not a literal"),
+        ('size="width"', "size=SIZE", "size= is not a literal"),
+        ('"mine"', "NAME", "its name is not a literal"),
+        ('"mine", ', "", "the decorator has no name"),
+        ("class Mine:", "class Mine", "it is not Python"),
+    ],
+)
 def test_errors_name_the_file_and_what_is_wrong(old, new, found, plugin):
     assert old in MINE
     path = plugin(MINE.replace(old, new, 1))
@@ -106,7 +125,11 @@ def test_unknown_names_get_a_did_you_mean():
 
 
 def test_why_a_plugin_cannot_run(plugin):
-    plugin(MINE.replace("stackable=False", 'requires=("absent_package",), install="pip install absent-package"'))
+    plugin(
+        MINE.replace(
+            "stackable=False", 'requires=("absent_package",), install="pip install absent-package"'
+        )
+    )
     mine = get("inr", "mine")
     assert mine.unavailable() == "the package absent_package is not installed"
     with pytest.raises(InputError, match="pip install absent-package"):
@@ -140,14 +163,21 @@ if __name__ == "__main__":
         print(pool.apply(same, (get("inr", "mine").load()(2, 1, width=7),)))
 """)
     paths = os.pathsep.join([str(ROOT), str(tmp_path)])
-    done = subprocess.run([sys.executable, script], env={**os.environ, "PYTHONPATH": paths}, cwd=tmp_path,
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": paths},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout.strip() == "(7, True)", done.stderr
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Put a package with an entry point `sinco_bench.inr` on sys.path, as pip would."""
+
     def install(target, text=MINE):
         package, facts = tmp_path / "theirs", tmp_path / "theirs-1.0.dist-info"
         package.mkdir()
@@ -158,6 +188,7 @@ def installed(tmp_path, monkeypatch):
         (facts / "entry_points.txt").write_text(f"[sinco_bench.inr]\nmine = {target}\n")
         monkeypatch.syspath_prepend(tmp_path)
         index._entry_points.cache_clear()
+
     yield install
     index._entry_points.cache_clear()
 
@@ -185,6 +216,7 @@ HELPED = "from benchmark.plugins import register\nfrom benchmark.plugins.inr imp
 @pytest.fixture
 def hashed(tmp_path):
     """The source hash of a plug-in with a helper that has a helper, after an edit."""
+
     def of(file="mine.py", old="", new=""):
         near = "from benchmark.plugins.inr._far import b\na = 1\n"
         texts = {"mine.py": HELPED, "_near.py": near, "_far.py": "b = 1\n", "_other.py": "c = 1\n"}
@@ -194,50 +226,63 @@ def hashed(tmp_path):
             (tmp_path / name).write_text(text)
         index.source_hash.cache_clear()
         return index.source_hash(tmp_path / "mine.py")
+
     yield of
     index.source_hash.cache_clear()
 
 
-@pytest.mark.parametrize(("file", "old", "new"), [
-    ("mine.py", "First line.", "Another line."),
-    ("mine.py", "self.width = width", "self.width = width  # a comment"),
-    ("mine.py", "self.width = width", "'''text'''\n        self.width = width"),
-    ("_near.py", "a = 1", "a  =  1"),
-    ("_other.py", "c = 1", "c = 2"),
-])
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("mine.py", "First line.", "Another line."),
+        ("mine.py", "self.width = width", "self.width = width  # a comment"),
+        ("mine.py", "self.width = width", "'''text'''\n        self.width = width"),
+        ("_near.py", "a = 1", "a  =  1"),
+        ("_other.py", "c = 1", "c = 2"),
+    ],
+)
 def test_source_hash_ignores_words_and_foreign_files(file, old, new, hashed):
     assert hashed(file, old, new) == hashed()
 
 
-@pytest.mark.parametrize(("file", "old", "new"), [
-    ("mine.py", "self.width = width", "self.width = width + 1"),
-    ("mine.py", "width: int = 4", "width: int = 5"),
-    ("_near.py", "a = 1", "a = 2"),
-    ("_far.py", "b = 1", "b = 2"),
-])
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("mine.py", "self.width = width", "self.width = width + 1"),
+        ("mine.py", "width: int = 4", "width: int = 5"),
+        ("_near.py", "a = 1", "a = 2"),
+        ("_far.py", "b = 1", "b = 2"),
+    ],
+)
 def test_source_hash_notices_code(file, old, new, hashed):
     assert hashed(file, old, new) != hashed()
 
 
-@pytest.mark.parametrize(("option", "text", "value"), [
-    (Option("n", "int", 3), "12", 12),
-    (Option("x", "float", 3.0), "1e-3", 1e-3),
-    (Option("x", "float", 3.0), "2", 2.0),
-    (Option("b", "bool", True), "False", False),
-    (Option("s", "str", "x"), "12", "12"),
-    (Option("c", "str", "a", ("a", "b")), "b", "b"),
-    (Option("c", "int", 1, (1, 2)), "2", 2),
-])
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        (Option("n", "int", 3), "12", 12),
+        (Option("x", "float", 3.0), "1e-3", 1e-3),
+        (Option("x", "float", 3.0), "2", 2.0),
+        (Option("b", "bool", True), "False", False),
+        (Option("s", "str", "x"), "12", "12"),
+        (Option("c", "str", "a", ("a", "b")), "b", "b"),
+        (Option("c", "int", 1, (1, 2)), "2", 2),
+    ],
+)
 def test_set_turns_text_into_values(option, text, value):
     assert option.parse(text, "siren") == value and type(option.parse(text, "siren")) is type(value)
 
 
-@pytest.mark.parametrize(("option", "text", "found"), [
-    (Option("n", "int", 3), "1.5", "not a whole number"),
-    (Option("x", "float", 3.0), "fast", "not a number"),
-    (Option("b", "bool", True), "1", "not true or false"),
-    (Option("c", "str", "a", ("a", "b")), "d", "not one of a, b"),
-])
+@pytest.mark.parametrize(
+    ("option", "text", "found"),
+    [
+        (Option("n", "int", 3), "1.5", "not a whole number"),
+        (Option("x", "float", 3.0), "fast", "not a number"),
+        (Option("b", "bool", True), "1", "not true or false"),
+        (Option("c", "str", "a", ("a", "b")), "d", "not one of a, b"),
+    ],
+)
 def test_set_refuses_what_does_not_fit(option, text, found):
     with pytest.raises(InputError, match=found) as error:
         option.parse(text, "siren")

@@ -1,4 +1,6 @@
-"""Every command in the README is one that works: each is parsed by its own parser, and those that need no data are run."""
+"""Every command in the README is one that works: each is parsed by its own parser, and those that
+need no data are run.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,28 @@ README = (ROOT / "README.md").read_text()
 
 def commands() -> list[str]:
     blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    lines = [part.split("#")[0].strip() for block in blocks for line in block.splitlines() for part in line.split("&&")]
+    lines = [
+        part.split("#")[0].strip()
+        for block in blocks
+        for line in block.splitlines()
+        for part in line.split("&&")
+    ]
     return [line for line in dict.fromkeys(lines) if line.startswith("python -m benchmark")]
 
 
 def test_the_readme_shows_the_main_commands():
     shown = {shlex.split(line)[3] for line in commands()}
-    assert shown >= {"run", "plan", "report", "list", "check", "new", "data", "doctor", "train"}, shown
+    assert shown >= {
+        "run",
+        "plan",
+        "report",
+        "list",
+        "check",
+        "new",
+        "data",
+        "doctor",
+        "train",
+    }, shown
 
 
 @pytest.mark.parametrize("line", commands())
@@ -43,7 +60,9 @@ def test_every_command_is_parsed_by_its_own_parser(line):
 @pytest.mark.parametrize("name", [name for name in COMMANDS])
 def test_every_help_has_worked_examples_and_each_is_parsed(name):
     module = importlib.import_module(f"benchmark.cli.{name}")
-    examples = re.findall(rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)", module.__doc__, re.MULTILINE)
+    examples = re.findall(
+        rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)", module.__doc__, re.MULTILINE
+    )
     assert examples, f"{name} --help shows no example"
     for example in examples:
         parser = Parser(prog=name)
@@ -57,11 +76,26 @@ def test_the_readme_has_no_placeholder_left():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [
-    "list", "list inr siren", "check inr siren", "doctor", "data show mni-lesion --limit 4 --out {tmp}/sheet.png",
-    "plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2", "completion bash"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "list",
+        "list inr siren",
+        "check inr siren",
+        "doctor",
+        "data show mni-lesion --limit 4 --out {tmp}/sheet.png",
+        "plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2",
+        "completion bash",
+    ],
+)
 def test_commands_that_need_no_data_run(line, tmp_path):
     words = shlex.split(line.format(tmp=tmp_path))
-    done = subprocess.run([sys.executable, "-m", "benchmark", *words], cwd=tmp_path, capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

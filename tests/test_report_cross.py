@@ -15,20 +15,40 @@ from benchmark.store.view import Scored
 from tests.synthetic import DILATED, UNET, make_store
 
 ENSEMBLE = "e" * 16
-GAINS = {UNET: {"dice": 0.30, "dice_eval": 0.10}, DILATED: {"dice": -0.05, "dice_eval": 0.20}}  # in the loss -> read by unet, by dilated
+GAINS = {
+    UNET: {"dice": 0.30, "dice_eval": 0.10},
+    DILATED: {"dice": -0.05, "dice_eval": 0.20},
+}  # in the loss -> read by unet, by dilated
 
 
 @pytest.fixture
 def store(store_folder):
-    """Fits with unet in the loss, and the same with dilated and with both, each with Dice of its own for either reader."""
-    store = make_store(store_folder, images=4, noise=0.01, seeds=2, effect=lambda n, inr, lam, metric: GAINS[UNET].get(metric, 0.0))
+    """Fits with unet in the loss, and the same with dilated and with both, each with Dice of its
+    own for either reader.
+    """
+    store = make_store(
+        store_folder,
+        images=4,
+        noise=0.01,
+        seeds=2,
+        effect=lambda n, inr, lam, metric: GAINS[UNET].get(metric, 0.0),
+    )
     sinco = [row for row in store.rows() if row.facts.get("segmenter")]
     for name, hash_ in (("dilated", DILATED), ("unet+dilated", ENSEMBLE)):
-        more = {reader: GAINS[DILATED][metric] - GAINS[UNET][metric] for reader, metric in ((UNET, "dice"), (DILATED, "dice_eval"))}
-        scores = [Score(f"{key}-{name}", metric, value + (more[of] if metric == "dice" else 0.0), reader, of)
-                  for key, metric, value, reader, of, _ in store.each_score([row.key for row in sinco])]
+        more = {
+            reader: GAINS[DILATED][metric] - GAINS[UNET][metric]
+            for reader, metric in ((UNET, "dice"), (DILATED, "dice_eval"))
+        }
+        scores = [
+            Score(
+                f"{key}-{name}", metric, value + (more[of] if metric == "dice" else 0.0), reader, of
+            )
+            for key, metric, value, reader, of, _ in store.each_score([row.key for row in sinco])
+        ]
         loss = {"segmenter": name, "segmenter_hash": hash_}
-        store.add([replace(row, key=f"{row.key}-{name}", facts=row.facts | loss) for row in sinco], scores)
+        store.add(
+            [replace(row, key=f"{row.key}-{name}", facts=row.facts | loss) for row in sinco], scores
+        )
     store.remember("runs", "members", {ENSEMBLE: [UNET, DILATED]})
     return store
 
@@ -40,14 +60,24 @@ def test_each_pair_of_networks_has_the_difference_that_was_planted(store):
         for reader, metric in ((UNET, "dice"), (DILATED, "dice_eval")):
             cell = crossing.cells[loss, reader]
             assert cell.summary.mean == pytest.approx(GAINS[loss][metric], abs=0.01), (loss, reader)
-            assert cell.kin == (loss == reader) and cell.summary.images == 4 and cell.original == pytest.approx(0.9)
-            assert (cell.summary.wins, cell.summary.losses) == ((4, 0) if GAINS[loss][metric] > 0 else (0, 4))
+            assert (
+                cell.kin == (loss == reader)
+                and cell.summary.images == 4
+                and cell.original == pytest.approx(0.9)
+            )
+            assert (cell.summary.wins, cell.summary.losses) == (
+                (4, 0) if GAINS[loss][metric] > 0 else (0, 4)
+            )
 
 
 def test_who_was_in_the_loss_counts_as_no_other_reader(store):
     (crossing,) = crossings(Scored(store))
-    assert crossing.others[UNET].mean == pytest.approx(0.10, abs=0.01) and crossing.others[DILATED].mean == pytest.approx(-0.05, abs=0.01)
-    assert ENSEMBLE not in crossing.others and all(crossing.cells[ENSEMBLE, reader].kin for reader in (UNET, DILATED))
+    assert crossing.others[UNET].mean == pytest.approx(0.10, abs=0.01) and crossing.others[
+        DILATED
+    ].mean == pytest.approx(-0.05, abs=0.01)
+    assert ENSEMBLE not in crossing.others and all(
+        crossing.cells[ENSEMBLE, reader].kin for reader in (UNET, DILATED)
+    )
     store.remember("runs", "members", {})
     assert ENSEMBLE in crossings(Scored(store))[0].others
 
@@ -56,7 +86,11 @@ def test_the_page_and_the_files_have_it(store, tmp_path):
     scored = Scored(store)
     heads, table = rows(scored, *crossings(scored))
     assert heads[1:3] == ["read by dilated", "read by unet"] and len(table) == 3 + 2
-    assert table[0][1].startswith("(+0.199 [+0.19") and not table[0][2].startswith("(") and table[0][2].endswith("0/0/4")
+    assert (
+        table[0][1].startswith("(+0.199 [+0.19")
+        and not table[0][2].startswith("(")
+        and table[0][2].endswith("0/0/4")
+    )
     assert "## Does it help when another network reads?" in leaderboard(scored)
     csv_path, png = write_cross(scored, tmp_path)
     lines = list(csv.DictReader(csv_path.open()))
@@ -67,7 +101,10 @@ def test_the_page_and_the_files_have_it(store, tmp_path):
 def test_a_terminal_gets_it_aligned(store):
     scored = Scored(store)
     head, first, *others = lines(scored, *crossings(scored))
-    assert head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"] and len(others) == 2
+    assert (
+        head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"]
+        and len(others) == 2
+    )
     assert first.split() == ["dilated", "(+0.199", "4/0/0)", "-0.050", "0/0/4"]
     printed = [str(text) for text in render(scored, width=80)]
     assert any("Dice (eval): by those of dilated, unet, not in it" in line for line in printed)
@@ -76,11 +113,19 @@ def test_a_terminal_gets_it_aligned(store):
 
 def test_one_network_in_the_loss_is_no_crossing(store_folder, tmp_path):
     scored = Scored(make_store(store_folder))
-    assert crossings(scored) == [] and write_cross(scored, tmp_path) == [] and "another network reads" not in leaderboard(scored)
+    assert (
+        crossings(scored) == []
+        and write_cross(scored, tmp_path) == []
+        and "another network reads" not in leaderboard(scored)
+    )
 
 
 def test_a_precision_of_its_own_does_not_part_two_networks(store):
-    changed = [replace(row, facts=row.facts | {"precision": "bf16"}) for row in store.rows() if row.facts.get("segmenter") == "dilated"]
+    changed = [
+        replace(row, facts=row.facts | {"precision": "bf16"})
+        for row in store.rows()
+        if row.facts.get("segmenter") == "dilated"
+    ]
     store.add(changed, [Score(*score) for score in store.each_score([row.key for row in changed])])
     (crossing,) = crossings(Scored(store))
     assert DILATED in crossing.losses and len(crossing.losses) == 3

@@ -13,14 +13,23 @@ make_store = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))["make
 
 
 def test_flips_count_pairs_whose_winner_changes(store_folder):
-    store = make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: 1.0 if m == "psnr_db" else 0.0)
+    store = make_store(
+        store_folder, noise=0.0, effect=lambda n, i, lam, m: 1.0 if m == "psnr_db" else 0.0
+    )
     assert flips(Scored(store)) == []  # nothing was scored as a stretched PNG
     for row in store.rows():
         number = int(row.facts["sample_id"].rpartition("_")[2])
         worse = row.facts["lambda"] > 0 and number < 2
         store.add(
             [],
-            [Score(row.key, "psnr_db", 10.0 if worse else 20.0 + (row.facts["lambda"] > 0), score_as="stretched-png")],
+            [
+                Score(
+                    row.key,
+                    "psnr_db",
+                    10.0 if worse else 20.0 + (row.facts["lambda"] > 0),
+                    score_as="stretched-png",
+                )
+            ],
         )
     (found,) = flips(Scored(store))
     assert (found.pairs, found.flips) == (6, 2)

@@ -1,4 +1,6 @@
-"""Tables of what classifiers read: a lower divergence is better, and readers of masks and of labels keep apart."""
+"""Tables of what classifiers read: a lower divergence is better, and readers of masks and of labels
+keep apart.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ HELPED, HARMED = 1, 2  # numbers of images
 
 
 def store_of(folder: Path, *, seed: int = 0) -> Store:
-    """A run with a classifier beside the readers of masks; SINCO lowers its divergence on image 1 and raises it on image 2."""
+    """A run with a classifier beside the readers of masks; SINCO lowers its divergence on image 1
+    and raises it on image 2.
+    """
     store = synthetic["make_store"](folder, images=4, patients=4, lams=(1e-5,), noise=0.1)
     rng, scores = np.random.default_rng(seed), []
     for row in store.rows():
@@ -36,7 +40,10 @@ def store_of(folder: Path, *, seed: int = 0) -> Store:
             kl = 0.5
         kept = float(kl < 0.25)
         values = {"kl": kl, "label_kept": kept, "label_right": kept, "label_right_original": 1.0}
-        scores += [Score(row.key, metric, value, "mobilenet-v2", CLASSIFIER) for metric, value in values.items()]
+        scores += [
+            Score(row.key, metric, value, "mobilenet-v2", CLASSIFIER)
+            for metric, value in values.items()
+        ]
     store.add([], scores)
     run = store.recall("runs", "latest")
     run["readers"].append({"name": "mobilenet-v2", "hash": CLASSIFIER, "role": "eval"})
@@ -55,12 +62,20 @@ def test_a_lower_divergence_wins_and_a_higher_one_loses(store_folder):
     summary = comparison.summaries["kl_eval"]
     assert (summary.wins, summary.ties, summary.losses) == (1, 2, 1)
     verdicts = {image.sample_id: image.differences["kl_eval"] for image in comparison.images}
-    assert verdicts["p1_1"].verdict == "win" and verdicts["p1_1"].difference == pytest.approx(-0.1, abs=0.01)
+    assert verdicts["p1_1"].verdict == "win" and verdicts["p1_1"].difference == pytest.approx(
+        -0.1, abs=0.01
+    )
     assert verdicts["p2_2"].verdict == "loss" and verdicts["p2_2"].severity < -1
     assert comparison.images[0].sample_id == "p2_2"  # the worst first
     assert comparison.summaries["label_kept_eval"].losses == 1
-    worse = [row for row in underperformers(lines(scored, comparison)) if row["metric"] == "kl_eval"]
-    assert worse[0]["sample_id"] == "p2_2" and worse[0]["difference"] > 0.09 and worse[0]["beyond_band"]
+    worse = [
+        row for row in underperformers(lines(scored, comparison)) if row["metric"] == "kl_eval"
+    ]
+    assert (
+        worse[0]["sample_id"] == "p2_2"
+        and worse[0]["difference"] > 0.09
+        and worse[0]["beyond_band"]
+    )
     assert all(row["difference"] > 0 for row in worse)
 
 
@@ -72,36 +87,67 @@ def test_the_least_divergence_ranks_first(store_folder):
     assert section.original["label_right_eval"] == 1.0 and "kl_eval" not in section.original
 
 
-def test_a_classifier_is_in_no_mean_of_dice_and_a_mask_network_in_none_of_labels(store_folder, tmp_path):
-    plain = Scored(synthetic["make_store"](tmp_path / "plain", images=4, patients=4, lams=(1e-5,), noise=0.1))
+def test_a_classifier_is_in_no_mean_of_dice_and_a_mask_network_in_none_of_labels(
+    store_folder, tmp_path
+):
+    plain = Scored(
+        synthetic["make_store"](tmp_path / "plain", images=4, patients=4, lams=(1e-5,), noise=0.1)
+    )
     both = Scored(store_of(store_folder))
     for row in both.rows:
         others = both.others(synthetic["UNET"], [row.key])
         assert len(others) == 2
-        expected = plain.value(row.key, "dice_eval", synthetic["UNET"], plain.others(synthetic["UNET"], [row.key]))
+        expected = plain.value(
+            row.key, "dice_eval", synthetic["UNET"], plain.others(synthetic["UNET"], [row.key])
+        )
         assert both.value(row.key, "dice_eval", synthetic["UNET"], others) == expected
-        assert both.value(row.key, "kl_eval", synthetic["UNET"], others) == both.values[row.key]["kl", CLASSIFIER]
+        assert (
+            both.value(row.key, "kl_eval", synthetic["UNET"], others)
+            == both.values[row.key]["kl", CLASSIFIER]
+        )
     assert metrics_of(plain) == ("psnr_db", "ssim", "dice", "dice_eval")
-    assert metrics_of(both) == ("psnr_db", "ssim", "dice", "dice_eval", "label_kept_eval", "kl_eval")
+    assert metrics_of(both) == (
+        "psnr_db",
+        "ssim",
+        "dice",
+        "dice_eval",
+        "label_kept_eval",
+        "kl_eval",
+    )
 
 
 def test_columns_are_of_what_reads(store_folder, tmp_path):
     scored = Scored(store_of(store_folder))
     (comparison,) = compare(scored)
     columns = set(flat(scored, lines(scored, comparison)[0]))
-    assert {"kl_eval_difference", "kl_eval_band", "sinco_label_right_eval", "original_label_right_eval", "dice_difference"} <= columns
+    assert {
+        "kl_eval_difference",
+        "kl_eval_band",
+        "sinco_label_right_eval",
+        "original_label_right_eval",
+        "dice_difference",
+    } <= columns
     assert not {"kl_difference", "label_kept_difference"} & columns
     plain = Scored(synthetic["make_store"](tmp_path / "plain", images=4, patients=4))
     (comparison,) = compare(plain)
-    assert not [name for name in flat(plain, lines(plain, comparison)[0]) if "kl" in name or "label" in name]
+    assert not [
+        name for name in flat(plain, lines(plain, comparison)[0]) if "kl" in name or "label" in name
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 160, None])
 def test_the_terminal_says_how_it_is_read(store_folder, width):
     file = io.StringIO()
-    print_tables(Scored(store_of(store_folder)), Console(file=file, width=width, force_terminal=width is not None, color_system=None))
+    print_tables(
+        Scored(store_of(store_folder)),
+        Console(file=file, width=width, force_terminal=width is not None, color_system=None),
+    )
     text = file.getvalue()
-    assert "KL (eval)   n 4: 1 win, 2 ties, 1 loss" in text and "lower is better" in text and "(eval): by mobilenet-v2" in text
+    assert (
+        "KL (eval)   n 4: 1 win, 2 ties, 1 loss" in text
+        and "lower is better" in text
+        and "(eval): by mobilenet-v2" in text
+    )
     assert "Dice (eval): by dilated, not in it" in text
     assert width is None or max(map(len, text.splitlines())) <= width
     assert "<<" in next(line for line in text.splitlines() if line.startswith("p2_2"))

@@ -15,7 +15,9 @@ from benchmark.stats.compare import compare
 from benchmark.store.view import Scored
 
 synthetic = runpy.run_path(str(Path(__file__).with_name("synthetic.py")))
-make_store, decode, UNET, DILATED = (synthetic[name] for name in ("make_store", "decode", "UNET", "DILATED"))
+make_store, decode, UNET, DILATED = (
+    synthetic[name] for name in ("make_store", "decode", "UNET", "DILATED")
+)
 
 
 def planted(number, inr, lam, metric):
@@ -76,7 +78,9 @@ def test_curves_of_each_data_set_and_of_a_metric_that_one_backbone_lacks(store_f
         inrs=("siren", "fourier"),
         lams=(1e-5, 1e-3),
         nulls=False,
-        failed=lambda n, inr, lam, seed, null: "it broke" if inr == "fourier" and lam == 1e-3 else None,
+        failed=lambda n, inr, lam, seed, null: (
+            "it broke" if inr == "fourier" and lam == 1e-3 else None
+        ),
     )
     scored = Scored(store)
     (path,) = write_curves(scored, compare(scored), tmp_path)
@@ -84,7 +88,9 @@ def test_curves_of_each_data_set_and_of_a_metric_that_one_backbone_lacks(store_f
 
 
 def test_where_all_fits_failed_there_is_a_report_without_curves(store_folder, tmp_path):
-    store = make_store(store_folder, images=2, failed=lambda n, inr, lam, seed, null: "it broke" if lam else None)
+    store = make_store(
+        store_folder, images=2, failed=lambda n, inr, lam, seed, null: "it broke" if lam else None
+    )
     names = {path.name for path in write_report(Scored(store), tmp_path, decode=decode)}
     assert "leaderboard.md" in names and not any(name.endswith(".png") for name in names)
     assert "| failed | it broke |" in (tmp_path / "leaderboard.md").read_text()

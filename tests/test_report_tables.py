@@ -1,4 +1,6 @@
-"""The terminal's tables, the files and the leaderboard: right numbers, losers first, nothing left out in silence."""
+"""The terminal's tables, the files and the leaderboard: right numbers, losers first, nothing left
+out in silence.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def test_a_terminal_gets_what_fits_and_a_pipe_everything(store_folder):
 
 def test_losers_come_first_and_marks_tell_beyond_from_within(store_folder):
     rows = [
-        line for line in printed(make_store(store_folder, noise=0.1, effect=planted)).splitlines() if line[:1] == "p"
+        line
+        for line in printed(make_store(store_folder, noise=0.1, effect=planted)).splitlines()
+        if line[:1] == "p"
     ]
     assert rows[0].startswith("p1_1") and re.search(r"-[23]\.\d\d<<", rows[0])
     found = {row.split()[0]: row for row in rows}
@@ -81,7 +85,8 @@ def test_the_summary_says_counts_interval_and_floor(store_folder):
     text = printed(make_store(store_folder, noise=0.1, effect=planted))
     (line,) = [line for line in text.splitlines() if line.startswith("  PSNR")]
     assert re.fullmatch(
-        r"  PSNR +n 6: 1 win, 4 ties, 1 loss; mean [+-]\d.\d\d dB \[.+, .+\]; noise floor 0.1\d dB", line
+        r"  PSNR +n 6: 1 win, 4 ties, 1 loss; mean [+-]\d.\d\d dB \[.+, .+\]; noise floor 0.1\d dB",
+        line,
     )
     assert "6 images of 3 patients, 1 seed" in text
 
@@ -96,7 +101,11 @@ def test_an_unknown_band_and_failures_are_said(store_folder):
         )
     )
     assert "no noise floor" in text and "5 unknown" in text and "one patient" in text
-    assert "1 SINCO cell failed" in text and "1 x failed: it broke" in text and re.search(r"p0_3 .*failed", text)
+    assert (
+        "1 SINCO cell failed" in text
+        and "1 x failed: it broke" in text
+        and re.search(r"p0_3 .*failed", text)
+    )
 
 
 def test_a_store_of_plain_fits_says_that_there_is_nothing_to_compare(store_folder, tmp_path):
@@ -108,7 +117,9 @@ def test_a_store_of_plain_fits_says_that_there_is_nothing_to_compare(store_folde
 
 def test_rows_csv_has_every_cell_and_says_why_one_failed(store_folder, tmp_path):
     store = make_store(
-        store_folder, without_lesion=1, failed=lambda n, inr, lam, seed, null: "it broke" if n == 3 and lam else None
+        store_folder,
+        without_lesion=1,
+        failed=lambda n, inr, lam, seed, null: "it broke" if n == 3 and lam else None,
     )
     table = pd.read_csv(exported(store, tmp_path) / "rows.csv")
     assert len(table) == len(store.rows()) == 6 * 5
@@ -117,7 +128,9 @@ def test_rows_csv_has_every_cell_and_says_why_one_failed(store_folder, tmp_path)
     assert fits[["psnr_db", "ssim", "bpp", "fit_seconds"]].notna().all(axis=None)
     lesion = fits.sample_id != "p0_0"
     assert (
-        fits[lesion].dice.notna().all() and fits[~lesion].dice.isna().all() and fits[~lesion].fp_area_px.notna().all()
+        fits[lesion].dice.notna().all()
+        and fits[~lesion].dice.isna().all()
+        and fits[~lesion].fp_area_px.notna().all()
     )
     assert (fits[lesion].dice == fits[lesion].dice_unet).all() and (
         fits[lesion].dice_eval == fits[lesion].dice_dilated
@@ -129,20 +142,37 @@ def test_per_image_csv_stands_every_method_side_by_side(store_folder, tmp_path):
         exported(make_store(store_folder, noise=0.0, effect=planted), tmp_path) / "per_image.csv"
     ).set_index("sample_id")
     first = table.loc["p1_1"]
-    assert first.sinco_psnr_db - first.plain_psnr_db == pytest.approx(first.psnr_db_difference) == pytest.approx(-3.0)
+    assert (
+        first.sinco_psnr_db - first.plain_psnr_db
+        == pytest.approx(first.psnr_db_difference)
+        == pytest.approx(-3.0)
+    )
     assert first.psnr_db_verdict == "loss" and first.psnr_db_band == 0
-    assert first.jpeg2000_psnr_db == pytest.approx(37.01) and first.jpeg2000_mask_dice == pytest.approx(1.0, abs=0.01)
+    assert first.jpeg2000_psnr_db == pytest.approx(
+        37.01
+    ) and first.jpeg2000_mask_dice == pytest.approx(1.0, abs=0.01)
     assert first.original_dice == pytest.approx(0.9)
 
 
 def test_underperformers_are_the_worse_ones_losses_first(store_folder, tmp_path):
-    def effect(number, inr, lam, metric):  # a tenth of Dice is beyond its band, two tenths of a dB are not
-        return {("psnr_db", 0): -0.2, ("psnr_db", 1): -3.0, ("dice", 4): -0.12}.get((metric, number), 0.0)
+    def effect(
+        number, inr, lam, metric
+    ):  # a tenth of Dice is beyond its band, two tenths of a dB are not
+        return {("psnr_db", 0): -0.2, ("psnr_db", 1): -3.0, ("dice", 4): -0.12}.get(
+            (metric, number), 0.0
+        )
 
-    table = pd.read_csv(exported(make_store(store_folder, noise=0.1, effect=effect), tmp_path) / "underperformers.csv")
+    table = pd.read_csv(
+        exported(make_store(store_folder, noise=0.1, effect=effect), tmp_path)
+        / "underperformers.csv"
+    )
     beyond = table[table.beyond_band]
-    assert (table.difference < 0).all() and table.beyond_band.tolist() == sorted(table.beyond_band, reverse=True)
-    assert {("p1_1", "psnr_db"), ("p1_4", "dice")} <= set(zip(beyond.sample_id, beyond.metric, strict=True))
+    assert (table.difference < 0).all() and table.beyond_band.tolist() == sorted(
+        table.beyond_band, reverse=True
+    )
+    assert {("p1_1", "psnr_db"), ("p1_4", "dice")} <= set(
+        zip(beyond.sample_id, beyond.metric, strict=True)
+    )
     assert (beyond.difference / beyond.band).is_monotonic_increasing
     assert table[~table.beyond_band].difference.min() < beyond.difference.max()
 
@@ -165,12 +195,18 @@ def test_ranking_marks_ties_by_the_paired_interval(store_folder):
     def effect(number, inr, lam, metric):
         return (1.0 if lam == 1e-5 else 1.0 + 0.2 * (-1) ** number) if metric == "psnr_db" else 0.0
 
-    store = make_store(store_folder, images=12, patients=12, noise=0.0, lams=(1e-5, 1e-4), effect=effect)
+    store = make_store(
+        store_folder, images=12, patients=12, noise=0.0, lams=(1e-5, 1e-4), effect=effect
+    )
     (section,) = sections(Scored(store))
     places = ranking(section, "psnr_db")
-    assert [p.method.label for p in places][:2] == ["jpeg2000", "jpeg2000+mask"] and places[-1].method.label == "siren"
+    assert [p.method.label for p in places][:2] == ["jpeg2000", "jpeg2000+mask"] and places[
+        -1
+    ].method.label == "siren"
     assert [p.tied for p in places[1:]] == [False, False, True, False]
-    assert places[1].behind == pytest.approx(-1.0) and section.original["dice"] == pytest.approx(0.9)
+    assert places[1].behind == pytest.approx(-1.0) and section.original["dice"] == pytest.approx(
+        0.9
+    )
 
 
 def test_the_leaderboard_names_losses_bounds_failures_and_readers(store_folder):
@@ -180,7 +216,9 @@ def test_the_leaderboard_names_losses_bounds_failures_and_readers(store_folder):
         effect=planted,
         inrs=("siren", "fourier"),
         score_as=("decoded", "stretched-png"),
-        failed=lambda n, inr, lam, seed, null: "it | broke" if n == 3 and lam and inr == "fourier" else None,
+        failed=lambda n, inr, lam, seed, null: (
+            "it | broke" if n == 3 and lam and inr == "fourier" else None
+        ),
     )
     text = leaderboard(Scored(store))
     losing = text.partition("## Where SINCO loses")[2].partition("\n## ")[0]
@@ -201,13 +239,26 @@ def test_the_leaderboard_names_losses_bounds_failures_and_readers(store_folder):
 
 def test_labels_tell_two_recipes_apart_by_what_differs():
     assert told_apart(
-        ["a", "a", "b"], [{"recipe": '{"steps": 5, "lr": 1}'}, {"recipe": '{"steps": 9, "lr": 1}'}, {}]
+        ["a", "a", "b"],
+        [{"recipe": '{"steps": 5, "lr": 1}'}, {"recipe": '{"steps": 9, "lr": 1}'}, {}],
     ) == ["a, steps 5", "a, steps 9", "b"]
-    assert [lambda_text(x) for x in (0, 1e-5, 2.5e-4, 0.001, 0.5, 1)] == ["0", "1e-5", "2.5e-4", "1e-3", "0.5", "1"]
+    assert [lambda_text(x) for x in (0, 1e-5, 2.5e-4, 0.001, 0.5, 1)] == [
+        "0",
+        "1e-5",
+        "2.5e-4",
+        "1e-3",
+        "0.5",
+        "1",
+    ]
 
 
 def test_group_labels_are_unique(store_folder):
-    groups = [c.group for c in compare(Scored(make_store(store_folder, inrs=("siren", "fourier"), lams=(1e-5, 1e-4))))]
+    groups = [
+        c.group
+        for c in compare(
+            Scored(make_store(store_folder, inrs=("siren", "fourier"), lams=(1e-5, 1e-4)))
+        )
+    ]
     assert len(set(group_labels(groups).values())) == 4
 
 
@@ -247,8 +298,14 @@ def test_the_command_says_what_is_missing(arguments, message, store_folder, caps
 def test_a_report_reads_the_store_once_and_no_bytes(store_folder, tmp_path, monkeypatch):
     make_store(store_folder, keep_images=False, score_as=("decoded", "stretched-png"))
     read, each_row, each_score = [], Store.each_row, Store.each_score
-    monkeypatch.setattr(Store, "each_row", lambda self, *keys, **words: read.append(words) or each_row(self, *keys, **words))
-    monkeypatch.setattr(Store, "each_score", lambda self, *keys: read.append("scores") or each_score(self, *keys))
+    monkeypatch.setattr(
+        Store,
+        "each_row",
+        lambda self, *keys, **words: read.append(words) or each_row(self, *keys, **words),
+    )
+    monkeypatch.setattr(
+        Store, "each_score", lambda self, *keys: read.append("scores") or each_score(self, *keys)
+    )
     assert main(["report", str(store_folder), "--out", str(tmp_path / "out")]) == 0
     assert read == [{"data": False}, "scores"]
 

@@ -1,4 +1,6 @@
-"""A run whose network reads labels: the KL divergence in the loss, label scores from the bytes, tables without empty columns."""
+"""A run whose network reads labels: the KL divergence in the loss, label scores from the bytes,
+tables without empty columns.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,22 @@ from benchmark.store.store import Store
 from tests import label_networks, tiny_networks
 
 PLUGIN = Path(__file__).with_name("tiny_labels.py")
-FAST = ["--dataset", "tiny-labels", "--plugin", str(PLUGIN), "--steps", "30", "--lr", "1e-2", "--set", "hidden_features=12", "--bits", "10",
-        "--device", "cpu"]
+FAST = [
+    "--dataset",
+    "tiny-labels",
+    "--plugin",
+    str(PLUGIN),
+    "--steps",
+    "30",
+    "--lr",
+    "1e-2",
+    "--set",
+    "hidden_features=12",
+    "--bits",
+    "10",
+    "--device",
+    "cpu",
+]
 LABEL_SCORES = {"label_kept", "kl", "label_right", "label_right_original"}
 
 
@@ -35,19 +51,34 @@ def run(folder: Path, *words: str) -> int:
     return main(["run", "--out", str(folder), *FAST, *words])
 
 
-def test_a_classifier_in_the_loss_and_another_that_reads(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_classifier_in_the_loss_and_another_that_reads(
+    store_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("mobilenet-v2", "tiny-label"):
         label_networks.write(name)
-    assert run(store_folder, "--segmenter", "mobilenet-v2", "--lambda", "1e-5", "--seed", "0,1") == 0
+    assert (
+        run(store_folder, "--segmenter", "mobilenet-v2", "--lambda", "1e-5", "--seed", "0,1") == 0
+    )
     printed = capsys.readouterr().out
-    assert "KL (loss)" in printed and "kept (eval)" in printed and "by tiny-label" in printed and "Dice" not in printed
+    assert (
+        "KL (loss)" in printed
+        and "kept (eval)" in printed
+        and "by tiny-label" in printed
+        and "Dice" not in printed
+    )
     with Store(store_folder) as store:
         rows = store.rows()
-        assert {row.facts["codec"] for row in rows} == {None, "jpeg2000"}  # who sends the mask is no rival here
+        assert {row.facts["codec"] for row in rows} == {
+            None,
+            "jpeg2000",
+        }  # who sends the mask is no rival here
         sinco = [row for row in rows if row.facts["lambda"] > 0]
-        assert {row.facts["regularizer"] for row in sinco} == {"kl"} and all(row.facts["penalty_share"] > 0 for row in sinco)
+        assert {row.facts["regularizer"] for row in sinco} == {"kl"} and all(
+            row.facts["penalty_share"] > 0 for row in sinco
+        )
         assert {(s.reader, s.metric) for s in store.scores() if s.reader} == {
-            (reader, metric) for reader in ("mobilenet-v2", "tiny-label") for metric in LABEL_SCORES}
+            (reader, metric) for reader in ("mobilenet-v2", "tiny-label") for metric in LABEL_SCORES
+        }
         scores = {(s.key, s.reader, s.metric): s.value for s in store.scores()}
         for name in ("mobilenet-v2", "tiny-label"):
             network = load_network(find_checkpoint(name, "tiny-labels"))
@@ -55,41 +86,81 @@ def test_a_classifier_in_the_loss_and_another_that_reads(store_folder: Path, cap
                 if row.facts["codec"] is None:
                     sample = store.sample(row.sample_hash)
                     assert sample.label in ("left", "none", "right")
-                    p, q = network.answer(np.stack([sample.image, decode(row.data).image]), [sample.volume] * 2)
-                    assert scores[row.key, name, "kl"] == pytest.approx((p * np.log(p / q)).sum(), abs=1e-5)
+                    p, q = network.answer(
+                        np.stack([sample.image, decode(row.data).image]), [sample.volume] * 2
+                    )
+                    assert scores[row.key, name, "kl"] == pytest.approx(
+                        (p * np.log(p / q)).sum(), abs=1e-5
+                    )
                     assert scores[row.key, name, "label_kept"] == (p.argmax() == q.argmax())
-                    assert scores[row.key, name, "label_right"] == (network.classes[q.argmax()] == sample.label)
-                    assert scores[row.key, name, "label_right_original"] == (network.classes[p.argmax()] == sample.label)
-        assert len({round(value, 6) for (_, _, metric), value in scores.items() if metric == "kl"}) > 20, "all files read alike"
+                    assert scores[row.key, name, "label_right"] == (
+                        network.classes[q.argmax()] == sample.label
+                    )
+                    assert scores[row.key, name, "label_right_original"] == (
+                        network.classes[p.argmax()] == sample.label
+                    )
+        assert (
+            len({round(value, 6) for (_, _, metric), value in scores.items() if metric == "kl"})
+            > 20
+        ), "all files read alike"
     for name in ("rows.csv", "per_image.csv"):
         columns = set(pd.read_csv(store_folder / name).columns)
         assert not [column for column in columns if "dice" in column or "fp_area" in column]
-    assert {"kl", "kl_eval", "label_kept", "label_right", "kl_tiny-label"} <= set(pd.read_csv(store_folder / "rows.csv").columns)
-    assert {"kl_difference", "kl_verdict", "label_kept_difference", "sinco_kl_eval", "original_label_right"} <= columns
+    assert {"kl", "kl_eval", "label_kept", "label_right", "kl_tiny-label"} <= set(
+        pd.read_csv(store_folder / "rows.csv").columns
+    )
+    assert {
+        "kl_difference",
+        "kl_verdict",
+        "label_kept_difference",
+        "sinco_kl_eval",
+        "original_label_right",
+    } <= columns
     page = (store_folder / "leaderboard.md").read_text()
-    assert "### By KL (loss)" in page and "### By kept (eval)" in page and "right (loss)" in page and "Dice" not in page
+    assert (
+        "### By KL (loss)" in page
+        and "### By kept (eval)" in page
+        and "right (loss)" in page
+        and "Dice" not in page
+    )
     assert (store_folder / "worst_images.png").stat().st_size > 10_000
     assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
     assert "no contours" not in capsys.readouterr().err
 
 
-def test_a_classifier_reads_what_was_fitted_with_a_mask_network(store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_reads_what_was_fitted_with_a_mask_network(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny_networks.write("tiny-labels")
     label_networks.write("tiny-label")
     words = ("--set", "masks=true", "--segmenter", "unet")
     assert run(store_folder, *words, "--reader", "dilated") == 0
     without = pd.read_csv(store_folder / "per_image.csv")
-    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    assert run(store_folder, *words) == 0  # every network with weights there reads: the classifier too
+    monkeypatch.setattr(
+        benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again")
+    )
+    assert (
+        run(store_folder, *words) == 0
+    )  # every network with weights there reads: the classifier too
     with Store(store_folder) as store:
         assert {row.facts["codec"] for row in store.rows()} == {None, "jpeg2000", "jpeg2000+mask"}
         assert {s.metric for s in store.scores() if s.reader == "tiny-label"} == LABEL_SCORES
-        assert {s.metric for s in store.scores() if s.reader == "dilated"} == {"dice", "dice_original", "fp_area_px"}
+        assert {s.metric for s in store.scores() if s.reader == "dilated"} == {
+            "dice",
+            "dice_original",
+            "fp_area_px",
+        }
         sent = [row.key for row in store.rows() if row.facts["codec"] == "jpeg2000+mask"]
-        assert any(s.value > 0 for s in store.scores() if s.key in sent and s.metric == "kl"), "its image is read, not its mask"
+        assert any(s.value > 0 for s in store.scores() if s.key in sent and s.metric == "kl"), (
+            "its image is read, not its mask"
+        )
     found = pd.read_csv(store_folder / "per_image.csv")
-    pd.testing.assert_frame_equal(found[list(without.columns)], without)  # a reader of labels is in no mean of Dice
-    assert {"kl_eval_difference", "label_kept_eval_difference", "sinco_kl_eval"} <= set(found.columns)
+    pd.testing.assert_frame_equal(
+        found[list(without.columns)], without
+    )  # a reader of labels is in no mean of Dice
+    assert {"kl_eval_difference", "label_kept_eval_difference", "sinco_kl_eval"} <= set(
+        found.columns
+    )
     assert not {"kl_difference", "sinco_kl"} & set(found.columns)  # none is in the loss
     page = (store_folder / "leaderboard.md").read_text()
     assert "Dice (eval): mean of dilated. Kept, KL and right (eval): mean of tiny-label." in page
@@ -100,30 +171,54 @@ def test_two_classifiers_in_the_loss_of_one_run(store_folder: Path) -> None:
         label_networks.write(name)
     assert run(store_folder, "--segmenter", "mobilenet-v2,tiny-label", "--lambda", "1e-5") == 0
     table = pd.read_csv(store_folder / "per_image.csv")
-    assert set(table["segmenter"]) == {"mobilenet-v2", "tiny-label"} and table["kl_difference"].notna().all()
+    assert (
+        set(table["segmenter"]) == {"mobilenet-v2", "tiny-label"}
+        and table["kl_difference"].notna().all()
+    )
 
 
 def test_a_classifier_and_a_mask_network_in_the_loss_of_one_run(store_folder: Path) -> None:
     tiny_networks.write("tiny-labels")
     label_networks.write("tiny-label")
-    assert run(store_folder, "--set", "masks=true", "--segmenter", "unet,tiny-label", "--lambda", "1e-2") == 0
+    assert (
+        run(
+            store_folder,
+            "--set",
+            "masks=true",
+            "--segmenter",
+            "unet,tiny-label",
+            "--lambda",
+            "1e-2",
+        )
+        == 0
+    )
     with Store(store_folder) as store:
-        assert {(row.facts["segmenter"], row.facts["regularizer"]) for row in store.rows() if row.facts["lambda"] > 0} == {
-            ("unet", "dice"), ("tiny-label", "kl")}
+        assert {
+            (row.facts["segmenter"], row.facts["regularizer"])
+            for row in store.rows()
+            if row.facts["lambda"] > 0
+        } == {("unet", "dice"), ("tiny-label", "kl")}
 
 
 def test_a_sample_whose_class_the_network_does_not_know_has_no_right_or_wrong(
-        store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     label_networks.write("tiny-label", classes=["a", "b", "c"])
     assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
     with Store(store_folder) as store:
         assert {s.metric for s in store.scores() if s.reader} == {"label_kept", "kl"}
     assert "right (loss)" not in (store_folder / "leaderboard.md").read_text()
-    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(
+        benchmark.runner.scorer.Scorer,
+        "score",
+        lambda *a: pytest.fail("a stored file was scored again"),
+    )
     assert run(store_folder, "--segmenter", "tiny-label", "--lambda", "0", "--limit", "1") == 0
 
 
-def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrected_label_is_scored_anew(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("tiny-label", "mobilenet-v2"):
         label_networks.write(name)
     words = ("--segmenter", "tiny-label", "--lambda", "0", "--reader", "mobilenet-v2")
@@ -132,39 +227,70 @@ def test_a_corrected_label_is_scored_anew(store_folder: Path, monkeypatch: pytes
         before = {s[:2] + s[3:]: s.value for s in store.scores()}
     dataset = benchmark.runner.run.index.get("dataset", "tiny-labels").load()
     load = dataset.load
-    monkeypatch.setattr(dataset, "load", lambda self, i: replace(load(self, i), label="none") if i == "p7-0" else load(self, i))
-    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
+    monkeypatch.setattr(
+        dataset,
+        "load",
+        lambda self, i: replace(load(self, i), label="none") if i == "p7-0" else load(self, i),
+    )
+    monkeypatch.setattr(
+        benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again")
+    )
     assert run(store_folder, *words) == 0
     with Store(store_folder) as store:
         after = {s[:2] + s[3:]: s.value for s in store.scores()}
         assert after.keys() == before.keys()
         changed = {row.key for row in store.rows() if row.facts["sample_id"] == "p7-0"}
-        assert store.sample(next(row.sample_hash for row in store.rows() if row.key in changed)).label == "none"
+        assert (
+            store.sample(next(row.sample_hash for row in store.rows() if row.key in changed)).label
+            == "none"
+        )
     moved = {mark for mark in after if after[mark] != before[mark]}
-    assert moved and {mark[1] for mark in moved} <= {"label_right", "label_right_original"} and {mark[0] for mark in moved} <= changed
-    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    assert (
+        moved
+        and {mark[1] for mark in moved} <= {"label_right", "label_right_original"}
+        and {mark[0] for mark in moved} <= changed
+    )
+    monkeypatch.setattr(
+        benchmark.runner.scorer.Scorer,
+        "score",
+        lambda *a: pytest.fail("a stored file was scored again"),
+    )
     assert run(store_folder, *words) == 0
 
 
 def test_a_report_reads_with_ensembles_again(
-        store_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    store_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny_networks.write("tiny-labels")
     for name in ("mobilenet-v2", "tiny-label"):
         label_networks.write(name)
     apart = store_folder.with_name("apart.safetensors")
     default_path("dilated", "tiny-labels").rename(apart)
-    words = ("--set", "masks=true", "--segmenter", f"unet+dilated@{apart}", "--reader", "mobilenet-v2+tiny-label", "--lambda", "0")
+    words = (
+        "--set",
+        "masks=true",
+        "--segmenter",
+        f"unet+dilated@{apart}",
+        "--reader",
+        "mobilenet-v2+tiny-label",
+        "--lambda",
+        "0",
+    )
     assert run(store_folder, *words, "--limit", "1") == 0
     capsys.readouterr()
     given: dict[str, Any] = {}
-    monkeypatch.setattr("benchmark.report.write_report", lambda scored, out, **by_hash: given.update(by_hash) or [])
+    monkeypatch.setattr(
+        "benchmark.report.write_report", lambda scored, out, **by_hash: given.update(by_hash) or []
+    )
     assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
     assert "no contours" not in capsys.readouterr().err
     with Store(store_folder) as store:
         first, second = (reader["hash"] for reader in store.recall("runs", "latest")["readers"])
         sample = next(store.sample(row.sample_hash) for row in store.rows())
     assert set(given["segment"]) == {first} and set(given["describe"]) == {second}
-    expected = load_network(find_checkpoint(f"unet+dilated@{apart}", "tiny-labels")).segment(sample.image[None], [sample.volume])
+    expected = load_network(find_checkpoint(f"unet+dilated@{apart}", "tiny-labels")).segment(
+        sample.image[None], [sample.volume]
+    )
     assert np.array_equal(given["segment"][first](sample.image[None], [sample.volume], 1), expected)
     apart.unlink()
     assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
@@ -181,12 +307,28 @@ def test_volumes_have_no_label(store_folder: Path, capsys: pytest.CaptureFixture
     assert "tiny-label is left out" in capsys.readouterr().err
 
 
-def test_a_classifier_that_cannot_read_images_of_this_size_is_left_out(store_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_classifier_that_cannot_read_images_of_this_size_is_left_out(
+    store_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny_networks.write("tiny-labels")
     label_networks.write("mobilenet-v2")
-    words = ("--set", "tiny-labels.masks=true", "--set", "size=16", "--segmenter", "unet", "--lambda", "0", "--limit", "1")
+    words = (
+        "--set",
+        "tiny-labels.masks=true",
+        "--set",
+        "size=16",
+        "--segmenter",
+        "unet",
+        "--lambda",
+        "0",
+        "--limit",
+        "1",
+    )
     assert run(store_folder, *words) == 0
-    assert "mobilenet-v2 is left out: it reads heights and widths that are multiples of 32" in capsys.readouterr().err
+    assert (
+        "mobilenet-v2 is left out: it reads heights and widths that are multiples of 32"
+        in capsys.readouterr().err
+    )
     assert run(store_folder, *words, "--reader", "mobilenet-v2") == 2
 
 

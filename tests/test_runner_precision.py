@@ -1,4 +1,6 @@
-"""`--precision auto`: bfloat16 where the hardware has it and the gradient holds, else float32 with a word."""
+"""`--precision auto`: bfloat16 where the hardware has it and the gradient holds, else float32 with
+a word.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,21 @@ def settle(job, folder):
     said = []
     with Store(folder) as store:
         settle_precision(job, store, "cpu", said.append)
-    return {cell.precision for cell in job.cells if cell.lam > 0}, {cell.precision for cell in job.cells if cell.lam == 0}, said
+    return (
+        {cell.precision for cell in job.cells if cell.lam > 0},
+        {cell.precision for cell in job.cells if cell.lam == 0},
+        said,
+    )
 
 
-@pytest.mark.parametrize(("native", "cosine", "precision", "word"), [
-    (True, 0.99, "bf16", None), (True, 0.97, "float32", "cosine of 0.970"), (False, 1.0, "float32", "does not multiply bfloat16")])
+@pytest.mark.parametrize(
+    ("native", "cosine", "precision", "word"),
+    [
+        (True, 0.99, "bf16", None),
+        (True, 0.97, "float32", "cosine of 0.970"),
+        (False, 1.0, "float32", "does not multiply bfloat16"),
+    ],
+)
 def test_the_rule(job, store_folder, monkeypatch, native, cosine, precision, word):
     monkeypatch.setattr(benchmark.runner.precision, "has_bf16", lambda device: native)
     monkeypatch.setattr(benchmark.runner.precision, "gradient_cosine", lambda *args: cosine)
@@ -41,7 +53,9 @@ def test_the_rule(job, store_folder, monkeypatch, native, cosine, precision, wor
 def test_what_was_measured_is_measured_once(job, store_folder, monkeypatch):
     monkeypatch.setattr(benchmark.runner.precision, "has_bf16", lambda device: True)
     first = settle(job, store_folder)
-    monkeypatch.setattr(benchmark.runner.precision, "gradient_cosine", lambda *args: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        benchmark.runner.precision, "gradient_cosine", lambda *args: pytest.fail("measured again")
+    )
     job.cells = resolve(job.selection).cells
     assert settle(job, store_folder) == first
 
@@ -72,11 +86,16 @@ def test_a_gradient_that_is_not_finite_or_absent_is_no_agreement(job, monkeypatc
 
         class Constant:
             def make(self, samples, network):
-                return lambda images, which: (torch.zeros(len(images)), torch.full_like(images, network))
+                return lambda images, which: (
+                    torch.zeros(len(images)),
+                    torch.full_like(images, network),
+                )
 
         monkeypatch.setattr(benchmark.runner.precision, "load_network", load)
         monkeypatch.setattr(benchmark.runner.precision.index.Entry, "load", lambda entry: Constant)
-        return gradient_cosine(job.segmenters[0], samples, replace(cell.regularizer, args=()), "cpu")
+        return gradient_cosine(
+            job.segmenters[0], samples, replace(cell.regularizer, args=()), "cpu"
+        )
 
     assert slopes(1.0, float("nan")) == -1.0
     assert slopes(0.0, 0.0) == 0.0
@@ -85,6 +104,12 @@ def test_a_gradient_that_is_not_finite_or_absent_is_no_agreement(job, monkeypatc
 
 def test_float32_is_taken_at_its_word(tiny_dataset, store_folder, monkeypatch):
     tiny_networks.write()
-    monkeypatch.setattr(benchmark.runner.precision, "has_bf16", lambda device: pytest.fail("looked"))
-    job = resolve(Selection(dataset="tiny", lam=(1e-3,), bits=10, sets=("hidden_features=4",), precision="float32"))
+    monkeypatch.setattr(
+        benchmark.runner.precision, "has_bf16", lambda device: pytest.fail("looked")
+    )
+    job = resolve(
+        Selection(
+            dataset="tiny", lam=(1e-3,), bits=10, sets=("hidden_features=4",), precision="float32"
+        )
+    )
     assert settle(job, store_folder)[0] == {"float32"}

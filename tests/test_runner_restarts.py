@@ -1,4 +1,6 @@
-"""A fit that goes wrong starts again at half the rate, together with all that it is compared with, and its row says so."""
+"""A fit that goes wrong starts again at half the rate, together with all that it is compared with,
+and its row says so.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,41 @@ class Plain(torch.nn.Module):
     def forward(self, coords):
         return self.b(torch.tanh(self.a(coords)))
 """
-FAST = ["--dataset", "tiny", "--plugin", str(TINY), "--steps", "30", "--lr", "1e-2", "--set", "hidden_features=12", "--bits", "10",
-        "--device", "cpu", "--kernel", "torch", "--precision", "float32"]
+FAST = [
+    "--dataset",
+    "tiny",
+    "--plugin",
+    str(TINY),
+    "--steps",
+    "30",
+    "--lr",
+    "1e-2",
+    "--set",
+    "hidden_features=12",
+    "--bits",
+    "10",
+    "--device",
+    "cpu",
+    "--kernel",
+    "torch",
+    "--precision",
+    "float32",
+]
 
 
 def cell_of(sample, lam):
     recipe = Recipe("adam", 1e-3, 5, "constant", 0)
-    return Cell("tiny", sample.id, sample.patient, sample.hash, Choice.of("inr", "siren"), Rate(None, 10), recipe, lam=lam,
-                shape=sample.image.shape)
+    return Cell(
+        "tiny",
+        sample.id,
+        sample.patient,
+        sample.hash,
+        Choice.of("inr", "siren"),
+        Rate(None, 10),
+        recipe,
+        lam=lam,
+        shape=sample.image.shape,
+    )
 
 
 @pytest.fixture
@@ -57,17 +86,26 @@ def fits(folder):
         return [row for row in store.rows() if row.facts["codec"] is None]
 
 
-def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_folder, monkeypatch, capsys):
+def test_what_goes_wrong_once_is_fitted_again_with_its_twins(
+    networks, store_folder, monkeypatch, capsys
+):
     rates = {}
     fit, judge = benchmark.runner.run.fit, benchmark.runner.rows.went_wrong
 
     def spy(inr, members, recipe, **kwargs):
         for member in members:
-            rates.setdefault((member.sample.id, member.seed, member.lam, member.null), []).append(member.rate)
+            rates.setdefault((member.sample.id, member.seed, member.lam, member.null), []).append(
+                member.rate
+            )
         return fit(inr, members, recipe, **kwargs)
 
     def wrong_at_first(cell, sample, *rest):  # the SINCO fit of seed 1 of one image, the first time
-        first = cell.lam == 1e-2 and cell.seed == 1 and sample.id == chosen and len(rates[sample.id, 1, cell.lam, False]) == 1
+        first = (
+            cell.lam == 1e-2
+            and cell.seed == 1
+            and sample.id == chosen
+            and len(rates[sample.id, 1, cell.lam, False]) == 1
+        )
         return "it was a bad day" if first else judge(cell, sample, *rest)
 
     monkeypatch.setattr(benchmark.runner.run, "fit", spy)
@@ -76,9 +114,19 @@ def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_fol
     assert run(store_folder, "--lambda", "1e-3,1e-2", "--seed", "0,1") == 0
     assert "start again at half the learning rate" in capsys.readouterr().err
     again = {who for who, seen in rates.items() if seen == [1.0, 0.5]}
-    assert again == {(chosen, 1, 0.0, False), (chosen, 1, 0.0, True), (chosen, 1, 1e-3, False), (chosen, 1, 1e-2, False)}
+    assert again == {
+        (chosen, 1, 0.0, False),
+        (chosen, 1, 0.0, True),
+        (chosen, 1, 1e-3, False),
+        (chosen, 1, 1e-2, False),
+    }
     assert all(seen == [1.0] for who, seen in rates.items() if who not in again)
-    stored = {(r.facts["sample_id"], r.facts["seed"], r.facts["lambda"], r.facts["null"]): r.facts["restarts"] for r in fits(store_folder)}
+    stored = {
+        (r.facts["sample_id"], r.facts["seed"], r.facts["lambda"], r.facts["null"]): r.facts[
+            "restarts"
+        ]
+        for r in fits(store_folder)
+    }
     assert stored == {who: len(seen) - 1 for who, seen in rates.items()}
     # A lambda that is added later starts where its twin ended.
     rates.clear()
@@ -87,10 +135,16 @@ def test_what_goes_wrong_once_is_fitted_again_with_its_twins(networks, store_fol
 
 
 def test_a_restart_that_was_interrupted_is_finished(networks, store_folder, monkeypatch):
-    """The count is stored, then the twins are fitted; ctrl-C between leaves rows at unequal rates, which the next run mends."""
+    """The count is stored, then the twins are fitted; ctrl-C between leaves rows at unequal rates,
+    which the next run mends.
+    """
     assert run(store_folder, "--lambda", "1e-3", "--limit", "1") == 0
     with Store(store_folder) as store:
-        plain = next(row for row in store.rows() if row.facts.get("lambda") == 0 and not row.facts["null"] and not row.facts["codec"])
+        plain = next(
+            row
+            for row in store.rows()
+            if row.facts.get("lambda") == 0 and not row.facts["null"] and not row.facts["codec"]
+        )
         store.remember("runs", "restarts", {plain.key: 1})
         store.add([replace(plain, facts=plain.facts | {"restarts": 1})])
     assert run(store_folder, "--lambda", "1e-3", "--limit", "1") == 0
@@ -101,8 +155,30 @@ def test_a_restart_that_was_interrupted_is_finished(networks, store_folder, monk
 def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, capsys, kernel, why):
     plugin = store_folder.parent / "plain.py"
     plugin.write_text(PLAIN)
-    assert main(["run", "--out", str(store_folder), "--dataset", "tiny", "--plugin", str(TINY), "--plugin", str(plugin), "--inr", "plain",
-                 "--steps", "3", "--device", "cpu", "--kernel", kernel]) == 2
+    assert (
+        main(
+            [
+                "run",
+                "--out",
+                str(store_folder),
+                "--dataset",
+                "tiny",
+                "--plugin",
+                str(TINY),
+                "--plugin",
+                str(plugin),
+                "--inr",
+                "plain",
+                "--steps",
+                "3",
+                "--device",
+                "cpu",
+                "--kernel",
+                kernel,
+            ]
+        )
+        == 2
+    )
     assert why in capsys.readouterr().err
     with Store(store_folder) as store:
         assert not [row for row in store.rows() if row.status == "failed"]
@@ -111,11 +187,15 @@ def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, ca
 def test_what_always_goes_wrong_is_given_up_and_says_how_often(networks, store_folder):
     assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1") == 1
     rows = fits(store_folder)
-    assert {row.status for row in rows} == {"diverged"} and {row.facts["restarts"] for row in rows} == {3}
+    assert {row.status for row in rows} == {"diverged"} and {
+        row.facts["restarts"] for row in rows
+    } == {3}
     assert all("started 4 times" in row.reason for row in rows)
     before = [row.facts["fit_seconds"] for row in rows]
     assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1") == 1
-    assert [row.facts["fit_seconds"] for row in fits(store_folder)] == before  # not fitted a fifth time
+    assert [
+        row.facts["fit_seconds"] for row in fits(store_folder)
+    ] == before  # not fitted a fifth time
 
 
 def test_a_pair_of_unequal_rates_is_no_pair(networks, store_folder):
@@ -124,17 +204,31 @@ def test_a_pair_of_unequal_rates_is_no_pair(networks, store_folder):
         row = next(row for row in store.rows() if row.facts.get("lambda"))
         row.facts["restarts"] = 1
         store.add([row])
-        comparison, = compare(Scored(store))
+        (comparison,) = compare(Scored(store))
     assert comparison.unpaired == 1
 
 
-@pytest.mark.parametrize(("lam", "fidelity", "penalty", "best", "wrong"), [
-    (0.0, 0.01, 0.0, 0.01, ""), (0.0, 0.019, 0.0, 0.01, ""), (0.0, 0.021, 0.0, 0.01, "3 dB below"), (0.0, 0.2, 0.0, 0.01, "flat image"),
-    (1.0, 0.2, 0.0, 0.19, ""),
-    (0.05, 0.03, 0.9, 0.01, "3 dB below"), (0.05, 0.03, 0.1, 0.01, "")])
+@pytest.mark.parametrize(
+    ("lam", "fidelity", "penalty", "best", "wrong"),
+    [
+        (0.0, 0.01, 0.0, 0.01, ""),
+        (0.0, 0.019, 0.0, 0.01, ""),
+        (0.0, 0.021, 0.0, 0.01, "3 dB below"),
+        (0.0, 0.2, 0.0, 0.01, "flat image"),
+        (1.0, 0.2, 0.0, 0.19, ""),
+        (0.05, 0.03, 0.9, 0.01, "3 dB below"),
+        (0.05, 0.03, 0.1, 0.01, ""),
+    ],
+)
 def test_what_counts_as_wrong(tiny_samples, lam, fidelity, penalty, best, wrong):
-    """With a penalty an image may give up fidelity for it, as long as the total loss is not worse than where it had been."""
+    """With a penalty an image may give up fidelity for it, as long as the total loss is not worse
+    than where it had been.
+    """
     sample = tiny_samples[0]
-    scale = float(sample.image.var()) / 0.1  # so that the figures above are those of an image whose variance is 0.1
-    found = went_wrong(cell_of(sample, lam * scale), sample, fidelity * scale, penalty, best * scale)
+    scale = (
+        float(sample.image.var()) / 0.1
+    )  # so that the figures above are those of an image whose variance is 0.1
+    found = went_wrong(
+        cell_of(sample, lam * scale), sample, fidelity * scale, penalty, best * scale
+    )
     assert wrong in found and bool(wrong) == bool(found)

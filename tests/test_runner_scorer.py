@@ -16,9 +16,17 @@ def test_a_file_that_cannot_be_decoded_fails_its_row_and_no_other(tiny_samples):
     sample = tiny_samples[0]
     job = Job(Selection(), None, "tiny", {sample.hash: sample}, {}, [], [])
     scorer = Scorer(job, lambda checkpoint: pytest.fail("there is no reader"), Clock())
-    rows = [Row(key, "ok", "", sample.hash, {"codec": "jpeg2000"}, data)
-            for key, data in (("good", Jpeg2000().encode(sample, 500)), ("bad", b"no image"))]
+    rows = [
+        Row(key, "ok", "", sample.hash, {"codec": "jpeg2000"}, data)
+        for key, data in (("good", Jpeg2000().encode(sample, 500)), ("bad", b"no image"))
+    ]
     scores = scorer.score(rows)
-    assert {score.key for score in scores} == {"good"} and {"psnr_db", "ssim"} <= {score.metric for score in scores}
+    assert {score.key for score in scores} == {"good"} and {"psnr_db", "ssim"} <= {
+        score.metric for score in scores
+    }
     good, bad = rows
-    assert (good.status, bad.status, bad.data) == ("ok", "failed", None) and "its file cannot be decoded" in bad.reason
+    assert (good.status, bad.status, bad.data) == (
+        "ok",
+        "failed",
+        None,
+    ) and "its file cannot be decoded" in bad.reason

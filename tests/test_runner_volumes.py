@@ -1,4 +1,6 @@
-"""--dims 3: a volume is its planes one below the other, fitted as one by a backbone with three inputs and read plane by plane."""
+"""--dims 3: a volume is its planes one below the other, fitted as one by a backbone with three
+inputs and read plane by plane.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ from benchmark.plan.selection import Selection
 from benchmark.plugins import Dataset, index
 from benchmark.plugins.choice import Choice
 from benchmark.report.pictures import shown_plane
-from benchmark.score.metrics import dice, image_scores, plane_reader_scores, plane_scores, reader_scores
+from benchmark.score.metrics import (
+    dice,
+    image_scores,
+    plane_reader_scores,
+    plane_scores,
+    reader_scores,
+)
 from benchmark.store.store import Store
 from benchmark.types import Recipe, Sample, VolumeStatistics, extent, planes
 from tests import tiny_networks
@@ -42,8 +50,26 @@ from tests.conftest import TINY
 
 SIREN = Choice.of("inr", "siren", hidden_features=6, hidden_layers=1)
 ARGS = dict(SIREN.args)
-FAST = ["--dims", "3", "--dataset", "tiny", "--plugin", str(TINY), "--steps", "12", "--lr", "1e-2", "--set", "hidden_features=12",
-        "--bits", "10", "--device", "cpu", "--limit", "2"]
+FAST = [
+    "--dims",
+    "3",
+    "--dataset",
+    "tiny",
+    "--plugin",
+    str(TINY),
+    "--steps",
+    "12",
+    "--lr",
+    "1e-2",
+    "--set",
+    "hidden_features=12",
+    "--bits",
+    "10",
+    "--device",
+    "cpu",
+    "--limit",
+    "2",
+]
 
 
 @pytest.fixture
@@ -56,10 +82,17 @@ def network(multiple: int = 16) -> Network:
     torch.manual_seed(0)
     module = index.get("segmenter", "unet").load()(1, base=2)
     card = {"segmenter": "unet", "options": {"base": 2}, "channels": ["gray"], "dataset": "tiny"}
-    return Network(Checkpoint("unet", Path(), "0", card), module, multiple=multiple, device="cpu", precision="float32")
+    return Network(
+        Checkpoint("unet", Path(), "0", card),
+        module,
+        multiple=multiple,
+        device="cpu",
+        precision="float32",
+    )
 
 
-# --- plain types ----------------------------------------------------------------------------------------------------------
+# --- plain types
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_coordinates_of_a_volume_are_those_of_its_planes_and_heights():
@@ -68,30 +101,61 @@ def test_coordinates_of_a_volume_are_those_of_its_planes_and_heights():
     for z, height in enumerate((-2 / 3, 0.0, 2 / 3)):
         np.testing.assert_allclose(coords[z, :, 0], height, atol=1e-7)
         np.testing.assert_array_equal(coords[z, :, 1:], grid(4, 6, (-1.0, 1.0)))
-    np.testing.assert_array_equal(grid(4, 6, (0.0, 1.0), "corners", 3)[[0, -1]], [[0, 0, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(
+        grid(4, 6, (0.0, 1.0), "corners", 3)[[0, -1]], [[0, 0, 0], [1, 1, 1]]
+    )
     assert grid(4, 6, (0.0, 1.0)).shape == (24, 2) and (dims(1), dims(2)) == (2, 3)
 
 
 def test_planes_are_images_of_their_own(volume, tiny_dataset):
     slice_ = tiny_dataset.load("p6-0")
     first = volume.plane(0)
-    assert first.depth == 1 and first.image.shape == (32, 32, 1) and first.slice_index == 0 and volume.plane(3).slice_index == 3
+    assert (
+        first.depth == 1
+        and first.image.shape == (32, 32, 1)
+        and first.slice_index == 0
+        and volume.plane(3).slice_index == 3
+    )
     np.testing.assert_array_equal(first.image, slice_.image)
     np.testing.assert_array_equal(planes(volume.image, 4)[1], volume.image[32:64])
     assert not volume.plane(2).has_lesion and volume.plane(1).has_lesion
-    assert extent(volume.image.shape, 4) == "4 x 32 x 32 voxels" and extent((32, 16, 1), 1) == "32 x 16 pixels"
+    assert (
+        extent(volume.image.shape, 4) == "4 x 32 x 32 voxels"
+        and extent((32, 16, 1), 1) == "32 x 16 pixels"
+    )
 
 
 def test_the_depth_is_part_of_what_a_volume_is_and_changes_no_image(volume):
     assert len({volume.hash, replace(volume, depth=2).hash, replace(volume, depth=1).hash}) == 3
     image = np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 4, 1)
-    slice_ = Sample("a", "b", "c", image, image[..., 0] > 0.5, image[..., 0] > 0.1, ("t1",), VolumeStatistics(0.5, 0.25, 0.125, 0.75))
+    slice_ = Sample(
+        "a",
+        "b",
+        "c",
+        image,
+        image[..., 0] > 0.5,
+        image[..., 0] > 0.1,
+        ("t1",),
+        VolumeStatistics(0.5, 0.25, 0.125, 0.75),
+    )
     assert slice_.hash == "aa16acd8cbbb56ae"  # as before samples had a depth
 
 
 def test_a_cell_of_another_depth_has_the_same_key_and_no_common_batch(volume):
-    cells = [Cell("tiny", "p6", "p6", "hash", SIREN, Rate(None, 10), Recipe("adam", 1e-3, 5, "constant", 0), shape=volume.image.shape,
-                  depth=depth) for depth in (1, 4)]
+    cells = [
+        Cell(
+            "tiny",
+            "p6",
+            "p6",
+            "hash",
+            SIREN,
+            Rate(None, 10),
+            Recipe("adam", 1e-3, 5, "constant", 0),
+            shape=volume.image.shape,
+            depth=depth,
+        )
+        for depth in (1, 4)
+    ]
     assert cells[0].key == cells[1].key and "depth" not in cells[1].identity()
     assert cells[0].batch_key() != cells[1].batch_key() and cells[0].size_key != cells[1].size_key
 
@@ -103,14 +167,17 @@ def test_a_store_gives_a_volume_back(volume, tmp_path):
     assert found is not None and found.depth == 4 and found.hash == volume.hash
 
 
-# --- files ----------------------------------------------------------------------------------------------------------------
+# --- files
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def file_of(depth: int, channels: int = 1) -> bytes:
     torch.manual_seed(0)
     module = index.get("inr", "siren").load()(dims(depth), channels, **ARGS)
-    return encode(Header("siren", ARGS, 8, 10, channels, 12, window=(-10.0, 90.0), depth=depth),
-                  {name: 3 * p.detach().numpy() for name, p in module.named_parameters()})
+    return encode(
+        Header("siren", ARGS, 8, 10, channels, 12, window=(-10.0, 90.0), depth=depth),
+        {name: 3 * p.detach().numpy() for name, p in module.named_parameters()},
+    )
 
 
 def test_a_file_knows_its_depth_and_an_image_spends_no_byte_on_it():
@@ -119,7 +186,9 @@ def test_a_file_knows_its_depth_and_an_image_spends_no_byte_on_it():
     header = read_header(file_of(5))
     assert header.depth == 5 and "5 planes x 8 rows x 10 columns" in header.describe()
     decoded = decode(file_of(5)).image
-    assert decoded.shape == (40, 10, 1) and planes(decoded, 5).std(0).max() > 0.01, "all planes are alike: this checks nothing"
+    assert decoded.shape == (40, 10, 1) and planes(decoded, 5).std(0).max() > 0.01, (
+        "all planes are alike: this checks nothing"
+    )
 
 
 @given(st.integers(2, MAX_DEPTH), st.integers(1, 64))
@@ -128,7 +197,10 @@ def test_every_depth_comes_out_as_it_went_in(depth, height):
     assert Header.unpack(header.pack()) == (header, len(header.pack()))
 
 
-@pytest.mark.parametrize("depth, height", [(0, 8), (MAX_DEPTH + 1, 8), (MAX_DEPTH, MAX_ROWS // MAX_DEPTH + 1), (2.0, 8), (True, 8)])
+@pytest.mark.parametrize(
+    "depth, height",
+    [(0, 8), (MAX_DEPTH + 1, 8), (MAX_DEPTH, MAX_ROWS // MAX_DEPTH + 1), (2.0, 8), (True, 8)],
+)
 def test_depths_out_of_range_are_refused(depth, height):
     with pytest.raises(InputError, match="its depth is|its height is") as error:
         Header("siren", ARGS, height, 8, 1, 10, depth=depth)
@@ -138,9 +210,11 @@ def test_depths_out_of_range_are_refused(depth, height):
 def test_a_file_that_asks_for_too_many_planes_costs_no_memory():
     body = file_of(5)[:-4]
     head = Header("siren", ARGS, 8, 10, 1, 12, window=(-10.0, 90.0), depth=5).pack()
-    greedy = replace(Header("siren", ARGS, 8, 10, 1, 12), height=64, width=1 << 14, depth=MAX_DEPTH).pack()
+    greedy = replace(
+        Header("siren", ARGS, 8, 10, 1, 12), height=64, width=1 << 14, depth=MAX_DEPTH
+    ).pack()
     with pytest.raises(InputError, match="ask for a picture of"):
-        read_header(greedy + body[len(head):] + b"\0\0\0\0")
+        read_header(greedy + body[len(head) :] + b"\0\0\0\0")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -155,8 +229,14 @@ def test_decode_writes_arrays_volumes_and_pictures(tmp_path, channels):
     assert np.abs(picture / 255 - image.reshape(40, 10, channels)).max() <= 0.51 / 255
     for name in ("v.nii.gz", "v.nii"):
         nifti = nibabel.load(tmp_path / name)
-        assert nibabel.aff2axcodes(nifti.affine) == ("L", "P", "S")  # column 0 is the patient's right, row 0 anterior, plane 0 lowest
-        np.testing.assert_array_equal(np.asarray(nifti.dataobj).reshape(10, 8, 5, channels), image.transpose(2, 1, 0, 3))
+        assert nibabel.aff2axcodes(nifti.affine) == (
+            "L",
+            "P",
+            "S",
+        )  # column 0 is the patient's right, row 0 anterior, plane 0 lowest
+        np.testing.assert_array_equal(
+            np.asarray(nifti.dataobj).reshape(10, 8, 5, channels), image.transpose(2, 1, 0, 3)
+        )
 
 
 def test_decode_says_what_a_volume_costs_a_voxel(tmp_path, capsys):
@@ -165,30 +245,46 @@ def test_decode_says_what_a_volume_costs_a_voxel(tmp_path, capsys):
     assert f"{8 * len(file_of(5)) / 400:.3f} bits a voxel" in capsys.readouterr().out
 
 
-# --- fits -----------------------------------------------------------------------------------------------------------------
+# --- fits
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_planes_are_read_one_by_one(volume):
     net, k = network(), 3
-    images = torch.from_numpy(np.stack([volume.image * shade for shade in (1.0, 0.7, 0.4)])).requires_grad_()
+    images = torch.from_numpy(
+        np.stack([volume.image * shade for shade in (1.0, 0.7, 0.4)])
+    ).requires_grad_()
     rows = torch.tensor([volume.volume.as_row(), (0.4, 0.2, 0.1, 0.8), (0.3, 0.3, 0.0, 0.9)])
     logits = net.planes(4).logits(images, rows)
     assert logits.shape == (k, 4 * 32, 32) and net.depth == 1
     for i in range(k):
         for z in range(4):
-            alone = net.logits(images[i, 32 * z:32 * (z + 1)][None], rows[i][None])[0]
-            torch.testing.assert_close(logits[i, 32 * z:32 * (z + 1)], alone, rtol=1e-4, atol=1e-5)
+            alone = net.logits(images[i, 32 * z : 32 * (z + 1)][None], rows[i][None])[0]
+            torch.testing.assert_close(
+                logits[i, 32 * z : 32 * (z + 1)], alone, rtol=1e-4, atol=1e-5
+            )
     (gradient,) = torch.autograd.grad(logits[1, 32:64].sum(), images)
     touched = gradient.abs().sum((2, 3)) > 0
-    assert touched[1, 32:64].any() and not touched[0].any() and not touched[1, :32].any() and not touched[1, 64:].any()
+    assert (
+        touched[1, 32:64].any()
+        and not touched[0].any()
+        and not touched[1, :32].any()
+        and not touched[1, 64:].any()
+    )
 
 
-def test_a_large_volume_is_read_in_batches_of_planes_that_are_read_again_on_the_way_back(volume, monkeypatch):
+def test_a_large_volume_is_read_in_batches_of_planes_that_are_read_again_on_the_way_back(
+    volume, monkeypatch
+):
     net, read, seen = network().planes(4), Network._read, []
     make = Dice().make([volume], net)
     image = torch.from_numpy(volume.image)[None]
     value, gradient = make(image, torch.tensor([0]))
-    monkeypatch.setattr(Network, "_read", lambda self, images, rows: seen.append(len(images)) or read(self, images, rows))
+    monkeypatch.setattr(
+        Network,
+        "_read",
+        lambda self, images, rows: seen.append(len(images)) or read(self, images, rows),
+    )
     monkeypatch.setattr(benchmark.networks.network, "_PIXELS_AT_ONCE", 3 * 32 * 32)
     again = make(image, torch.tensor([0]))
     assert sorted(seen) == [1, 1, 3, 3]
@@ -201,7 +297,11 @@ def test_reading_for_scores_is_in_batches_of_planes(volume, monkeypatch):
     net, seen = network(), []
     whole = net.planes(4).segment(volume.image[None], [volume.volume])
     read = Network._read
-    monkeypatch.setattr(Network, "_read", lambda self, images, rows: seen.append(len(images)) or read(self, images, rows))
+    monkeypatch.setattr(
+        Network,
+        "_read",
+        lambda self, images, rows: seen.append(len(images)) or read(self, images, rows),
+    )
     monkeypatch.setattr(benchmark.networks.network, "_IMAGES_AT_ONCE", 3)
     twice = net.planes(4).segment(np.stack([volume.image] * 2), [volume.volume] * 2)
     assert seen == [3, 3, 2] and twice.shape == (2, 128, 32)
@@ -209,7 +309,9 @@ def test_reading_for_scores_is_in_batches_of_planes(volume, monkeypatch):
 
 
 def test_the_size_that_a_reader_takes_is_that_of_a_plane(volume):
-    tall = torch.from_numpy(np.ascontiguousarray(volume.image[:4 * 24]))[None]  # 96 rows are a multiple of 16, 24 are not
+    tall = torch.from_numpy(np.ascontiguousarray(volume.image[: 4 * 24]))[
+        None
+    ]  # 96 rows are a multiple of 16, 24 are not
     rows = torch.tensor([volume.volume.as_row()])
     network().logits(tall, rows)
     with pytest.raises(InputError, match="24 x 32"):
@@ -222,8 +324,13 @@ def test_the_penalty_is_one_dice_over_the_whole_volume(volume):
     value, gradient = Dice().make([volume], net)(image, torch.tensor([0]))
     p = torch.sigmoid(net.logits(image, torch.tensor([volume.volume.as_row()])))[0].double()
     m = torch.from_numpy(volume.mask).double()
-    assert float(value) == pytest.approx(1 - float((2 * (p * m).sum() + 1e-6) / (p.sum() + m.sum() + 1e-6)), abs=1e-6)
-    assert gradient.shape == image.shape and (gradient.flatten(2).unflatten(1, (4, 32)).abs().sum((0, 2, 3)) > 0).all()
+    assert float(value) == pytest.approx(
+        1 - float((2 * (p * m).sum() + 1e-6) / (p.sum() + m.sum() + 1e-6)), abs=1e-6
+    )
+    assert (
+        gradient.shape == image.shape
+        and (gradient.flatten(2).unflatten(1, (4, 32)).abs().sum((0, 2, 3)) > 0).all()
+    )
 
 
 @pytest.mark.parametrize("kernel", ["torch", "fused"])
@@ -237,42 +344,77 @@ def test_a_fit_of_a_volume_is_a_backbone_of_three_inputs(volume, kernel):
 
 
 def test_voxels_count_as_pixels():
-    assert images_at_once((32 * 64, 64, 1), SIREN, "cpu", None, 32) == 1 and images_at_once((16 * 64, 64, 1), SIREN, "cpu", None, 16) == 2
+    assert (
+        images_at_once((32 * 64, 64, 1), SIREN, "cpu", None, 32) == 1
+        and images_at_once((16 * 64, 64, 1), SIREN, "cpu", None, 16) == 2
+    )
 
 
-# --- scores ---------------------------------------------------------------------------------------------------------------
+# --- scores
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_psnr_is_of_the_volume_and_ssim_of_its_planes(volume):
-    noisy = np.clip(volume.image + 0.05 * np.random.default_rng(0).standard_normal(volume.image.shape), 0, 1).astype(np.float32)
-    whole, flat = image_scores(volume.image, noisy, volume.brain, 4), image_scores(volume.image, noisy, volume.brain)
-    each = [image_scores(volume.plane(z).image, planes(noisy, 4)[z], volume.plane(z).brain) for z in range(4)]
+    noisy = np.clip(
+        volume.image + 0.05 * np.random.default_rng(0).standard_normal(volume.image.shape), 0, 1
+    ).astype(np.float32)
+    whole, flat = (
+        image_scores(volume.image, noisy, volume.brain, 4),
+        image_scores(volume.image, noisy, volume.brain),
+    )
+    each = [
+        image_scores(volume.plane(z).image, planes(noisy, 4)[z], volume.plane(z).brain)
+        for z in range(4)
+    ]
     assert whole["psnr_db"] == flat["psnr_db"] and whole["psnr_brain_db"] == flat["psnr_brain_db"]
-    assert whole["ssim"] == pytest.approx(np.mean([one["ssim"] for one in each])) and whole["ssim"] != flat["ssim"]
-    assert whole["ssim_brain"] == pytest.approx(np.mean([one["ssim_brain"] for one in each])) and whole["ssim_brain"] != flat["ssim_brain"]
+    assert (
+        whole["ssim"] == pytest.approx(np.mean([one["ssim"] for one in each]))
+        and whole["ssim"] != flat["ssim"]
+    )
+    assert (
+        whole["ssim_brain"] == pytest.approx(np.mean([one["ssim_brain"] for one in each]))
+        and whole["ssim_brain"] != flat["ssim_brain"]
+    )
     by_plane = plane_scores(volume.image, noisy, 4)
     assert list(by_plane) == ["psnr_db@000", "psnr_db@001", "psnr_db@002", "psnr_db@003"]
     np.testing.assert_allclose(list(by_plane.values()), [one["psnr_db"] for one in each], rtol=1e-6)
-    assert plane_scores(volume.image, volume.image, 4)["psnr_db@003"] == np.inf and plane_scores(volume.image, noisy, 1) == {}
+    assert (
+        plane_scores(volume.image, volume.image, 4)["psnr_db@003"] == np.inf
+        and plane_scores(volume.image, noisy, 1) == {}
+    )
 
 
 def test_readers_are_scored_on_the_volume_and_on_each_plane(volume):
     found = np.roll(volume.mask, 2, axis=1)
     found[100, 3:8] = True  # on the last plane, which has no lesion
-    assert reader_scores(found, volume.mask, volume) == {"dice": dice(found, volume.mask), "dice_original": 1.0}
+    assert reader_scores(found, volume.mask, volume) == {
+        "dice": dice(found, volume.mask),
+        "dice_original": 1.0,
+    }
     by_plane = plane_reader_scores(found, volume.mask, volume)
-    assert by_plane["dice@001"] == dice(found[32:64], volume.mask[32:64]) < 1 and by_plane["dice_original@000"] == 1.0
-    assert by_plane["fp_area_px@003"] == 5 and by_plane["fp_area_px@002"] == 0 and "dice@003" not in by_plane
+    assert (
+        by_plane["dice@001"] == dice(found[32:64], volume.mask[32:64]) < 1
+        and by_plane["dice_original@000"] == 1.0
+    )
+    assert (
+        by_plane["fp_area_px@003"] == 5
+        and by_plane["fp_area_px@002"] == 0
+        and "dice@003" not in by_plane
+    )
     assert plane_reader_scores(found, found, replace(volume, depth=1)) == {}
 
 
 def test_a_picture_shows_the_plane_with_most_of_the_lesion(volume):
     mask = volume.mask.copy()
     mask[:20] = False
-    assert shown_plane(replace(volume, mask=mask)) == 1 and shown_plane(replace(volume, mask=np.zeros_like(mask))) == 2
+    assert (
+        shown_plane(replace(volume, mask=mask)) == 1
+        and shown_plane(replace(volume, mask=np.zeros_like(mask))) == 2
+    )
 
 
-# --- the whole arrow ------------------------------------------------------------------------------------------------------
+# --- the whole arrow
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -294,26 +436,51 @@ def test_the_whole_arrow(networks, store_folder, tmp_path, monkeypatch, capsys):
                 continue
             assert read_header(row.data).depth == 4
             image = decode(row.data).image
-            assert scores[row.key, "ssim", ""] == image_scores(sample.image, image, sample.brain, 4)["ssim"]
+            assert (
+                scores[row.key, "ssim", ""]
+                == image_scores(sample.image, image, sample.brain, 4)["ssim"]
+            )
             found = reader.segment(image[None], [sample.volume])[0] >= 0.5
             for z in range(4):
                 one = sample.plane(z)
                 metric = "dice" if one.has_lesion else "fp_area_px"
-                due = dice(planes(found, 4)[z], one.mask) if one.has_lesion else planes(found, 4)[z].sum()
+                due = (
+                    dice(planes(found, 4)[z], one.mask)
+                    if one.has_lesion
+                    else planes(found, 4)[z].sum()
+                )
                 assert scores[row.key, f"{metric}@{z:03d}", "unet"] == due
     with (store_folder / "per_slice.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * 2 * 4  # volumes x (null twin, SINCO) x planes
-    sinco = next(line for line in lines if float(line["lambda"]) > 0 and line["plane"] == "1" and line["dice_unet_fit"])
-    twin = next(row.key for row in rows if row.sample_hash and row.facts["sample_id"] == sinco["sample_id"]
-                and row.facts["codec"] is None and row.facts["twin"] is None)
+    sinco = next(
+        line
+        for line in lines
+        if float(line["lambda"]) > 0 and line["plane"] == "1" and line["dice_unet_fit"]
+    )
+    twin = next(
+        row.key
+        for row in rows
+        if row.sample_hash
+        and row.facts["sample_id"] == sinco["sample_id"]
+        and row.facts["codec"] is None
+        and row.facts["twin"] is None
+    )
     for name, key in (("psnr_db_fit", sinco["key"]), ("psnr_db_twin", twin)):
         assert float(sinco[name]) == pytest.approx(scores[key, "psnr_db@001", ""], rel=1e-5)
-    assert float(sinco["dice_unet_twin"]) == pytest.approx(scores[twin, "dice@001", "unet"], rel=1e-5)
+    assert float(sinco["dice_unet_twin"]) == pytest.approx(
+        scores[twin, "dice@001", "unet"], rel=1e-5
+    )
     with (store_folder / "rows.csv").open() as file:
         assert "@" not in next(csv.reader(file)).__str__()
-    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again"))
-    monkeypatch.setattr(benchmark.runner.scorer.Scorer, "score", lambda *a: pytest.fail("a stored file was scored again"))
+    monkeypatch.setattr(
+        benchmark.runner.run, "fit", lambda *a, **k: pytest.fail("a stored cell was fitted again")
+    )
+    monkeypatch.setattr(
+        benchmark.runner.scorer.Scorer,
+        "score",
+        lambda *a: pytest.fail("a stored file was scored again"),
+    )
     assert main(["run", "--out", str(store_folder), "--lambda", "1e-2", *FAST]) == 0
     capsys.readouterr()
 
@@ -322,17 +489,33 @@ def test_the_rate_is_that_of_voxels_and_pilots_are_volumes(networks, store_folde
     words = [word for word in FAST if word not in ("--bits", "10")]
     words[words.index("hidden_features=12")] = "siren.hidden_layers=1"
     pilots = []
-    monkeypatch.setattr(benchmark.runner.rate, "_pilot_psnr", lambda sized, cell, samples, *rest: pilots.append(samples) or float(sized.bits))
+    monkeypatch.setattr(
+        benchmark.runner.rate,
+        "_pilot_psnr",
+        lambda sized, cell, samples, *rest: pilots.append(samples) or float(sized.bits),
+    )
     assert main(["run", "--out", str(store_folder), "--bpp", "0.3", "--lambda", "0", *words]) == 0
-    assert pilots and all(sample.depth == 4 and sample.patient in ("p1", "p2", "p3") for found in pilots for sample in found)
+    assert pilots and all(
+        sample.depth == 4 and sample.patient in ("p1", "p2", "p3")
+        for found in pilots
+        for sample in found
+    )
     with Store(store_folder) as store:
         fits = [row for row in store.rows() if row.facts["codec"] is None]
-    assert len(fits) == 4 and all(0.2 < row.facts["bpp"] <= 0.3 for row in fits)  # by pixels of a plane it were 0.075
+    assert len(fits) == 4 and all(
+        0.2 < row.facts["bpp"] <= 0.3 for row in fits
+    )  # by pixels of a plane it were 0.075
 
 
-@pytest.mark.parametrize("change, found", [
-    ({"dims": 4}, "--dims 4"), ({"init": "learned"}, "--init learned"), ({"image": ("p6-0",)}, "--image p6-0"),
-    ({"sets": ("tiny.size=24",)}, "24 x 24")])
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"dims": 4}, "--dims 4"),
+        ({"init": "learned"}, "--init learned"),
+        ({"image": ("p6-0",)}, "--image p6-0"),
+        ({"sets": ("tiny.size=24",)}, "24 x 24"),
+    ],
+)
 def test_what_cannot_be_is_said_before_anything_is_computed(networks, change, found):
     with pytest.raises(InputError) as error:
         resolve(replace(Selection(dataset="tiny", steps=4, dims=3), **change))
@@ -340,9 +523,15 @@ def test_what_cannot_be_is_said_before_anything_is_computed(networks, change, fo
 
 
 def test_what_a_large_volume_costs_is_said(networks, tiny_dataset, monkeypatch):
-    assert not any("each step" in note for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes)
+    assert not any(
+        "each step" in note for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes
+    )
     monkeypatch.setattr(benchmark.plan.job, "LARGE", 1_000)
-    (note,) = [note for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes if "each step" in note]
+    (note,) = [
+        note
+        for note in resolve(Selection(dataset="tiny", steps=4, dims=3)).notes
+        if "each step" in note
+    ]
     assert "4 x 32 x 32 voxels" in note
 
 
@@ -356,7 +545,11 @@ def test_a_data_set_without_volumes_says_so(tmp_path):
 def test_a_volume_that_is_none_is_named(networks, tiny_dataset, monkeypatch):
     load = type(tiny_dataset).load_volume
     for depth in (1, 3):
-        monkeypatch.setattr(type(tiny_dataset), "load_volume", lambda self, name, depth=depth: replace(load(self, name), depth=depth))
+        monkeypatch.setattr(
+            type(tiny_dataset),
+            "load_volume",
+            lambda self, name, depth=depth: replace(load(self, name), depth=depth),
+        )
         with pytest.raises(InputError, match=f"128 rows are {depth} planes"):
             resolve(Selection(dataset="tiny", steps=4, dims=3, image=("p6",)))
 
@@ -377,16 +570,20 @@ def test_volumes_of_mni_lesion_lie_about_the_lesion():
         dataset().load_volume("p0441-s1")
 
 
-def test_a_backbone_that_takes_no_third_input_says_so_before_the_first_fit(networks, store_folder, tmp_path, capsys):
+def test_a_backbone_that_takes_no_third_input_says_so_before_the_first_fit(
+    networks, store_folder, tmp_path, capsys
+):
     plugin = tmp_path / "flat.py"
     plugin.write_text(
-        "from torch import nn\nfrom benchmark.plugins import InputError, register\n"
-        "@register.inr('flat')\nclass Flat(nn.Module):\n    '''Images only.'''\n"
-        "    def __init__(self, in_dim, out_dim):\n        super().__init__()\n        if in_dim != 2:\n"
-        "            raise InputError('flat on a volume', 'it takes two coordinates', '--dims 2')\n"
-        "        self.last = nn.Linear(2, out_dim)\n    def forward(self, coords):\n        return self.last(coords)\n")
+        "from torch import nn\nfrom benchmark.plugins import InputError,"
+        " register\n@register.inr('flat')\nclass Flat(nn.Module):\n    '''Images only.'''\n    def"
+        " __init__(self, in_dim, out_dim):\n        super().__init__()\n        if in_dim != 2:\n  "
+        "          raise InputError('flat on a volume', 'it takes two coordinates', '--dims 2')\n  "
+        "      self.last = nn.Linear(2, out_dim)\n    def forward(self, coords):\n        return"
+        " self.last(coords)\n"
+    )
     words = [*FAST, "--inr", "flat", "--plugin", str(plugin)]
-    del words[words.index("hidden_features=12") - 1:words.index("hidden_features=12") + 1]
+    del words[words.index("hidden_features=12") - 1 : words.index("hidden_features=12") + 1]
     assert main(["run", "--out", str(store_folder), *words]) == 2
     assert "it takes two coordinates" in capsys.readouterr().err
     assert main(["check", "inr", "flat", "--plugin", str(plugin)]) == 0, sys.stderr

@@ -1,4 +1,6 @@
-"""Scores against hand values and scikit-image, and what the reproduction's save step does to a picture."""
+"""Scores against hand values and scikit-image, and what the reproduction's save step does to a
+picture.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def test_psnr_and_ssim_are_scikit_images():
     scores = image_scores(A, B, whole)
     a, b = A.astype(float), B.astype(float)
     assert scores["psnr_db"] == pytest.approx(peak_signal_noise_ratio(a, b, data_range=1))
-    assert scores["ssim"] == pytest.approx(structural_similarity(a[..., 0], b[..., 0], data_range=1))
+    assert scores["ssim"] == pytest.approx(
+        structural_similarity(a[..., 0], b[..., 0], data_range=1)
+    )
     assert scores["psnr_brain_db"] == pytest.approx(scores["psnr_db"])
 
 
@@ -42,25 +46,55 @@ def test_dice_by_hand():
 
 
 def test_slices_without_lesion_have_an_area_and_no_dice():
-    empty = Sample("x", "d", "p", A, np.zeros((32, 24), bool), np.ones((32, 24), bool), ("flair",), VolumeStatistics.of(A))
+    empty = Sample(
+        "x",
+        "d",
+        "p",
+        A,
+        np.zeros((32, 24), bool),
+        np.ones((32, 24), bool),
+        ("flair",),
+        VolumeStatistics.of(A),
+    )
     found = np.zeros((32, 24), bool)
     found[:2, :3] = True
     assert reader_scores(found, found, empty) == {"fp_area_px": 6.0}
 
 
 def test_labels_by_hand():
-    classes, p, q = ("a", "b", "c"), np.array([0.5, 0.25, 0.25], np.float32), np.array([0.25, 0.5, 0.25], np.float32)
+    classes, p, q = (
+        ("a", "b", "c"),
+        np.array([0.5, 0.25, 0.25], np.float32),
+        np.array([0.25, 0.5, 0.25], np.float32),
+    )
     scores = label_scores(q, p, classes, "b")
-    assert scores == {"label_kept": 0.0, "kl": pytest.approx(0.5 * np.log(2) - 0.25 * np.log(2)), "label_right": 1.0,
-                      "label_right_original": 0.0}
-    assert label_scores(p, p, classes, "b") == {"label_kept": 1.0, "kl": 0.0, "label_right": 0.0, "label_right_original": 0.0}
-    other_way = label_scores(p, np.array([0.8, 0.1, 0.1], np.float32), classes, "")  # not symmetric, and of the original from the file
-    assert other_way == {"label_kept": 1.0, "kl": pytest.approx(0.8 * np.log(0.8 / 0.5) + 0.2 * np.log(0.1 / 0.25))}
+    assert scores == {
+        "label_kept": 0.0,
+        "kl": pytest.approx(0.5 * np.log(2) - 0.25 * np.log(2)),
+        "label_right": 1.0,
+        "label_right_original": 0.0,
+    }
+    assert label_scores(p, p, classes, "b") == {
+        "label_kept": 1.0,
+        "kl": 0.0,
+        "label_right": 0.0,
+        "label_right_original": 0.0,
+    }
+    other_way = label_scores(
+        p, np.array([0.8, 0.1, 0.1], np.float32), classes, ""
+    )  # not symmetric, and of the original from the file
+    assert other_way == {
+        "label_kept": 1.0,
+        "kl": pytest.approx(0.8 * np.log(0.8 / 0.5) + 0.2 * np.log(0.1 / 0.25)),
+    }
 
 
 def test_a_divergence_is_finite_whatever_is_answered():
     sure, other = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
-    assert label_scores(other, sure, ("a", "b"), "z") == {"label_kept": 0.0, "kl": pytest.approx(87.34, abs=0.01)}
+    assert label_scores(other, sure, ("a", "b"), "z") == {
+        "label_kept": 0.0,
+        "kl": pytest.approx(87.34, abs=0.01),
+    }
 
 
 @pytest.mark.parametrize("low, high", [(0.0, 1.0), (0.13, 0.71), (-0.2, 1.4)])
@@ -68,7 +102,8 @@ def test_stretched_png_maps_each_pictures_own_range_to_0_and_1(low, high):
     stretched = stretched_png((low + (high - low) * A).astype(np.float32))
     assert stretched.shape == A.shape and stretched.min() == 0.0 and stretched.max() == 1.0
     own = (A - A.min()) / (A.max() - A.min())
-    # 256 gray values, cut off rather than rounded, twice: by the colour map's index and by its entry
+    # 256 gray values, cut off rather than rounded, twice: by the colour map's index and by its
+    # entry
     assert np.abs(stretched - own).max() <= 2 / 255
 
 

@@ -1,4 +1,6 @@
-"""Learned initial states: they help where they should, belong to one backbone, are in the key, and no file needs them."""
+"""Learned initial states: they help where they should, belong to one backbone, are in the key, and
+no file needs them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ CELL = Cell("tiny", "p6-0", "p6", "hash", SIREN, Rate(None, 10), STILL)
 def parameters(value: float = 0.1, width: int = 8) -> dict[str, np.ndarray]:
     rows = {"0": (width, 2), "1": (width, width), "2": (1, width)}
     weights = {f"layers.{i}.weight": np.full(shape, value, np.float32) for i, shape in rows.items()}
-    return weights | {f"layers.{i}.bias": np.full(shape[0], value, np.float32) for i, shape in rows.items()}
+    return weights | {
+        f"layers.{i}.bias": np.full(shape[0], value, np.float32) for i, shape in rows.items()
+    }
 
 
 @pytest.fixture
@@ -52,13 +56,18 @@ def learned(tiny_dataset) -> Path:
 
 
 def select(**changes) -> Selection:
-    return replace(Selection(dataset="tiny", lam=(1e-3,), steps=4, sets=SETS, init="learned"), **changes)
+    return replace(
+        Selection(dataset="tiny", lam=(1e-3,), steps=4, sets=SETS, init="learned"), **changes
+    )
 
 
 def test_a_learned_state_fits_an_image_it_has_not_seen_sooner(tiny_dataset, tiny_samples):
     state = learn(SIREN, list(tiny_dataset.samples("train"))[:2], rounds=6, steps=20)
     members = [Member(sample) for sample in tiny_samples[:2]]
-    own, ours = (fit(SIREN, members, recipe_of(SIREN, 20), kernel="torch", init=init).fidelity for init in (None, state))
+    own, ours = (
+        fit(SIREN, members, recipe_of(SIREN, 20), kernel="torch", init=init).fidelity
+        for init in (None, state)
+    )
     gained_db = 10 * np.log10(own / ours)
     assert (gained_db > 1).all(), gained_db
 
@@ -72,6 +81,7 @@ def test_fits_that_go_wrong_teach_nothing(tiny_dataset, monkeypatch):
             for k in wrong:
                 fitted.finite[k], fitted.states[k] = False, parameters(np.nan)
             return fitted
+
         return fits
 
     monkeypatch.setattr(benchmark.search.learn, "fit", spoiled([0]))
@@ -90,11 +100,17 @@ def test_fits_that_go_wrong_teach_nothing(tiny_dataset, monkeypatch):
 @pytest.mark.parametrize("kernel", ["torch", "fused"])
 def test_every_fit_starts_from_the_state_and_null_twins_scale_it(tiny_samples, kernel):
     state = parameters()
-    members = [Member(tiny_samples[0]), Member(tiny_samples[0], seed=3), Member(tiny_samples[0], null=True)]
+    members = [
+        Member(tiny_samples[0]),
+        Member(tiny_samples[0], seed=3),
+        Member(tiny_samples[0], null=True),
+    ]
     first, other_seed, null = fit(SIREN, members, STILL, kernel=kernel, init=state).states
     for name, array in state.items():
         assert np.array_equal(first[name], array) and np.array_equal(other_seed[name], array)
-        assert np.array_equal(null[name], array * np.float32(NULL_SCALE)) and not np.array_equal(null[name], array)
+        assert np.array_equal(null[name], array * np.float32(NULL_SCALE)) and not np.array_equal(
+            null[name], array
+        )
 
 
 def test_a_state_of_other_shapes_is_refused(tiny_samples):
@@ -102,31 +118,50 @@ def test_a_state_of_other_shapes_is_refused(tiny_samples):
         fit(SIREN, [Member(tiny_samples[0])], STILL, init=parameters(width=9))
 
 
-@pytest.mark.parametrize("change, found", [
-    ({"sets": ("hidden_layers=1",)}, "--set siren.hidden_features=16"),
-    ({"sets": ("hidden_features=9", "hidden_layers=1")}, "no such file"),
-    ({"seed": (0, 1)}, "one fit, counted 2 times"), ({"init": "absent.safetensors"}, "no such file: absent.safetensors")])
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        ({"sets": ("hidden_layers=1",)}, "--set siren.hidden_features=16"),
+        ({"sets": ("hidden_features=9", "hidden_layers=1")}, "no such file"),
+        ({"seed": (0, 1)}, "one fit, counted 2 times"),
+        ({"init": "absent.safetensors"}, "no such file: absent.safetensors"),
+    ],
+)
 def test_what_a_state_is_not_for_is_refused_with_what_to_type(learned, change, found):
     with pytest.raises(InputError) as error:
         resolve(select(**change))
     assert found in str(error.value)
 
 
-@pytest.mark.parametrize("card, found", [
-    ({"args": dict(SIREN.args) | {"hidden_features": 9}}, 'arguments .*"hidden_features": 9'), ({"source": "other"}, "code other"),
-    ({"inr": "gauss"}, "the backbone gauss"), ({"channels": ["a", "b"]}, "the number of channels 2")])
-def test_a_card_for_something_else_is_refused_with_the_command_that_learns_anew(learned, card, found):
+@pytest.mark.parametrize(
+    "card, found",
+    [
+        ({"args": dict(SIREN.args) | {"hidden_features": 9}}, 'arguments .*"hidden_features": 9'),
+        ({"source": "other"}, "code other"),
+        ({"inr": "gauss"}, "the backbone gauss"),
+        ({"channels": ["a", "b"]}, "the number of channels 2"),
+    ],
+)
+def test_a_card_for_something_else_is_refused_with_the_command_that_learns_anew(
+    learned, card, found
+):
     init = find_init("learned", SIREN, "tiny", ("gray",))
     save_file(init.state, learned, {"card": json.dumps(init.card | card)})
     with pytest.raises(InputError, match=found) as error:
         find_init("learned", SIREN, "tiny", ("gray",))
-    assert error.value.todo == ("python -m benchmark learn --inr siren --dataset tiny --set siren.hidden_features=8 "
-                                "--set siren.hidden_layers=1")
+    assert (
+        error.value.todo
+        == "python -m benchmark learn --inr siren --dataset tiny --set siren.hidden_features=8 "
+        "--set siren.hidden_layers=1"
+    )
 
 
 def test_a_damaged_state_is_refused(learned):
-    save_file({"layers.0.weight": np.full((8, 2), np.nan, np.float32)}, learned, {"card": json.dumps(find_init(
-        "learned", SIREN, "tiny", ("gray",)).card)})
+    save_file(
+        {"layers.0.weight": np.full((8, 2), np.nan, np.float32)},
+        learned,
+        {"card": json.dumps(find_init("learned", SIREN, "tiny", ("gray",)).card)},
+    )
     with pytest.raises(InputError, match="not finite"):
         find_init("learned", SIREN, "tiny", ("gray",))
     learned.write_bytes(learned.read_bytes()[:200])
@@ -135,13 +170,28 @@ def test_a_damaged_state_is_refused(learned):
 
 
 def test_the_state_is_in_the_key_and_cells_without_one_keep_theirs():
-    for cell in (CELL, replace(CELL, lam=1e-3), replace(CELL, null=True), replace(CELL, codec=Choice("codec", "jpeg2000", (), "abc"))):
+    for cell in (
+        CELL,
+        replace(CELL, lam=1e-3),
+        replace(CELL, null=True),
+        replace(CELL, codec=Choice("codec", "jpeg2000", (), "abc")),
+    ):
         started = replace(cell, init="abc", init_bytes=3524)
         assert started.key != cell.key and replace(started, init="abd").key != started.key
-        assert started.key == replace(started, init_bytes=1).key and started.batch_key() != cell.batch_key()
+        assert (
+            started.key == replace(started, init_bytes=1).key
+            and started.batch_key() != cell.batch_key()
+        )
         for one in (cell, started):  # the key is put together by hand; see tests/test_plan.py
-            assert one.key == hashlib.sha256(json.dumps(one.identity(), sort_keys=True, default=repr).encode()).hexdigest()[:24]
-    assert "init" not in CELL.identity() and "init_bytes" not in replace(CELL, init="abc").identity()
+            assert (
+                one.key
+                == hashlib.sha256(
+                    json.dumps(one.identity(), sort_keys=True, default=repr).encode()
+                ).hexdigest()[:24]
+            )
+    assert (
+        "init" not in CELL.identity() and "init_bytes" not in replace(CELL, init="abc").identity()
+    )
     twin = replace(CELL, init="abc", lam=1e-3).twin
     assert twin == replace(CELL, init="abc").key
 
@@ -149,21 +199,49 @@ def test_the_state_is_in_the_key_and_cells_without_one_keep_theirs():
 def test_all_cells_of_a_run_have_the_state_and_images_it_was_learned_on_are_said(learned):
     job = resolve(select())
     (init,) = job.inits.values()
-    assert {(cell.init, cell.init_bytes) for cell in job.cells} == {(init.hash, learned.stat().st_size)} and job.notes == []
+    assert {(cell.init, cell.init_bytes) for cell in job.cells} == {
+        (init.hash, learned.stat().st_size)
+    } and job.notes == []
     assert "1 of 3 images are of patients" in resolve(select(split="train")).notes[0]
 
 
-def test_learn_run_decode_without_the_state_and_a_report_that_declares_its_bytes(tiny_dataset, store_folder, capsys, monkeypatch):
+def test_learn_run_decode_without_the_state_and_a_report_that_declares_its_bytes(
+    tiny_dataset, store_folder, capsys, monkeypatch
+):
     tiny_networks.write()
     used: list[dict[str, np.ndarray] | None] = []
-    monkeypatch.setattr(benchmark.runner.run, "fit", lambda *args, **words: used.append(words["init"]) or fit(*args, **words))
-    plugin = ["--plugin", str(TINY), "--dataset", "tiny", "--device", "cpu", *(word for text in SETS for word in ("--set", text))]
+    monkeypatch.setattr(
+        benchmark.runner.run,
+        "fit",
+        lambda *args, **words: used.append(words["init"]) or fit(*args, **words),
+    )
+    plugin = [
+        "--plugin",
+        str(TINY),
+        "--dataset",
+        "tiny",
+        "--device",
+        "cpu",
+        *(word for text in SETS for word in ("--set", text)),
+    ]
     assert main(["learn", *plugin, "--rounds", "2", "--steps", "4", "--limit", "2", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     path = Path(made["path"])
     assert path == default_path(SIREN, "tiny") and made["bytes"] == path.stat().st_size
     assert made["card"]["images"] == ["p1-0", "p2-0"] and made["card"]["patients"] == ["p1", "p2"]
-    fast = [*plugin, "--out", str(store_folder), "--steps", "20", "--bits", "10", "--lambda", "1e-2", "--limit", "1"]
+    fast = [
+        *plugin,
+        "--out",
+        str(store_folder),
+        "--steps",
+        "20",
+        "--bits",
+        "10",
+        "--lambda",
+        "1e-2",
+        "--limit",
+        "1",
+    ]
     assert main(["run", *fast]) == 0 and main(["run", *fast, "--init", "learned"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     said = f"{path.stat().st_size:,} bytes shared by all images, not in bpp"
@@ -171,14 +249,23 @@ def test_learn_run_decode_without_the_state_and_a_report_that_declares_its_bytes
     assert said in (store_folder / "leaderboard.md").read_text()
     start, half = load_file(path), len(used) // 2
     assert half and used[:half] == [None] * half
-    assert all(init is not None and all(np.array_equal(init[name], array) for name, array in start.items()) for init in used[half:])
+    assert all(
+        init is not None and all(np.array_equal(init[name], array) for name, array in start.items())
+        for init in used[half:]
+    )
     path.unlink()
     with Store(store_folder) as store:
         scored = Scored(store, everything=True)
         sinco = [row for row in scored.rows if row.facts["lambda"] and not row.facts["codec"]]
         groups = {Group.of(scored, row): bool(row.facts.get("init")) for row in sinco}
-        assert sorted(groups.values()) == [False, True], "runs with and without a learned state are one comparison"
+        assert sorted(groups.values()) == [
+            False,
+            True,
+        ], "runs with and without a learned state are one comparison"
         fits = [row for row in store.rows() if row.facts["codec"] is None]
-        assert len(fits) == 2 * 3 and sum(row.facts.get("init_bytes") == made["bytes"] for row in fits) == 3
+        assert (
+            len(fits) == 2 * 3
+            and sum(row.facts.get("init_bytes") == made["bytes"] for row in fits) == 3
+        )
         assert all(decode(row.data).image.shape == (32, 32, 1) for row in fits)
     assert sum(array.size for array in start.values()) == fits[0].facts["n_parameters"]

@@ -1,4 +1,6 @@
-"""Classifiers: torchvision's sizes and names, frozen networks of labels, their ensembles, and the penalty that they give."""
+"""Classifiers: torchvision's sizes and names, frozen networks of labels, their ensembles, and the
+penalty that they give.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +34,50 @@ def plugins() -> None:
 
 def make(name: str, channels: int = 1, **options: object) -> nn.Module:
     torch.manual_seed(0)
-    return get("segmenter", name).load()(channels, **{**label_networks.OPTIONS[name], **options}).eval()
+    return (
+        get("segmenter", name)
+        .load()(channels, **{**label_networks.OPTIONS[name], **options})
+        .eval()
+    )
 
 
-# --- the classifiers --------------------------------------------------------------------------------------------------
+# --- the classifiers
+# --------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("name", "count", "entries", "names"), [
-    ("mobilenet-v2", 3_504_872, 314, {"features.0.0.weight", "features.1.conv.0.1.running_mean", "features.1.conv.2.bias",
-                                      "features.17.conv.3.num_batches_tracked", "features.18.1.weight", "classifier.1.bias"}),
-    ("vgg16", 138_357_544, 32, {"features.0.weight", "features.28.bias", "classifier.0.weight", "classifier.3.bias",
-                                "classifier.6.weight"})])
-def test_parameters_and_names_are_torchvisions(name: str, count: int, entries: int, names: set[str]) -> None:
+
+@pytest.mark.parametrize(
+    ("name", "count", "entries", "names"),
+    [
+        (
+            "mobilenet-v2",
+            3_504_872,
+            314,
+            {
+                "features.0.0.weight",
+                "features.1.conv.0.1.running_mean",
+                "features.1.conv.2.bias",
+                "features.17.conv.3.num_batches_tracked",
+                "features.18.1.weight",
+                "classifier.1.bias",
+            },
+        ),
+        (
+            "vgg16",
+            138_357_544,
+            32,
+            {
+                "features.0.weight",
+                "features.28.bias",
+                "classifier.0.weight",
+                "classifier.3.bias",
+                "classifier.6.weight",
+            },
+        ),
+    ],
+)
+def test_parameters_and_names_are_torchvisions(
+    name: str, count: int, entries: int, names: set[str]
+) -> None:
     module = get("segmenter", name).load()(3, classes=1000)
     state = module.state_dict()
     assert sum(p.numel() for p in module.parameters()) == count
@@ -50,7 +85,10 @@ def test_parameters_and_names_are_torchvisions(name: str, count: int, entries: i
 
 
 def test_counts_of_four_classes() -> None:
-    assert sum(p.numel() for p in get("segmenter", "mobilenet-v2").load()(3).parameters()) == 3_504_872 - 996 * 1281
+    assert (
+        sum(p.numel() for p in get("segmenter", "mobilenet-v2").load()(3).parameters())
+        == 3_504_872 - 996 * 1281
+    )
     small = get("segmenter", "vgg16").load()(3, base=8, hidden=16)
     assert sum(p.numel() for p in small.parameters()) < 300_000
 
@@ -89,7 +127,9 @@ def test_normalizes_by_the_volume_or_by_imagenet(name: str) -> None:
     assert torch.allclose(seen[0][:, 0], red, atol=1e-6)
 
 
-# --- contract checks --------------------------------------------------------------------------------------------------
+# --- contract checks
+# --------------------------------------------------------------------------------------------------
+
 
 class OneMore(TinyLabel):
     """Answers with a class too many."""
@@ -117,8 +157,13 @@ class Unnamed(nn.Module):
 
 
 def failures(factory: Callable[..., nn.Module]) -> list[str]:
-    return [result.claim for result in run_checks("segmenter", Subject.of(factory, kind="segmenter", multiple=8, task="label"))
-            if result.status != "ok"]
+    return [
+        result.claim
+        for result in run_checks(
+            "segmenter", Subject.of(factory, kind="segmenter", multiple=8, task="label")
+        )
+        if result.status != "ok"
+    ]
 
 
 def test_the_claims_hold_for_a_classifier_that_is_right() -> None:
@@ -139,10 +184,14 @@ def test_a_divergence_with_a_wrong_gradient_is_noticed() -> None:
             return lambda images, which: (penalty(images, which)[0], 2 * penalty(images, which)[1])
 
     results = list(run_checks("regularizer", Subject.of(Doubled, kind="regularizer", task="label")))
-    assert [result.claim for result in results if result.status != "ok"] == ["gradient is that of the penalty"]
+    assert [result.claim for result in results if result.status != "ok"] == [
+        "gradient is that of the penalty"
+    ]
 
 
-# --- the frozen network -----------------------------------------------------------------------------------------------
+# --- the frozen network
+# -----------------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def network(plugins: None) -> LabelNetwork:
@@ -155,7 +204,12 @@ def network(plugins: None) -> LabelNetwork:
 def test_a_network_of_labels_answers_and_gives_the_image_a_gradient(network: LabelNetwork) -> None:
     images = torch.rand(2, 32, 32, 1, requires_grad=True)
     logits = network.logits(images, ROWS)
-    assert logits.shape == (2, 3) and logits.dtype == torch.float32 and network.classes == CLASSES and network.task == "label"
+    assert (
+        logits.shape == (2, 3)
+        and logits.dtype == torch.float32
+        and network.classes == CLASSES
+        and network.task == "label"
+    )
     (gradient,) = torch.autograd.grad(logits.square().sum(), images)
     assert torch.isfinite(gradient).all() and (gradient.abs().flatten(1).sum(1) > 0).all()
     assert not any(p.requires_grad for p in network.module.parameters())
@@ -164,14 +218,19 @@ def test_a_network_of_labels_answers_and_gives_the_image_a_gradient(network: Lab
     np.testing.assert_allclose(answer, torch.softmax(logits.detach(), 1).numpy(), atol=1e-6)
     np.testing.assert_array_equal(network.see(images.detach().numpy(), VOLUMES), answer)
     best = int(answer[0].argmax())
-    assert network.describe(images[0].detach().numpy(), VOLUMES[0]) == f"{CLASSES[best]} {answer[0, best]:.2f}"
+    assert (
+        network.describe(images[0].detach().numpy(), VOLUMES[0])
+        == f"{CLASSES[best]} {answer[0, best]:.2f}"
+    )
 
 
 def test_dropout_and_statistics_are_frozen_and_folded(network: LabelNetwork) -> None:
     images = np.random.default_rng(0).random((2, 32, 32, 1), dtype=np.float32)
     assert np.array_equal(network.answer(images, VOLUMES), network.answer(images, VOLUMES))
     assert not any(isinstance(part, nn.BatchNorm2d) for part in network.module.modules())
-    np.testing.assert_allclose(network.answer(images[1:], VOLUMES[1:]), network.answer(images, VOLUMES)[1:], atol=1e-5)
+    np.testing.assert_allclose(
+        network.answer(images[1:], VOLUMES[1:]), network.answer(images, VOLUMES)[1:], atol=1e-5
+    )
 
 
 def test_what_a_label_cannot_do_is_refused(network: LabelNetwork) -> None:
@@ -194,32 +253,63 @@ def test_a_card_that_does_not_name_its_classes_is_refused(plugins: None, classes
 def test_a_card_with_more_classes_than_logits_is_noticed(plugins: None) -> None:
     label_networks.write("tiny-label", classes=["a", "b", "c", "d"])
     with pytest.raises(InputError, match="names 4, it answers with 3"):
-        load_network(find_checkpoint("tiny-label", "tiny-labels")).logits(torch.rand(1, 32, 32, 1), ROWS[:1])
+        load_network(find_checkpoint("tiny-label", "tiny-labels")).logits(
+            torch.rand(1, 32, 32, 1), ROWS[:1]
+        )
 
 
 def test_an_ensemble_of_classifiers_averages_their_answers(plugins: None, tmp_path: Path) -> None:
     for name in ("mobilenet-v2", "tiny-label"):
         label_networks.write(name)
     images = np.random.default_rng(0).random((2, 32, 32, 1), dtype=np.float32)
-    each = [load_network(find_checkpoint(name, "tiny-labels")).answer(images, VOLUMES) for name in ("mobilenet-v2", "tiny-label")]
+    each = [
+        load_network(find_checkpoint(name, "tiny-labels")).answer(images, VOLUMES)
+        for name in ("mobilenet-v2", "tiny-label")
+    ]
     both = load_network(find_checkpoint("mobilenet-v2+tiny-label", "tiny-labels"))
     np.testing.assert_allclose(both.answer(images, VOLUMES), np.mean(each, 0), atol=1e-5)
-    save_checkpoint(tmp_path / "other.safetensors", make("tiny-label"), {
-        "segmenter": "tiny-label", "options": {"classes": 3}, "channels": ["gray"], "dataset": "tiny-labels", "classes": ["x", "y", "z"]})
+    save_checkpoint(
+        tmp_path / "other.safetensors",
+        make("tiny-label"),
+        {
+            "segmenter": "tiny-label",
+            "options": {"classes": 3},
+            "channels": ["gray"],
+            "dataset": "tiny-labels",
+            "classes": ["x", "y", "z"],
+        },
+    )
     with pytest.raises(InputError, match="do not answer alike"):
         find_checkpoint(f"mobilenet-v2+tiny-label@{tmp_path / 'other.safetensors'}", "tiny-labels")
 
 
-# --- the penalty ------------------------------------------------------------------------------------------------------
+# --- the penalty
+# ------------------------------------------------------------------------------------------------------
 
-def test_the_penalty_is_the_divergence_from_the_answer_on_the_original(network: LabelNetwork) -> None:
+
+def test_the_penalty_is_the_divergence_from_the_answer_on_the_original(
+    network: LabelNetwork,
+) -> None:
     rng = np.random.default_rng(0)
-    samples = [Sample(f"s{i}", "d", f"s{i}", rng.random((32, 32, 1), dtype=np.float32), np.zeros((32, 32), bool), np.ones((32, 32), bool),
-                      ("gray",), volume) for i, volume in enumerate(VOLUMES)]
+    samples = [
+        Sample(
+            f"s{i}",
+            "d",
+            f"s{i}",
+            rng.random((32, 32, 1), dtype=np.float32),
+            np.zeros((32, 32), bool),
+            np.ones((32, 32), bool),
+            ("gray",),
+            volume,
+        )
+        for i, volume in enumerate(VOLUMES)
+    ]
     penalty = get("regularizer", "kl").load()().make(samples, network)
     originals = torch.from_numpy(np.stack([sample.image for sample in samples]))
     value, gradient = penalty(originals, torch.arange(2))
-    assert value.abs().max() < 1e-6 and gradient.abs().max() < 1e-5  # its least value: nothing to gain
+    assert (
+        value.abs().max() < 1e-6 and gradient.abs().max() < 1e-5
+    )  # its least value: nothing to gain
     images = originals + 0.3 * torch.rand(originals.shape)
     value, gradient = penalty(images, torch.arange(2))
     p, q = network.answer(originals.numpy(), VOLUMES), network.answer(images.numpy(), VOLUMES)

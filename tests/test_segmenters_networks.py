@@ -18,7 +18,9 @@ VOLUME = torch.tensor([[0.3, 0.2, 0.1, 0.9], [0.4, 0.1, 0.2, 0.8]])
 
 def make(name: str, channels: int = 1, **options):
     torch.manual_seed(0)
-    return get("segmenter", name).load()(channels, **(options or SMALL.get(name, {"base": 4}))).eval()
+    return (
+        get("segmenter", name).load()(channels, **(options or SMALL.get(name, {"base": 4}))).eval()
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,23 +47,46 @@ def test_images_of_a_batch_do_not_see_each_other(name):
         assert torch.allclose(both[:1], module(image[:1], VOLUME[:1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("name, channels, options, trained, with_statistics", [
-    ("unet", 3, {"base": 32}, 7_763_041, 7_768_929), ("unet", 1, {"base": 32}, 7_762_465, 7_768_353),  # Buda et al. 2019
-    ("unet-buda", 3, {"base": 32}, 7_763_041, 7_768_929), ("unet-buda", 1, {"base": 32}, 7_762_465, 7_768_353),
-    ("unet-5", 3, {"base": 32}, 7_767_201, 7_774_049),  # gia-guar's first model, total as Keras counts
-    ("unet-4", 3, {"base": 64}, 10_655_809, 10_663_873)])  # and the second, trainable
+@pytest.mark.parametrize(
+    "name, channels, options, trained, with_statistics",
+    [
+        ("unet", 3, {"base": 32}, 7_763_041, 7_768_929),
+        ("unet", 1, {"base": 32}, 7_762_465, 7_768_353),  # Buda et al. 2019
+        ("unet-buda", 3, {"base": 32}, 7_763_041, 7_768_929),
+        ("unet-buda", 1, {"base": 32}, 7_762_465, 7_768_353),
+        (
+            "unet-5",
+            3,
+            {"base": 32},
+            7_767_201,
+            7_774_049,
+        ),  # gia-guar's first model, total as Keras counts
+        ("unet-4", 3, {"base": 64}, 10_655_809, 10_663_873),
+    ],
+)  # and the second, trainable
 def test_parameters_are_as_many_as_published(name, channels, options, trained, with_statistics):
     module = make(name, channels, **options)
     count = sum(p.numel() for p in module.parameters())
-    statistics = sum(b.numel() for key, b in module.named_buffers() if not key.endswith("num_batches_tracked"))
+    statistics = sum(
+        b.numel() for key, b in module.named_buffers() if not key.endswith("num_batches_tracked")
+    )
     assert (count, count + statistics) == (trained, with_statistics)
-    assert {o.name: o.default for o in get("segmenter", name).options} == (options if name != "unet" else {"base": 16})
+    assert {o.name: o.default for o in get("segmenter", name).options} == (
+        options if name != "unet" else {"base": 16}
+    )
 
 
 def test_buda_has_the_names_of_the_release():
-    names = [key for key in make("unet-buda", 3).state_dict() if not key.endswith("num_batches_tracked")]
-    assert len(names) == 8 + 2 + 9 * 2 * 5 and {"encoder1.enc1conv1.weight", "bottleneck.bottlenecknorm2.running_var", "upconv4.bias",
-                                                 "decoder1.dec1conv2.weight", "conv.bias"} <= set(names)
+    names = [
+        key for key in make("unet-buda", 3).state_dict() if not key.endswith("num_batches_tracked")
+    ]
+    assert len(names) == 8 + 2 + 9 * 2 * 5 and {
+        "encoder1.enc1conv1.weight",
+        "bottleneck.bottlenecknorm2.running_var",
+        "upconv4.bias",
+        "decoder1.dec1conv2.weight",
+        "conv.bias",
+    } <= set(names)
 
 
 def test_buda_clips_to_the_percentiles_of_the_volume():
@@ -81,7 +106,9 @@ def test_transunet_sees_the_whole_image_and_reads_other_sizes():
         with pytest.raises(ValueError, match="multiple of heads"):
             make("transunet", **options)
     for patch in (2, 4):
-        assert make("transunet", base=4, width=16, patch=patch)(torch.rand(2, 1, 32, 64), VOLUME).shape == (2, 1, 32, 64)
+        assert make("transunet", base=4, width=16, patch=patch)(
+            torch.rand(2, 1, 32, 64), VOLUME
+        ).shape == (2, 1, 32, 64)
 
 
 @pytest.mark.parametrize("name", SHIP)
@@ -91,7 +118,11 @@ def test_weights_that_ship(name):
         pytest.skip("installed without weights")
     card = read_card(path)
     assert path.stat().st_size < 5_000_000
-    assert card["test_dice"] >= 0.85 and card["command"].startswith("python -m benchmark train") and card["split_hash"]
+    assert (
+        card["test_dice"] >= 0.85
+        and card["command"].startswith("python -m benchmark train")
+        and card["split_hash"]
+    )
     with safe_open(path, framework="pt") as file:
         kinds = {str(file.get_tensor(key).dtype) for key in file.keys()}
     assert kinds <= {"torch.float16", "torch.int64"}

@@ -1,4 +1,6 @@
-"""What a person waits for first: help, lists and usage errors load nothing heavy. (The time: tests/bench.)"""
+"""What a person waits for first: help, lists and usage errors load nothing heavy. (The time:
+tests/bench.)
+"""
 
 import subprocess
 import sys
@@ -23,7 +25,9 @@ print("\\nCODE", code, "LOADED", *[name for name in {HEAVY} if name in sys.modul
 
 
 def run(*argv):
-    done = subprocess.run([sys.executable, "-c", WRAPPER, *argv], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", WRAPPER, *argv], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1].split(" ")
 
@@ -35,16 +39,38 @@ def test_help_loads_nothing_heavy(command):
     assert run(*([command] if command else []), "--help") == ["CODE", "0", "LOADED"]
 
 
-@pytest.mark.parametrize("argv", ["list", "list inr siren", "list --json", "completion words run --inr s"])
+@pytest.mark.parametrize(
+    "argv", ["list", "list inr siren", "list --json", "completion words run --inr s"]
+)
 def test_lists_load_nothing_heavy(argv):
     assert run(*argv.split()) == ["CODE", "0", "LOADED"]
 
 
-@pytest.mark.parametrize("argv", [
-    "rnu", "run --lamda 1", "run --lambda x", "run --lambda -1", "run --inr sirne", "run --steps x",
-    "run --preset quik", "run --dataset mni-lesoin", "run --set omega=3", "list inr sirne", "decode", "report",
-    "check inr sirne", "train --segmenter unt", "plan --inr sirne", "data shwo", "data show --root x",
-    "evaluate --segmenter unt", "evaluate --segmenter unet --post largst", "read nothing.png"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "rnu",
+        "run --lamda 1",
+        "run --lambda x",
+        "run --lambda -1",
+        "run --inr sirne",
+        "run --steps x",
+        "run --preset quik",
+        "run --dataset mni-lesoin",
+        "run --set omega=3",
+        "list inr sirne",
+        "decode",
+        "report",
+        "check inr sirne",
+        "train --segmenter unt",
+        "plan --inr sirne",
+        "data shwo",
+        "data show --root x",
+        "evaluate --segmenter unt",
+        "evaluate --segmenter unet --post largst",
+        "read nothing.png",
+    ],
+)
 def test_usage_errors_load_nothing_heavy(argv):
     assert run(*argv.split()) == ["CODE", "2", "LOADED"]
 

@@ -1,4 +1,6 @@
-"""The formulas: null band, verdict, interval over patients, against hand values and against simulated chance."""
+"""The formulas: null band, verdict, interval over patients, against hand values and against
+simulated chance.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,12 @@ def test_null_band_by_hand():
     pooled, few = np.array([1.0, -1.0, 1.0, -1.0]), np.array([9.0, 9.0])
     assert null_band(pooled, few, 1) == pytest.approx(2.776, abs=1e-3)
     assert null_band(pooled, few, 4) == pytest.approx(2.776 / 2, abs=1e-3)
-    assert null_band(pooled, np.array([2.0, -2.0, 2.0]), 1) == pytest.approx(2 * 2.776, abs=1e-3)  # its own are wider
-    assert null_band(pooled, np.array([0.1, 0.1, 0.1]), 1) == pytest.approx(2.776, abs=1e-3)  # never narrower
+    assert null_band(pooled, np.array([2.0, -2.0, 2.0]), 1) == pytest.approx(
+        2 * 2.776, abs=1e-3
+    )  # its own are wider
+    assert null_band(pooled, np.array([0.1, 0.1, 0.1]), 1) == pytest.approx(
+        2.776, abs=1e-3
+    )  # never narrower
     assert null_band(pooled[:2], few, 1) is None
 
 
@@ -43,7 +49,9 @@ def test_verdict(difference, band, expected):
 
 
 def test_patients_count_once():
-    mean, low, high = patient_interval([1.0, 3.0, 4.0, 6.0], ["a", "a", "b", "c"])  # patients' means 2, 4, 6
+    mean, low, high = patient_interval(
+        [1.0, 3.0, 4.0, 6.0], ["a", "a", "b", "c"]
+    )  # patients' means 2, 4, 6
     half = 4.3027 * 2.0 / math.sqrt(3)
     assert (mean, low, high) == pytest.approx((4.0, 4.0 - half, 4.0 + half), abs=1e-3)
 
@@ -55,10 +63,19 @@ def test_one_patient_has_a_mean_and_no_interval():
 
 @pytest.mark.parametrize(
     ("images", "seeds", "uneven", "low", "high"),
-    [(6, 1, False, 0.025, 0.06), (12, 5, False, 0.015, 0.05), (12, 1, True, 0.03, 0.10), (12, 5, True, 0.005, 0.05)],
+    [
+        (6, 1, False, 0.025, 0.06),
+        (12, 5, False, 0.015, 0.05),
+        (12, 1, True, 0.03, 0.10),
+        (12, 5, True, 0.005, 0.05),
+    ],
 )
-def test_chance_alone_leaves_the_band_as_often_as_the_docstring_says(images, seeds, uneven, low, high):
-    """Plain, null and "SINCO" fits that differ by chaos only; uneven: from image to image, sigma 0.8 of its log."""
+def test_chance_alone_leaves_the_band_as_often_as_the_docstring_says(
+    images, seeds, uneven, low, high
+):
+    """Plain, null and "SINCO" fits that differ by chaos only; uneven: from image to image, sigma
+    0.8 of its log.
+    """
     rng = np.random.default_rng(1)
     beyond = []
     for _ in range(400):

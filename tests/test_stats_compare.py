@@ -24,7 +24,9 @@ make_store, UNET, DILATED = synthetic["make_store"], synthetic["UNET"], syntheti
 
 def planted(number, inr, lam, metric):
     """Image 1 loses 3 dB, image 2 gains 3 dB, image 3 loses 0.3 of the other network's Dice."""
-    return {("psnr_db", 1): -3.0, ("psnr_db", 2): 3.0, ("dice_eval", 3): -0.3}.get((metric, number), 0.0)
+    return {("psnr_db", 1): -3.0, ("psnr_db", 2): 3.0, ("dice_eval", 3): -0.3}.get(
+        (metric, number), 0.0
+    )
 
 
 def only(store, **arguments):
@@ -42,10 +44,25 @@ def verdicts(comparison, metric):
 
 def test_planted_wins_and_losses_are_found(store_folder):
     comparison = only(make_store(store_folder, noise=0.1, effect=planted, seeds=3))
-    assert verdicts(comparison, "psnr_db") == {0: "tie", 1: "loss", 2: "win", 3: "tie", 4: "tie", 5: "tie"}
-    assert verdicts(comparison, "dice_eval")[3] == "loss" and verdicts(comparison, "dice")[3] == "tie"
+    assert verdicts(comparison, "psnr_db") == {
+        0: "tie",
+        1: "loss",
+        2: "win",
+        3: "tie",
+        4: "tie",
+        5: "tie",
+    }
+    assert (
+        verdicts(comparison, "dice_eval")[3] == "loss" and verdicts(comparison, "dice")[3] == "tie"
+    )
     summary = comparison.summaries["psnr_db"]
-    assert (summary.images, summary.patients, summary.wins, summary.ties, summary.losses) == (6, 3, 1, 4, 1)
+    assert (summary.images, summary.patients, summary.wins, summary.ties, summary.losses) == (
+        6,
+        3,
+        1,
+        4,
+        1,
+    )
 
 
 def test_the_noise_floor_is_what_was_put_in(store_folder):
@@ -53,19 +70,25 @@ def test_the_noise_floor_is_what_was_put_in(store_folder):
     summary = comparison.summaries["psnr_db"]
     assert summary.floor == pytest.approx(0.5 * math.sqrt(2), rel=0.15) and summary.nulls == 100
     bands = [image.differences["psnr_db"].band for image in comparison.images]
-    assert min(bands) == pytest.approx(1.984 * summary.floor / math.sqrt(5), rel=1e-3)  # t(0.975, 100)
+    assert min(bands) == pytest.approx(
+        1.984 * summary.floor / math.sqrt(5), rel=1e-3
+    )  # t(0.975, 100)
 
 
 def test_more_seeds_narrow_the_band(store_folder, tmp_path):
     one = only(make_store(store_folder, images=30)).images
     five = only(make_store(tmp_path / "five", images=30, seeds=5)).images
-    assert min(i.differences["psnr_db"].band for i in five) < 0.6 * min(i.differences["psnr_db"].band for i in one)
+    assert min(i.differences["psnr_db"].band for i in five) < 0.6 * min(
+        i.differences["psnr_db"].band for i in one
+    )
 
 
 def test_a_restless_image_has_a_wider_band_from_three_seeds_on(store_folder, tmp_path):
     def bands(folder, seeds):
         images = only(
-            make_store(folder, images=12, seeds=seeds, scale=lambda number: 10.0 if number == 4 else 1.0)
+            make_store(
+                folder, images=12, seeds=seeds, scale=lambda number: 10.0 if number == 4 else 1.0
+            )
         ).images
         return {image.sample_id: image.differences["psnr_db"].band for image in images}
 
@@ -75,7 +98,10 @@ def test_a_restless_image_has_a_wider_band_from_three_seeds_on(store_folder, tmp
 
 def test_the_worst_image_comes_first(store_folder):
     images = only(make_store(store_folder, noise=0.1, effect=planted)).images
-    assert [image.sample_id for image in images[:2]] == ["p0_3", "p1_1"]  # 0.3 of Dice is more bands than 3 dB here
+    assert [image.sample_id for image in images[:2]] == [
+        "p0_3",
+        "p1_1",
+    ]  # 0.3 of Dice is more bands than 3 dB here
     severities = [image.severity for image in images]
     assert severities == sorted(severities) and severities[0] < -1
 
@@ -84,7 +110,11 @@ def test_without_null_twins_nothing_is_decided(store_folder):
     comparison = only(make_store(store_folder, nulls=False, effect=planted))
     assert set(verdicts(comparison, "psnr_db").values()) == {"unknown"}
     summary = comparison.summaries["psnr_db"]
-    assert math.isnan(summary.floor) and (summary.wins, summary.losses, summary.unknown) == (0, 0, 6)
+    assert math.isnan(summary.floor) and (summary.wins, summary.losses, summary.unknown) == (
+        0,
+        0,
+        6,
+    )
 
 
 def test_failed_cells_are_counted_and_shrink_no_mean_in_silence(store_folder):
@@ -107,13 +137,22 @@ def test_failed_cells_are_counted_and_shrink_no_mean_in_silence(store_folder):
 
 def test_a_diverged_fit_with_scores_is_in_no_mean_and_in_no_band(store_folder):
     store = make_store(store_folder, noise=0.0, seeds=2)
-    mine = [row for row in store.rows() if row.facts["sample_id"] == "p0_0" and row.facts["seed"] == 0]
+    mine = [
+        row for row in store.rows() if row.facts["sample_id"] == "p0_0" and row.facts["seed"] == 0
+    ]
     for row in mine:
         if row.facts["lambda"] > 0 or row.facts["null"]:
-            store.add([replace(row, status="diverged", reason="worse than flat")], [Score(row.key, "psnr_db", 3.0)])
+            store.add(
+                [replace(row, status="diverged", reason="worse than flat")],
+                [Score(row.key, "psnr_db", 3.0)],
+            )
     comparison = only(store)
-    assert comparison.failed == 1 and comparison.summaries["psnr_db"].mean == pytest.approx(0.0, abs=1e-9)
-    assert comparison.summaries["psnr_db"].floor == 0 and comparison.summaries["psnr_db"].nulls == 11
+    assert comparison.failed == 1 and comparison.summaries["psnr_db"].mean == pytest.approx(
+        0.0, abs=1e-9
+    )
+    assert (
+        comparison.summaries["psnr_db"].floor == 0 and comparison.summaries["psnr_db"].nulls == 11
+    )
 
 
 def test_slices_without_lesion_stay_out_of_dice(store_folder):
@@ -123,9 +162,15 @@ def test_slices_without_lesion_stay_out_of_dice(store_folder):
 
 def test_dice_is_the_loss_networks_and_dice_eval_the_others(store_folder):
     comparison = only(
-        make_store(store_folder, noise=0.0, effect=lambda n, i, lam, m: {"dice": 0.1, "dice_eval": -0.2}.get(m, 0.0))
+        make_store(
+            store_folder,
+            noise=0.0,
+            effect=lambda n, i, lam, m: {"dice": 0.1, "dice_eval": -0.2}.get(m, 0.0),
+        )
     )
-    assert comparison.summaries["dice"].mean == pytest.approx(0.1) and comparison.readers == (DILATED,)
+    assert comparison.summaries["dice"].mean == pytest.approx(0.1) and comparison.readers == (
+        DILATED,
+    )
     assert comparison.summaries["dice_eval"].mean == pytest.approx(-0.2)
 
 
@@ -136,7 +181,9 @@ def test_readers_are_known_without_a_record_of_the_run(store_folder):
 def test_several_readers_are_averaged_over_the_same_ones_on_both_sides(store_folder):
     store = make_store(store_folder, noise=0.0, readers=False)
     sinco = [row.key for row in store.rows() if row.facts["lambda"] > 0]
-    store.add([], [Score(key, "dice", 0.1, "third", "cccc") for key in sinco])  # the twins have not been read by it
+    store.add(
+        [], [Score(key, "dice", 0.1, "third", "cccc") for key in sinco]
+    )  # the twins have not been read by it
     assert "dice_eval" not in only(store).summaries
     store.add([], [Score(row.key, "dice", 0.1, "third", "cccc") for row in store.rows()])
     assert only(store).summaries["dice_eval"].mean == pytest.approx(0.0, abs=1e-9)
@@ -152,7 +199,9 @@ def test_backbones_lambdas_and_recipes_are_compared_apart(store_folder):
     ]
     slower = [
         replace(
-            row, key="slow-" + row.key, facts=json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400'))
+            row,
+            key="slow-" + row.key,
+            facts=json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400')),
         )
         for row in store.rows()
         if row.facts["lambda"] == 1e-5
@@ -163,13 +212,17 @@ def test_backbones_lambdas_and_recipes_are_compared_apart(store_folder):
 
 def test_the_latest_run_is_shown_and_everything_when_asked(store_folder):
     store = make_store(store_folder, inrs=("siren", "fourier"))
-    store.remember("runs", "latest", {"keys": [row.key for row in store.rows() if row.facts["inr"] == "siren"]})
+    store.remember(
+        "runs", "latest", {"keys": [row.key for row in store.rows() if row.facts["inr"] == "siren"]}
+    )
     assert [c.group.inr for c in compare(Scored(store))] == ["siren"]
     assert [c.group.inr for c in compare(Scored(store, everything=True))] == ["fourier", "siren"]
 
 
 def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):
-    """24 images, lambda does nothing: the total stays within its band, which is narrower than one image's."""
+    """24 images, lambda does nothing: the total stays within its band, which is narrower than one
+    image's.
+    """
     comparison = only(make_store(store_folder, images=24, seeds=3))
     summary = comparison.summaries["psnr_db"]
     assert abs(summary.mean) < summary.mean_band
@@ -177,17 +230,32 @@ def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):
 
 
 def test_a_codecs_file_shares_the_settings_of_the_fits_that_it_stands_beside():
-    """As a run writes them: the size that the rate decides stays open, and the penalty is no setting of a codec."""
+    """As a run writes them: the size that the rate decides stays open, and the penalty is no
+    setting of a codec.
+    """
     inr = Choice.of("inr", "siren", hidden_features=...)
     recipe = Recipe("soap", 3e-3, 200, "cosine", 20)
     plain = Cell("tiny", "a", "p", "0" * 16, inr, Rate(0.6), recipe)
-    sinco = replace(plain, lam=1e-5, segmenter="unet", segmenter_hash="f" * 16, recipe=replace(recipe, penalty_every=4))
+    sinco = replace(
+        plain,
+        lam=1e-5,
+        segmenter="unet",
+        segmenter_hash="f" * 16,
+        recipe=replace(recipe, penalty_every=4),
+    )
     codec = replace(plain, codec=Choice("codec", "jpeg2000", (), "source"))
     other = replace(plain, recipe=replace(recipe, steps=400))
 
     def facts(cell, size):
-        written = {"recipe": asdict(cell.recipe), "identity": cell.identity(), "inr_args": {"hidden_features": size},
-                   "bpp_requested": cell.rate.bpp, "bits": 10, "precision": cell.precision, "fidelity": cell.fidelity}
+        written = {
+            "recipe": asdict(cell.recipe),
+            "identity": cell.identity(),
+            "inr_args": {"hidden_features": size},
+            "bpp_requested": cell.rate.bpp,
+            "bits": 10,
+            "precision": cell.precision,
+            "fidelity": cell.fidelity,
+        }
         return json.loads(json.dumps(written))
 
     asked = penalty_settings(facts(sinco, 17))

@@ -20,7 +20,9 @@ from benchmark.train.transfer import find_start, freeze, load_start, train_mode
 class Net(nn.Module):
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.5))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.5)
+        )
         self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
         self.head = nn.Conv2d(4, 1, 1)
 
@@ -45,12 +47,18 @@ def start(tmp_path: Path) -> Checkpoint:
 
 def data() -> Slices:
     images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    return Slices(images, (images > 0.5).float(), torch.zeros(6, 4), ("a",) * 6, ("flair",), ((1.0, 1.0),) * 6)
+    return Slices(
+        images, (images > 0.5).float(), torch.zeros(6, 4), ("a",) * 6, ("flair",), ((1.0, 1.0),) * 6
+    )
 
 
 def same(a: nn.Module, b: nn.Module, beginning: str) -> bool:
     one, other = a.state_dict(), b.state_dict()
-    return all(torch.allclose(one[name].float(), other[name].float(), atol=1e-3) for name in one if name.startswith(beginning))
+    return all(
+        torch.allclose(one[name].float(), other[name].float(), atol=1e-3)
+        for name in one
+        if name.startswith(beginning)
+    )
 
 
 def test_all_is_loaded_but_what_is_fresh(start):
@@ -63,7 +71,9 @@ def test_all_is_loaded_but_what_is_fresh(start):
 
 
 def test_another_number_of_channels_is_an_error_unless_it_is_named(start):
-    with pytest.raises(InputError, match=r"stem.0.weight is 4x1x3x3 there and 4x3x3x3 here(.|\n)*--fresh stem.0"):
+    with pytest.raises(
+        InputError, match=r"stem.0.weight is 4x1x3x3 there and 4x3x3x3 here(.|\n)*--fresh stem.0"
+    ):
         load_start(net(3), start, [])
     module = net(3)
     load_start(module, start, ["stem.0"])
@@ -112,12 +122,24 @@ def test_freezing_nothing_or_everything_is_an_error():
 
 
 def test_loaded_weights_may_learn_slower(monkeypatch):
-    module, recipe = net(), TrainRecipe(fresh=("head",), loaded_rate=0.1, lr=0.5, schedule="constant", epochs=1, batch=6)
+    module, recipe = (
+        net(),
+        TrainRecipe(
+            fresh=("head",), loaded_rate=0.1, lr=0.5, schedule="constant", epochs=1, batch=6
+        ),
+    )
     optimizer = optimizer_of(module, recipe)
-    assert [(len(group["params"]), group["scale"]) for group in optimizer.param_groups] == [(8, 0.1), (2, 1.0)]
+    assert [(len(group["params"]), group["scale"]) for group in optimizer.param_groups] == [
+        (8, 0.1),
+        (2, 1.0),
+    ]
     rates: list[list[float]] = []
     step = torch.optim.AdamW.step
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: rates.append([g["lr"] for g in self.param_groups]) or step(self))
+    monkeypatch.setattr(
+        torch.optim.AdamW,
+        "step",
+        lambda self: rates.append([g["lr"] for g in self.param_groups]) or step(self),
+    )
     train(module, data(), data(), recipe)
     assert rates == [[0.05, 0.5]]
 
@@ -131,7 +153,10 @@ def test_where_a_start_is_found(start, tmp_path):
         find_start(f"unet@{start.path}", "dilated")
     with pytest.raises(InputError, match="no such file"):
         find_start(str(tmp_path / "none.safetensors"), "unet")
-    with pytest.raises(InputError, match="asked: --init-from lgg(.|\n)*unet-lgg.safetensors(.|\n)*try: FILE.safetensors"):
+    with pytest.raises(
+        InputError,
+        match="asked: --init-from lgg(.|\n)*unet-lgg.safetensors(.|\n)*try: FILE.safetensors",
+    ):
         find_start("lgg", "unet")
     with pytest.raises(InputError, match="did you mean 'unet'"):
         find_start(f"unett@{start.path}", "unet")

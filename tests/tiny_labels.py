@@ -1,4 +1,6 @@
-"""Plug-ins for tests of label networks: the data set `tiny` with classes, and a classifier of a few weights."""
+"""Plug-ins for tests of label networks: the data set `tiny` with classes, and a classifier of a few
+weights.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,21 @@ class TinyLabels(Tiny):
 
     def load(self, sample_id: str) -> Sample:
         sample = super().load(sample_id)
-        label = "none" if not sample.has_lesion else "left" if sample.mask[:, : self.size // 2].sum() > sample.mask.sum() / 2 else "right"
-        return replace(sample, dataset="tiny-labels", label=label, mask=sample.mask if self.masks else np.zeros_like(sample.mask))
+        label = (
+            "none"
+            if not sample.has_lesion
+            else (
+                "left"
+                if sample.mask[:, : self.size // 2].sum() > sample.mask.sum() / 2
+                else "right"
+            )
+        )
+        return replace(
+            sample,
+            dataset="tiny-labels",
+            label=label,
+            mask=sample.mask if self.masks else np.zeros_like(sample.mask),
+        )
 
 
 @register.segmenter("tiny-label", multiple=8, task="label")

@@ -1,4 +1,6 @@
-"""Checkpoints for tests: untrained segmenters of a few weights for the data set `tiny`, in the isolated cache."""
+"""Checkpoints for tests: untrained segmenters of a few weights for the data set `tiny`, in the
+isolated cache.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,19 @@ def write(dataset: str = "tiny", seed: int = 0, **card: Any) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             module = index.get("segmenter", name).load()(1, **options).eval()
-            with torch.no_grad():  # half of the pixels of some image count as lesion: else every file would read alike
+            with (
+                torch.no_grad()
+            ):  # half of the pixels of some image count as lesion: else every file would read alike
                 logits = module(torch.rand(1, 1, 32, 32), torch.tensor([[0.5, 0.3, 0.1, 0.9]]))
                 module.head.bias -= logits.median()
-        save_checkpoint(default_path(name, dataset), module,
-                        {"segmenter": name, "options": options, "channels": ["gray"], "dataset": dataset, **card})
+        save_checkpoint(
+            default_path(name, dataset),
+            module,
+            {
+                "segmenter": name,
+                "options": options,
+                "channels": ["gray"],
+                "dataset": dataset,
+                **card,
+            },
+        )

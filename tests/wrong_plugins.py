@@ -1,4 +1,6 @@
-"""Plug-ins of every kind but INR that are right, and ones that are wrong in just one way, for the contract checks."""
+"""Plug-ins of every kind but INR that are right, and ones that are wrong in just one way, for the
+contract checks.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ from benchmark.types import Sample, VolumeStatistics
 class Segmenter(nn.Module):
     def __init__(self, channels: int, *, width: int = 4) -> None:
         super().__init__()
-        self.first, self.norm, self.last = nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.Conv2d(width, 1, 1)
+        self.first, self.norm, self.last = (
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, 1, 1),
+        )
 
     def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
         mean, std = volume[:, 0, None, None, None], volume[:, 1, None, None, None]
@@ -94,9 +100,22 @@ class Images(Dataset):
     def load(self, sample_id: str) -> Sample:
         if sample_id not in (known := [i for split in self.patients for i in self.ids(split)]):
             raise InputError(sample_id, "no such image", ", ".join(known))
-        image = np.random.default_rng(list(sample_id.encode())).random((self.size, self.size, 1)).astype(np.float32)
+        image = (
+            np.random.default_rng(list(sample_id.encode()))
+            .random((self.size, self.size, 1))
+            .astype(np.float32)
+        )
         mask, brain = image[..., 0] > 0.8, image[..., 0] > 0.1
-        return Sample(sample_id, "images", sample_id[:2], image, mask, brain, ("t1",), VolumeStatistics.of(image))
+        return Sample(
+            sample_id,
+            "images",
+            sample_id[:2],
+            image,
+            mask,
+            brain,
+            ("t1",),
+            VolumeStatistics.of(image),
+        )
 
 
 class Unlicensed(Images):
@@ -116,7 +135,9 @@ class Leaks(Images):
 class Noisy(Images):
     def load(self, sample_id: str) -> Sample:
         sample = super().load(sample_id)
-        return replace(sample, image=sample.image * np.float32(1 - 0.01 * np.random.default_rng().random()))
+        return replace(
+            sample, image=sample.image * np.float32(1 - 0.01 * np.random.default_rng().random())
+        )
 
 
 class Bytes(Images):
@@ -148,7 +169,7 @@ class Codec:
 
     def encode(self, sample: Sample, max_bytes: int) -> bytes:
         for f in range(self.smallest, 9):
-            pixels = np.round(sample.image[f // 2::f, f // 2::f] * 255).astype(np.uint8)
+            pixels = np.round(sample.image[f // 2 :: f, f // 2 :: f] * 255).astype(np.uint8)
             data = bytes([f, sample.image.shape[2]]) + pixels.tobytes()
             if len(data) <= max_bytes:
                 return data
@@ -157,7 +178,12 @@ class Codec:
     def decode(self, data: bytes) -> Decoded:
         f, channels = data[0], data[1]
         side = len(range(f // 2, 64, f))
-        small = np.frombuffer(data[2:], np.uint8, side * side * channels).reshape(side, side, channels).astype(np.float32) / 255
+        small = (
+            np.frombuffer(data[2:], np.uint8, side * side * channels)
+            .reshape(side, side, channels)
+            .astype(np.float32)
+            / 255
+        )
         index = np.minimum(np.arange(64) // f, side - 1)
         return Decoded(small[index][:, index])
 
@@ -219,10 +245,16 @@ class Descent:
             shape = (-1, *[1] * (p.dim() - 1))
             g = torch.where(self.alive.view(shape), self.gradient(gradients[name]), 0.0)
             self.m[name] = self.beta * self.m[name] + g
-            p -= 2 * self.rate(lr).view(shape) * torch.where(self.alive.view(shape), self.m[name], 0.0)
+            p -= (
+                2
+                * self.rate(lr).view(shape)
+                * torch.where(self.alive.view(shape), self.m[name], 0.0)
+            )
 
     def freeze(self, gradients: dict[str, torch.Tensor]) -> None:
-        self.alive &= torch.stack([torch.isfinite(g.flatten(1)).all(1) for g in gradients.values()]).all(0)
+        self.alive &= torch.stack(
+            [torch.isfinite(g.flatten(1)).all(1) for g in gradients.values()]
+        ).all(0)
 
     def gradient(self, g: torch.Tensor) -> torch.Tensor:
         return g
@@ -259,12 +291,19 @@ class Clips(Descent):
 class Regularizer:
     """The mean squared probability of the network."""
 
-    def make(self, samples: Sequence[Sample], network: Any) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    def make(
+        self, samples: Sequence[Sample], network: Any
+    ) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
         volume = torch.tensor([sample.volume.as_row() for sample in samples])
 
         def penalty(images: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             x = self.before(images).detach().requires_grad_()
-            loss = torch.sigmoid(network.logits(x, self.rows(volume, which))).square().flatten(1).mean(1)
+            loss = (
+                torch.sigmoid(network.logits(x, self.rows(volume, which)))
+                .square()
+                .flatten(1)
+                .mean(1)
+            )
             (gradient,) = torch.autograd.grad(loss.sum(), x)
             return self.after(loss.detach(), gradient, images)
 
@@ -276,22 +315,30 @@ class Regularizer:
     def before(self, images: torch.Tensor) -> torch.Tensor:
         return images
 
-    def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(
+        self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return loss, gradient
 
 
 class KeepsItsGraph(Regularizer):
-    def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(
+        self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return loss, gradient.requires_grad_()
 
 
 class Doubled(Regularizer):
-    def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(
+        self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return loss, 2 * gradient
 
 
 class Leaky(Regularizer):
-    def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(
+        self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return loss, gradient + 1e-7 * images.mean()
 
 
@@ -305,26 +352,62 @@ class Tidies(Regularizer):
         images[:, 0, 0] = 0.5
         return images
 
-    def after(self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(
+        self, loss: torch.Tensor, gradient: torch.Tensor, images: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         gradient[:, 0, 0] = 0.0
         return loss, gradient
 
 
-RIGHT = {"segmenter": Segmenter, "dataset": Images, "codec": Codec, "optimizer": Descent, "regularizer": Regularizer}
+RIGHT = {
+    "segmenter": Segmenter,
+    "dataset": Images,
+    "codec": Codec,
+    "optimizer": Descent,
+    "regularizer": Regularizer,
+}
 WRONG = {
-    "segmenter": {Half: "logits have the images size", DividesByItsMaximum: "logits are finite",
-                  BlindToTheLastChannel: "gradient reaches the image", Thaws: "frozen parameters get no gradient",
-                  Counts: "frozen network does not change", LooksAside: "batch rows are independent",
-                  Guesses: "wrong channels are refused", Rewrites: "input is untouched"},
-    "dataset": {Unlicensed: "licence and citation are stated", Unsorted: "ids are sorted and unique", Leaks: "a patient is in one split",
-                Noisy: "load is deterministic", Bytes: "images are in range", Labels: "masks fit their images",
-                Pointless: "units are stated", Obliging: "unknown ids are refused"},
-    "codec": {Spills: "files keep to the budget", Empty: "too small a budget fails by name", Doubles: "round trip gives a picture",
-              Coarse: "more bytes are better", WrongMask: "a mask that is sent is exact", Dims: "encode leaves the sample untouched",
-              Hoards: "amnesia"},
-    "optimizer": {Climbs: "steps go downhill", Shares: "each fit is on its own", OneRate: "each fit has its own rate",
-                  Infects: "a nan harms no other", Clips: "gradients are untouched"},
-    "regularizer": {KeepsItsGraph: "each fit has its penalty", Doubled: "gradient is that of the penalty",
-                    Leaky: "no gradient between fits", CountsFromTheFirst: "some of the fits are served alone",
-                    Tidies: "images are untouched"},
+    "segmenter": {
+        Half: "logits have the images size",
+        DividesByItsMaximum: "logits are finite",
+        BlindToTheLastChannel: "gradient reaches the image",
+        Thaws: "frozen parameters get no gradient",
+        Counts: "frozen network does not change",
+        LooksAside: "batch rows are independent",
+        Guesses: "wrong channels are refused",
+        Rewrites: "input is untouched",
+    },
+    "dataset": {
+        Unlicensed: "licence and citation are stated",
+        Unsorted: "ids are sorted and unique",
+        Leaks: "a patient is in one split",
+        Noisy: "load is deterministic",
+        Bytes: "images are in range",
+        Labels: "masks fit their images",
+        Pointless: "units are stated",
+        Obliging: "unknown ids are refused",
+    },
+    "codec": {
+        Spills: "files keep to the budget",
+        Empty: "too small a budget fails by name",
+        Doubles: "round trip gives a picture",
+        Coarse: "more bytes are better",
+        WrongMask: "a mask that is sent is exact",
+        Dims: "encode leaves the sample untouched",
+        Hoards: "amnesia",
+    },
+    "optimizer": {
+        Climbs: "steps go downhill",
+        Shares: "each fit is on its own",
+        OneRate: "each fit has its own rate",
+        Infects: "a nan harms no other",
+        Clips: "gradients are untouched",
+    },
+    "regularizer": {
+        KeepsItsGraph: "each fit has its penalty",
+        Doubled: "gradient is that of the penalty",
+        Leaky: "no gradient between fits",
+        CountsFromTheFirst: "some of the fits are served alone",
+        Tidies: "images are untouched",
+    },
 }

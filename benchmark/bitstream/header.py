@@ -28,10 +28,11 @@ def refuse(found: str, todo: str = _TODO) -> InputError:
 class Header:
     """Backbone, hyper-parameters, picture and quantiser of one file; about 40 bytes when packed.
 
-    name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels: of the picture;
-    bits: of each weight; seed: of random constants that are made again, not sent; window: the source intensities that 0
-    and 1 stand for, rounded to float32; grid: where pixels lie (images/grid.py); depth: planes of a volume, 1 of an image.
-    Raises InputError where a field is out of range.
+    name, args: the INR plug-in and its hyper-parameters (all but `seed`); height, width, channels:
+    of the picture; bits: of each weight; seed: of random constants that are made again, not sent;
+    window: the source intensities that 0 and 1 stand for, rounded to float32; grid: where pixels
+    lie (images/grid.py); depth: planes of a volume, 1 of an image. Raises InputError where a field
+    is out of range.
     """
 
     name: str
@@ -47,16 +48,27 @@ class Header:
 
     def __post_init__(self) -> None:
         checks: dict[str, tuple[Any, Callable[[Any], bool], str]] = {
-            "name": (self.name, lambda v: isinstance(v, str) and 0 < len(v) <= 64, "1 to 64 letters"),
+            "name": (
+                self.name,
+                lambda v: isinstance(v, str) and 0 < len(v) <= 64,
+                "1 to 64 letters",
+            ),
             "height": (self.height, lambda v: _whole(v) and 1 <= v <= MAX_SIDE, f"1 to {MAX_SIDE}"),
             "width": (self.width, lambda v: _whole(v) and 1 <= v <= MAX_SIDE, f"1 to {MAX_SIDE}"),
             "channels": (self.channels, lambda v: _whole(v) and 1 <= v <= 16, "1 to 16"),
             "bits": (self.bits, lambda v: _whole(v) and 6 <= v <= 16, "6 to 16"),
             "seed": (self.seed, lambda v: _whole(v) and 0 <= v < 2**32, "0 to 4294967295"),
-            "window": (self.window, lambda v: len(v) == 2 and all(map(_finite, v)), "two numbers that float32 holds"),
+            "window": (
+                self.window,
+                lambda v: len(v) == 2 and all(map(_finite, v)),
+                "two numbers that float32 holds",
+            ),
             "grid": (self.grid, lambda v: v in _GRIDS, " or ".join(_GRIDS)),
-            "depth": (self.depth, lambda v: _whole(v) and 1 <= v <= MAX_DEPTH and v * self.height <= MAX_ROWS,
-                      f"1 to {MAX_DEPTH}, with at most {MAX_ROWS} rows in all planes"),
+            "depth": (
+                self.depth,
+                lambda v: _whole(v) and 1 <= v <= MAX_DEPTH and v * self.height <= MAX_ROWS,
+                f"1 to {MAX_DEPTH}, with at most {MAX_ROWS} rows in all planes",
+            ),
         }
         for field, (value, valid, expected) in checks.items():
             if not valid(value):
@@ -64,36 +76,75 @@ class Header:
         object.__setattr__(self, "window", tuple(float(np.float32(x)) for x in self.window))
 
     def pack(self) -> bytes:
-        """Magic, version and msgpack values; hyper-parameters by position, in the order of the plug-in's signature.
+        """Magic, version and msgpack values; hyper-parameters by position, in the order of the
+        plug-in's signature.
 
-        A signature, and the choices of an option, may only grow at their end: files with fewer values than a signature
-        has take the defaults for the rest, and a choice is sent as its number.
+        A signature, and the choices of an option, may only grow at their end: files with fewer
+        values than a signature has take the defaults for the rest, and a choice is sent as its
+        number.
         """
         values = [_short(_sent(option, self.args[option.name])) for option in _options(self.name)]
-        fields = [self.name, values, self.height, self.width, self.channels, self.bits, self.seed,
-                  *(_short(float(x)) for x in self.window), _GRIDS.index(self.grid)]
+        fields = [
+            self.name,
+            values,
+            self.height,
+            self.width,
+            self.channels,
+            self.bits,
+            self.seed,
+            *(_short(float(x)) for x in self.window),
+            _GRIDS.index(self.grid),
+        ]
         version, fields = (VERSION, fields) if self.depth == 1 else (VOLUME, [*fields, self.depth])
         return MAGIC + bytes([version]) + b"".join(_pack(field) for field in fields)
 
     @classmethod
     def unpack(cls, data: bytes) -> tuple[Header, int]:
-        """The header at the start of `data`, and its length in bytes; raises InputError where it is none."""
+        """The header at the start of `data`, and its length in bytes; raises InputError where it is
+        none.
+        """
         if data[:3] != MAGIC:
-            raise refuse(f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one")
+            raise refuse(
+                f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one"
+            )
         if len(data) < 4 or data[3] not in (VERSION, VOLUME):
-            found = f"it is of version {data[3]}" if len(data) > 3 else "it is cut short before its version"
-            raise refuse(f"{found}, this program reads {VERSION} and {VOLUME}", "a newer version of this program")
-        unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(data)), raw=False, strict_map_key=False)
+            found = (
+                f"it is of version {data[3]}"
+                if len(data) > 3
+                else "it is cut short before its version"
+            )
+            raise refuse(
+                f"{found}, this program reads {VERSION} and {VOLUME}",
+                "a newer version of this program",
+            )
+        unpacker = msgpack.Unpacker(
+            max_buffer_size=max(1, len(data)), raw=False, strict_map_key=False
+        )
         unpacker.feed(data[4:])
         try:
-            name, values, height, width, channels, bits, seed, low, high, grid = (unpacker.unpack() for _ in range(10))
+            name, values, height, width, channels, bits, seed, low, high, grid = (
+                unpacker.unpack() for _ in range(10)
+            )
             known = _GRIDS[grid] if _whole(grid) and 0 <= grid < len(_GRIDS) else repr(grid)
             depth = unpacker.unpack() if data[3] == VOLUME else 1
-            header = cls(name, _named(name, values), height, width, channels, bits, seed, (low, high), known, depth)
+            header = cls(
+                name,
+                _named(name, values),
+                height,
+                width,
+                channels,
+                bits,
+                seed,
+                (low, high),
+                known,
+                depth,
+            )
         except InputError:
             raise
         except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
-            raise refuse(f"its header cannot be read ({type(error).__name__}): it is cut short or damaged") from None
+            raise refuse(
+                f"its header cannot be read ({type(error).__name__}): it is cut short or damaged"
+            ) from None
         return header, 4 + unpacker.tell()
 
     def describe(self) -> str:
@@ -101,43 +152,63 @@ class Header:
         args = ", ".join(f"{name}={value}" for name, value in self.args.items())
         low, high = self.window
         planes = "" if self.depth == 1 else f"{self.depth} planes x "
-        return "\n".join([
-            f"backbone  {self.name} ({args})",
-            f"picture   {planes}{self.height} rows x {self.width} columns, {self.channels} channel{'s' * (self.channels > 1)}",
-            f"weights   {self.bits} bits each",
-            f"seed      {self.seed}",
-            f"window    0 stands for {low:g}, 1 for {high:g}",
-            f"grid      pixel {self.grid}"])
+        return "\n".join(
+            [
+                f"backbone  {self.name} ({args})",
+                (
+                    f"picture   {planes}{self.height} rows x {self.width} columns, {self.channels}"
+                    f" channel{'s' * (self.channels > 1)}"
+                ),
+                f"weights   {self.bits} bits each",
+                f"seed      {self.seed}",
+                f"window    0 stands for {low:g}, 1 for {high:g}",
+                f"grid      pixel {self.grid}",
+            ]
+        )
 
 
 def _options(name: str) -> list[index.Option]:
     try:
         return [option for option in index.get("inr", name).options if option.name != "seed"]
     except InputError:
-        raise refuse(f"its backbone is {name!r}, and no plug-in of that name is here",
-                     did_you_mean(name, index.entries("inr")) + "; --plugin FILE.py for one of your own") from None
+        raise refuse(
+            f"its backbone is {name!r}, and no plug-in of that name is here",
+            did_you_mean(name, index.entries("inr")) + "; --plugin FILE.py for one of your own",
+        ) from None
 
 
 def _named(name: str, values: Any) -> dict[str, Any]:
     if not isinstance(name, str) or not isinstance(values, list):
-        raise refuse("its header is damaged: no backbone's name or hyper-parameters where they should stand")
+        raise refuse(
+            "its header is damaged: no backbone's name or hyper-parameters where they should stand"
+        )
     options = _options(name)
     if len(values) > len(options):
-        raise refuse(f"it has {len(values)} hyper-parameters of {name}, which takes {len(options)} here",
-                     "a newer version of this program")
+        raise refuse(
+            f"it has {len(values)} hyper-parameters of {name}, which takes {len(options)} here",
+            "a newer version of this program",
+        )
     given = {}
     for option, value in zip(options, values, strict=False):
         if option.choices:
-            value = option.choices[value] if _whole(value) and 0 <= value < len(option.choices) else value
+            value = (
+                option.choices[value]
+                if _whole(value) and 0 <= value < len(option.choices)
+                else value
+            )
         foreign = option.default is not None and type(value) is not type(option.default)
         if foreign or (option.choices and value not in option.choices):
-            raise refuse(f"its {option.name} is {value!r}: damaged, or of another version of {name}")
+            raise refuse(
+                f"its {option.name} is {value!r}: damaged, or of another version of {name}"
+            )
         given[option.name] = value
     return {option.name: given.get(option.name, option.default) for option in options}
 
 
 def _sent(option: index.Option, value: Any) -> Any:
-    """The value as it stands in a file; 30 is as good as 30.0, but only a float is read back for one."""
+    """The value as it stands in a file; 30 is as good as 30.0, but only a float is read back for
+    one.
+    """
     if option.choices:
         return option.choices.index(value)
     return float(value) if isinstance(option.default, float) and _whole(value) else value
@@ -149,12 +220,18 @@ class _Single(float):
 
 def _short(value: Any) -> Any:
     # float(): numpy compares a float32 and a Python float as float32, where they are always equal.
-    return _Single(value) if isinstance(value, float) and _finite(value) and float(np.float32(value)) == value else value
+    return (
+        _Single(value)
+        if isinstance(value, float) and _finite(value) and float(np.float32(value)) == value
+        else value
+    )
 
 
 def _pack(value: Any) -> bytes:
     if isinstance(value, list):
-        return msgpack.Packer().pack_array_header(len(value)) + b"".join(_pack(item) for item in value)
+        return msgpack.Packer().pack_array_header(len(value)) + b"".join(
+            _pack(item) for item in value
+        )
     if isinstance(value, _Single):
         return msgpack.packb(float(value), use_single_float=True)
     return msgpack.packb(value)

@@ -16,7 +16,11 @@ def scale_of(weights: np.ndarray) -> np.float16:
     """
     largest = float(np.abs(weights).max(initial=0.0))
     if not np.isfinite(largest) or largest > 65504.0:
-        raise CellFailed("to write the weights", f"the largest is {largest:g}: the fit has diverged", "a lower --lr")
+        raise CellFailed(
+            "to write the weights",
+            f"the largest is {largest:g}: the fit has diverged",
+            "a lower --lr",
+        )
     scale = np.float16(largest)
     return scale if float(scale) >= largest else np.nextafter(scale, np.float16(np.inf))
 
@@ -29,7 +33,9 @@ def quantise(weights: np.ndarray, scale: np.float16, bits: int) -> np.ndarray:
     top = (1 << (bits - 1)) - 1
     if scale == 0:
         return np.full(weights.size, top, np.uint32)
-    return (np.rint(weights.ravel().astype(np.float64) / float(scale) * top) + top).astype(np.uint32)
+    return (np.rint(weights.ravel().astype(np.float64) / float(scale) * top) + top).astype(
+        np.uint32
+    )
 
 
 def dequantise(levels: np.ndarray, scale: np.float16, bits: int) -> np.ndarray:
@@ -46,5 +52,9 @@ def pack_bits(levels: np.ndarray, bits: int) -> bytes:
 
 def unpack_bits(data: bytes, count: int, bits: int) -> np.ndarray:
     """`count` levels as uint32; `data` has exactly the bytes that they need."""
-    flat = np.unpackbits(np.frombuffer(data, np.uint8))[: count * bits].reshape(count, bits).astype(np.uint32)
+    flat = (
+        np.unpackbits(np.frombuffer(data, np.uint8))[: count * bits]
+        .reshape(count, bits)
+        .astype(np.uint32)
+    )
     return flat @ (np.uint32(1) << np.arange(bits - 1, -1, -1, dtype=np.uint32))

@@ -20,9 +20,20 @@ def picture(channels: int = 1, seed: int = 0) -> Sample:
     noise = 0.02 * np.random.default_rng(seed).standard_normal((SIDE, SIDE))
     base = 0.5 + 0.3 * np.sin(7 * x + 3 * y + seed) * np.cos(11 * y) + noise
     mask = (x - 0.4) ** 2 + (y - 0.6) ** 2 < 0.02
-    image = np.stack([np.clip(base + 0.2 * mask + 0.1 * c, 0, 1) for c in range(channels)], -1).astype(np.float32)
+    image = np.stack(
+        [np.clip(base + 0.2 * mask + 0.1 * c, 0, 1) for c in range(channels)], -1
+    ).astype(np.float32)
     names = tuple(f"channel{c}" for c in range(channels))
-    return Sample("check", "check", "check", image, mask, np.ones_like(mask), names, VolumeStatistics.of(image))
+    return Sample(
+        "check",
+        "check",
+        "check",
+        image,
+        mask,
+        np.ones_like(mask),
+        names,
+        VolumeStatistics.of(image),
+    )
 
 
 def squared_error(decoded: Decoded, sample: Sample) -> float:
@@ -48,22 +59,32 @@ def check_too_small_a_budget_fails_by_name(subject: Subject) -> None:
 
 
 def check_round_trip_gives_a_picture(subject: Subject) -> None:
-    """A decoded picture is float32 [H, W, C] in [0, 1] and resembles what was encoded; one channel and three."""
+    """A decoded picture is float32 [H, W, C] in [0, 1] and resembles what was encoded; one channel
+    and three.
+    """
     for channels in (1, 3):
         sample, codec = picture(channels), subject.make()
         image = codec.decode(codec.encode(sample, channels * BUDGETS[-1])).image
         found, expected = (str(image.dtype), image.shape), ("float32", sample.image.shape)
         assert found == expected, f"it is {found}, not {expected}"
-        assert image.min() >= 0 and image.max() <= 1, f"it is in [{image.min():.3g}, {image.max():.3g}]"
+        assert image.min() >= 0 and image.max() <= 1, (
+            f"it is in [{image.min():.3g}, {image.max():.3g}]"
+        )
         rms = float(np.sqrt(np.square(image - sample.image).mean()))
-        assert rms < 0.05, f"{channels} channel(s) at 2.3 bits a pixel each: {rms:.3f} away on average"
+        assert rms < 0.05, (
+            f"{channels} channel(s) at 2.3 bits a pixel each: {rms:.3f} away on average"
+        )
 
 
 def check_more_bytes_are_better(subject: Subject) -> None:
     """The squared error falls as the budget grows."""
     sample, codec = picture(), subject.make()
-    errors = [squared_error(codec.decode(codec.encode(sample, budget)), sample) for budget in BUDGETS]
-    assert errors[0] > errors[1] > errors[2], f"{BUDGETS} bytes give squared errors of " + ", ".join(f"{e:.2g}" for e in errors)
+    errors = [
+        squared_error(codec.decode(codec.encode(sample, budget)), sample) for budget in BUDGETS
+    ]
+    assert errors[0] > errors[1] > errors[2], (
+        f"{BUDGETS} bytes give squared errors of " + ", ".join(f"{e:.2g}" for e in errors)
+    )
 
 
 def check_a_mask_that_is_sent_is_exact(subject: Subject) -> None:
@@ -79,16 +100,26 @@ def check_encode_leaves_the_sample_untouched(subject: Subject) -> None:
     sample = picture()
     before = sample.image.copy(), sample.mask.copy()
     subject.make().encode(sample, BUDGETS[0])
-    assert np.array_equal(sample.image, before[0]) and np.array_equal(sample.mask, before[1]), "they have other values"
+    assert np.array_equal(sample.image, before[0]) and np.array_equal(sample.mask, before[1]), (
+        "they have other values"
+    )
 
 
 def check_amnesia(subject: Subject) -> None:
-    """The bytes alone make the picture: another object decodes it, after other files, and so does a fresh process."""
+    """The bytes alone make the picture: another object decodes it, after other files, and so does a
+    fresh process.
+    """
     codec, sample = subject.make(), picture()
     data = codec.encode(sample, BUDGETS[1])
     expected = codec.decode(data).image
     codec.encode(picture(seed=1), BUDGETS[1])
-    assert np.array_equal(codec.decode(data).image, expected), "the file encoded last changes what an earlier one decodes to"
-    assert np.array_equal(subject.make().decode(data).image, expected), "another object decodes another picture"
+    assert np.array_equal(codec.decode(data).image, expected), (
+        "the file encoded last changes what an earlier one decodes to"
+    )
+    assert np.array_equal(subject.make().decode(data).image, expected), (
+        "another object decodes another picture"
+    )
     if subject.entry is not None:
-        assert np.array_equal(decode_codec(subject.entry.name, data), expected), "a fresh process decodes another picture"
+        assert np.array_equal(decode_codec(subject.entry.name, data), expected), (
+            "a fresh process decodes another picture"
+        )

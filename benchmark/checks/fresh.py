@@ -31,8 +31,13 @@ def decode_codec(name: str, data: bytes) -> np.ndarray:
 
 
 def _run(decode: str, data: bytes) -> np.ndarray:
-    # The checkout may be found through the working directory alone, so the child gets this process's import path.
+    # The checkout may be found through the working directory alone, so the child gets this
+    # process's import path.
     code = f"import sys; sys.path[:] = {sys.path!r}" + _DECODE.format(decode=decode)
-    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False)
-    assert done.returncode == 0, "a fresh process cannot decode it: " + "; ".join(done.stderr.decode().strip().splitlines()[-3:])
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=data, capture_output=True, check=False
+    )
+    assert done.returncode == 0, "a fresh process cannot decode it: " + "; ".join(
+        done.stderr.decode().strip().splitlines()[-3:]
+    )
     return np.load(io.BytesIO(done.stdout), allow_pickle=False)

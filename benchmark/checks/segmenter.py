@@ -1,4 +1,5 @@
-"""Claims about a segmenter: `(channels, *, options)`, `forward(image [B, C, H, W], volume [B, 4]) -> logits [B, 1, H, W]`.
+"""Claims about a segmenter: `(channels, *, options)`, `forward(image [B, C, H, W], volume [B, 4])
+-> logits [B, 1, H, W]`.
 
 One of task "label" has a keyword `classes` too, and gives logits [B, classes].
 """
@@ -13,9 +14,13 @@ from benchmark.types import VolumeStatistics
 
 
 def build(subject: Subject, channels: int = 1) -> nn.Module:
-    """Frozen, as a run uses it, with running statistics that are not those of the start; skips what comes without a network."""
+    """Frozen, as a run uses it, with running statistics that are not those of the start; skips what
+    comes without a network.
+    """
     if subject.entry is not None and not subject.declared["trains"]:
-        raise Skip("it has no network of its own: `python -m benchmark import` tries each that it reads")
+        raise Skip(
+            "it has no network of its own: `python -m benchmark import` tries each that it reads"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = subject.make(channels)
@@ -26,10 +31,12 @@ def build(subject: Subject, channels: int = 1) -> nn.Module:
 
 
 def batch(subject: Subject, channels: int = 1, count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images [B, C, H, W], or volumes [B, C, D, H, W], in [0, 1] and their volumes' statistics [B, 4]; no side is like another."""
+    """Images [B, C, H, W], or volumes [B, C, D, H, W], in [0, 1] and their volumes' statistics [B,
+    4]; no side is like another.
+    """
     multiple = subject.declared["multiple"]
     side = multiple * max(2, -(-16 // multiple))
-    sides = (side + multiple, side, 2 * side)[3 - subject.declared["dims"]:]
+    sides = (side + multiple, side, 2 * side)[3 - subject.declared["dims"] :]
     images = torch.rand(count, channels, *sides, generator=torch.Generator().manual_seed(0))
     return images, torch.tensor([VolumeStatistics.of(image.numpy()).as_row() for image in images])
 
@@ -37,16 +44,24 @@ def batch(subject: Subject, channels: int = 1, count: int = 3) -> tuple[torch.Te
 def classes_of(subject: Subject) -> int:
     """How many labels a network of task "label" has by default."""
     count = subject.kwargs.get("classes", subject.defaults.get("classes"))
-    assert isinstance(count, int), "task is label, and there is no keyword `classes` with a number as its default"
+    assert isinstance(count, int), (
+        "task is label, and there is no keyword `classes` with a number as its default"
+    )
     return count
 
 
 def check_logits_have_the_images_size(subject: Subject) -> None:
-    """[B, C, H, W] gives [B, 1, H, W], of task "label" [B, classes]; for one channel and three, also where H is not W."""
+    """[B, C, H, W] gives [B, 1, H, W], of task "label" [B, classes]; for one channel and three,
+    also where H is not W.
+    """
     for channels in (1, 3):
         images, volume = batch(subject, channels)
         shape = tuple(build(subject, channels)(images, volume).shape)
-        expected = (len(images), 1, *images.shape[2:]) if subject.declared["task"] == "mask" else (len(images), classes_of(subject))
+        expected = (
+            (len(images), 1, *images.shape[2:])
+            if subject.declared["task"] == "mask"
+            else (len(images), classes_of(subject))
+        )
         assert shape == expected, f"{channels} channel(s): {shape}, not {expected}"
 
 
@@ -69,7 +84,9 @@ def check_gradient_reaches_the_image(subject: Subject) -> None:
 
 
 def check_frozen_parameters_get_no_gradient(subject: Subject) -> None:
-    """After requires_grad_(False), a backward pass to the image leaves every parameter without a gradient."""
+    """After requires_grad_(False), a backward pass to the image leaves every parameter without a
+    gradient.
+    """
     module, (images, volume) = build(subject), batch(subject)
     torch.sigmoid(module(images.requires_grad_(), volume)).sum().backward()
     for name, p in module.named_parameters():
@@ -86,12 +103,20 @@ def check_frozen_network_does_not_change(subject: Subject) -> None:
 
 
 def check_batch_rows_are_independent(subject: Subject) -> None:
-    """In eval mode an image's logits do not depend on the images beside it: no gradient between fits."""
+    """In eval mode an image's logits do not depend on the images beside it: no gradient between
+    fits.
+    """
     module, (images, volume) = build(subject), batch(subject)
     together = module(images, volume).detach()
     for i in range(len(images)):
-        far = float((together[i:i + 1] - module(images[i:i + 1], volume[i:i + 1]).detach()).abs().max())
-        assert far < 1e-4 * (1 + float(together.abs().max())), f"logits differ by {far:.2g} from those of the image alone"
+        far = float(
+            (together[i : i + 1] - module(images[i : i + 1], volume[i : i + 1]).detach())
+            .abs()
+            .max()
+        )
+        assert far < 1e-4 * (1 + float(together.abs().max())), (
+            f"logits differ by {far:.2g} from those of the image alone"
+        )
 
 
 def check_wrong_channels_are_refused(subject: Subject) -> None:
@@ -102,7 +127,9 @@ def check_wrong_channels_are_refused(subject: Subject) -> None:
     except (ValueError, RuntimeError):
         return
     except Exception as error:
-        raise AssertionError(f"three channels given to a network of one raise {type(error).__name__}") from error
+        raise AssertionError(
+            f"three channels given to a network of one raise {type(error).__name__}"
+        ) from error
     raise AssertionError("three channels given to a network of one pass")
 
 

@@ -1,4 +1,6 @@
-"""The command line: `python -m benchmark COMMAND`. One small file a command; each is imported only when it is used."""
+"""The command line: `python -m benchmark COMMAND`. One small file a command; each is imported only
+when it is used.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,24 @@ COMMANDS = {
 def _usage() -> str:
     lines = ["usage: python -m benchmark COMMAND [options]", "", "commands:"]
     lines += [f"  {name:<11} {text}" for name, text in COMMANDS.items()]
-    return "\n".join([*lines, "", "examples:", "  python -m benchmark run --inr siren --lambda 1e-5",
-                      "  python -m benchmark run --help"])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "examples:",
+            "  python -m benchmark run --inr siren --lambda 1e-5",
+            "  python -m benchmark run --help",
+        ]
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 well, 1 some cells failed, 2 usage or input, 130 interrupted."""
+    """Run one command; returns the exit code: 0 well, 1 some cells failed, 2 usage or input, 130
+    interrupted.
+    """
     argv = sys.argv[1:] if argv is None else argv
-    # Threads that spin while they wait make a fit 5 times slower as soon as anything else runs (2 cores, U-Net: 431 against 84 ms).
+    # Threads that spin while they wait make a fit 5 times slower as soon as anything else runs (2
+    # cores, U-Net: 431 against 84 ms).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in argv
     with warnings.catch_warnings():
@@ -55,7 +67,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _out_of_memory(error: Exception) -> bool:
     """Whether numpy, or torch in an error of another kind, got no memory."""
-    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "CUDA out of memory" in str(error)
+    return (
+        isinstance(error, MemoryError)
+        or "allocate memory" in str(error)
+        or "CUDA out of memory" in str(error)
+    )
 
 
 def _command(argv: list[str], debug: bool) -> int:
@@ -65,12 +81,16 @@ def _command(argv: list[str], debug: bool) -> int:
             return 0 if argv else 2
         if argv[0] == "--version":
             from benchmark import __version__
+
             print(__version__)
             return 0
         if argv[0] not in COMMANDS:
-            raise InputError(f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS))
+            raise InputError(
+                f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS)
+            )
         module = importlib.import_module(f"benchmark.cli.{argv[0]}")
         from benchmark.cli.parser import Parser
+
         parser = Parser(prog=f"python -m benchmark {argv[0]}", description=module.__doc__)
         parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
         module.add_arguments(parser)
@@ -98,19 +118,31 @@ def _command(argv: list[str], debug: bool) -> int:
         if debug or not _out_of_memory(error):
             raise
         said = str(error).strip()[-200:]
-        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: it takes more memory than there is: {said}\n  try: smaller "
-              "images (--size, --set size=), fewer at once (--batch, --limit), or a machine with more memory", file=sys.stderr)
+        print(
+            f"asked: python -m benchmark {' '.join(argv)}\nfound: it takes more memory than there"
+            f" is: {said}\n  try: smaller images (--size, --set size=), fewer at once (--batch,"
+            " --limit), or a machine with more memory",
+            file=sys.stderr,
+        )
         return 2
     except sqlite3.Error as error:
         if debug:
             raise
-        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: the store cannot be read: {error}\n  try: "
-              "another --out; a damaged store can often be saved with `sqlite3 store.sqlite .recover`", file=sys.stderr)
+        print(
+            f"asked: python -m benchmark {' '.join(argv)}\nfound: the store cannot be read:"
+            f" {error}\n  try: another --out; a damaged store can often be saved with `sqlite3"
+            " store.sqlite .recover`",
+            file=sys.stderr,
+        )
         return 2
     except OSError as error:
         if debug:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"asked: python -m benchmark {' '.join(argv)}\nfound: {error.strerror or error}{where}\n  try: "
-              "another folder, more space or other permissions; --debug shows where", file=sys.stderr)
+        print(
+            f"asked: python -m benchmark {' '.join(argv)}\nfound:"
+            f" {error.strerror or error}{where}\n  try: another folder, more space or other"
+            " permissions; --debug shows where",
+            file=sys.stderr,
+        )
         return 2

@@ -1,6 +1,7 @@
 """Print a script that completes commands, options and plug-in names in bash, zsh or fish.
 
-It completes `sinco-bench ...` and `python -m benchmark ...`; python's other uses keep completing file names.
+It completes `sinco-bench ...` and `python -m benchmark ...`; python's other uses keep completing
+file names.
 
 examples:
   source <(python -m benchmark completion bash)       this shell; as a line of ~/.bashrc every shell
@@ -20,8 +21,13 @@ from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
 
 # Options and arguments whose values are the names of plug-ins of a kind.
-_NAMES_OF = {"inr": "inr", "segmenter": "segmenter", "reader": "segmenter", "dataset": "dataset",
-             "optimizer": "optimizer"}
+_NAMES_OF = {
+    "inr": "inr",
+    "segmenter": "segmenter",
+    "reader": "segmenter",
+    "dataset": "dataset",
+    "optimizer": "optimizer",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,21 +36,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    # The scripts come back with `completion words WORD... CURRENT`, so that they never know less than the program does.
+    # The scripts come back with `completion words WORD... CURRENT`, so that they never know less
+    # than the program does.
     if args.shell == "words":
         print("\n".join(candidates(args.words[:-1], args.words[-1] if args.words else "")))
         return 0
     if args.shell not in SCRIPTS:
-        raise InputError(f"completion {args.shell}", "no script for that shell", did_you_mean(args.shell, SCRIPTS))
+        raise InputError(
+            f"completion {args.shell}",
+            "no script for that shell",
+            did_you_mean(args.shell, SCRIPTS),
+        )
     print(SCRIPTS[args.shell], end="")
     return 0
 
 
 def candidates(words: list[str], current: str) -> list[str]:
-    """What may follow `words` (the command and what stands before the cursor) and starts with `current`."""
+    """What may follow `words` (the command and what stands before the cursor) and starts with
+    `current`.
+    """
     try:
         found = _after(words, current) if words else [*COMMANDS, "--help", "--version"]
-    except BenchmarkError:  # a broken plug-in file says so when a command is run, not while one is typed
+    except (
+        BenchmarkError
+    ):  # a broken plug-in file says so when a command is run, not while one is typed
         found = []
     return [word for word in found if word.startswith(current)]
 
@@ -56,16 +71,24 @@ def _after(words: list[str], current: str) -> list[str]:
     parser.add_argument("--debug", action="store_true")
     importlib.import_module(f"benchmark.cli.{words[0]}").add_arguments(parser)
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction) and (chosen := [w for w in words if w in action.choices]):
-            parser, words = action.choices[chosen[0]], words[words.index(chosen[0]):]  # `data show ...`
+        if isinstance(action, argparse._SubParsersAction) and (
+            chosen := [w for w in words if w in action.choices]
+        ):
+            parser, words = (
+                action.choices[chosen[0]],
+                words[words.index(chosen[0]) :],
+            )  # `data show ...`
     options = parser._option_string_actions
     if words[-1] in options and options[words[-1]].nargs != 0:
         return _values(options[words[-1]], words)
     if current.startswith("-"):
         return [name for name in options if name.startswith("--")]
     takes_value = {name for name, action in options.items() if action.nargs != 0}
-    given = [word for before, word in zip(words, words[1:], strict=False)
-             if not word.startswith("-") and before not in takes_value]
+    given = [
+        word
+        for before, word in zip(words, words[1:], strict=False)
+        if not word.startswith("-") and before not in takes_value
+    ]
     arguments = [action for action in parser._actions if not action.option_strings]
     return _values(arguments[len(given)], [words[0], *given]) if len(given) < len(arguments) else []
 
@@ -86,7 +109,12 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
         return list(index.entries(kind)) if kind in index.PACKAGES else []
     if action.dest == "sets":  # --set
         chosen = set(words)
-        entries = [entry for kind in index.PACKAGES for entry in index.entries(kind).values() if entry.name in chosen]
+        entries = [
+            entry
+            for kind in index.PACKAGES
+            for entry in index.entries(kind).values()
+            if entry.name in chosen
+        ]
         return sorted({f"{option.name}=" for entry in entries for option in entry.options})
     if action.dest == "shell":
         return list(SCRIPTS)

@@ -1,4 +1,5 @@
-"""Get a data set and look at it: where it is, what it holds, what is wrong with it, a contact sheet, its split; or write one anew.
+"""Get a data set and look at it: where it is, what it holds, what is wrong with it, a contact
+sheet, its split; or write one anew.
 
 examples:
   python -m benchmark data list
@@ -17,10 +18,19 @@ from __future__ import annotations
 import argparse
 import inspect
 
-from benchmark.cli import data_check, data_fetch, data_list, data_show, data_split, data_strip, data_task01
+from benchmark.cli import (
+    data_check,
+    data_fetch,
+    data_list,
+    data_show,
+    data_split,
+    data_strip,
+    data_task01,
+)
 from benchmark.cli.parser import Parser
 
-# name -> (its file, what the list of commands says of it); each has add_arguments(parser) and run(args).
+# name -> (its file, what the list of commands says of it); each has add_arguments(parser) and
+# run(args).
 COMMANDS = {
     "list": (data_list, "which data sets are here, and how to get the others"),
     "fetch": (data_fetch, "download a data set"),
@@ -33,11 +43,18 @@ COMMANDS = {
 
 
 def add_arguments(parser: Parser) -> None:
-    commands = parser.add_subparsers(dest="what", required=True, metavar=f"{{{','.join(COMMANDS)}}}", parser_class=Parser)
+    commands = parser.add_subparsers(
+        dest="what", required=True, metavar=f"{{{','.join(COMMANDS)}}}", parser_class=Parser
+    )
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=inspect.getdoc(module))
         module.add_arguments(command)
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show a traceback with an error")
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="show a traceback with an error",
+        )
         command.set_defaults(act=module.run)
 
 

@@ -1,8 +1,9 @@
 """Look at every case of a real copy, all splits: what it holds, and what is wrong with it.
 
-Counts, shapes, spacings, intensities and label values; then findings, each with a name, where it is and what to do. Of a data
-set whose option `channel` may be `all`, all channels are looked at unless --set channel says otherwise. Exit code 1 where a
-finding is a failure (unreadable files, persons or equal pictures on both sides of a split, unknown labels), 0 else.
+Counts, shapes, spacings, intensities and label values; then findings, each with a name, where it is
+and what to do. Of a data set whose option `channel` may be `all`, all channels are looked at unless
+--set channel says otherwise. Exit code 1 where a finding is a failure (unreadable files, persons or
+equal pictures on both sides of a split, unknown labels), 0 else.
 
 examples:
   python -m benchmark data check lgg --root FOLDER
@@ -27,13 +28,32 @@ from benchmark.errors import InputError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="data set; `list dataset` shows them")
-    parser.add_argument("--root", type=Path, metavar="FOLDER", help="its folder (default: looked for in $SINCO_BENCH_DATA)")
-    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
-                        help="an option of the data set: labels=core; may be repeated")
-    parser.add_argument("--against", nargs="+", action="extend", default=[], metavar="NAME[@FOLDER]",
-                        help="other data sets: who and what is in both, and in other splits there")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="its folder (default: looked for in $SINCO_BENCH_DATA)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the data set: labels=core; may be repeated",
+    )
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME[@FOLDER]",
+        help="other data sets: who and what is in both, and in other splits there",
+    )
     add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON: findings, and the facts of every case")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: findings, and the facts of every case"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
     entries = {name: index.get("dataset", name) for name, _ in asked}
     for name, entry in entries.items():
         if (why := entry.unavailable()) is not None:
-            raise InputError(f"the data set {name}", why, entry.declared["install"] or "another data set")
+            raise InputError(
+                f"the data set {name}", why, entry.declared["install"] or "another data set"
+            )
     options = parse_sets(args.sets, [("dataset", name) for name in entries])
     twice = {name for name, count in Counter(name for name, _ in asked).items() if count > 1}
     from benchmark.datacheck import Source, survey
@@ -53,9 +75,15 @@ def run(args: argparse.Namespace) -> int:
     for name, root in asked:
         make, given = partial(entries[name].load(), root), options.get(("dataset", name), {})
         title = f"{name}@{root or '$SINCO_BENCH_DATA'}" if name in twice else name
-        channels = next((option.choices for option in entries[name].options if option.name == "channel"), ())
+        channels = next(
+            (option.choices for option in entries[name].options if option.name == "channel"), ()
+        )
         if given.get("channel", "all") == "all" and "all" in channels:
-            alone = {channel: make(**given | {"channel": channel}) for channel in channels if channel != "all"}
+            alone = {
+                channel: make(**given | {"channel": channel})
+                for channel in channels
+                if channel != "all"
+            }
             sources.append(Source(title, make(**given | {"channel": "all"}), alone))
         else:
             sources.append(Source(title, make(**given)))
@@ -76,7 +104,11 @@ def run(args: argparse.Namespace) -> int:
 def _name_and_root(text: str) -> tuple[str, Path | None]:
     name, at, root = text.partition("@")
     if not name or (at and not root):
-        raise InputError(f"--against {text}", "it is not NAME or NAME@FOLDER", "--against lgg or --against lgg@FOLDER")
+        raise InputError(
+            f"--against {text}",
+            "it is not NAME or NAME@FOLDER",
+            "--against lgg or --against lgg@FOLDER",
+        )
     return name, Path(root) if root else None
 
 

@@ -1,7 +1,9 @@
-"""Download a data set: licence, size and address first, then the files, checked, into the folder of all data sets.
+"""Download a data set: licence, size and address first, then the files, checked, into the folder of
+all data sets.
 
-A download that breaks off goes on where it was. Data sets that ask for a registration are not downloaded: what to do is
-printed. Kaggle's need the extra `kaggle` and a token (https://www.kaggle.com/settings, "Create new token").
+A download that breaks off goes on where it was. Data sets that ask for a registration are not
+downloaded: what to do is printed. Kaggle's need the extra `kaggle` and a token
+(https://www.kaggle.com/settings, "Create new token").
 
 examples:
   python -m benchmark data fetch decathlon
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="data set; `data list` shows them")
-    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where to put it (default: $SINCO_BENCH_DATA, or the cache folder)")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="where to put it (default: $SINCO_BENCH_DATA, or the cache folder)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,20 +45,42 @@ def run(args: argparse.Namespace) -> int:
         found = dataset(args.root).fetch()
     except InputError:
         came = _download(args.name, dataset, folder)
-        found = dataset(args.root).fetch()  # what came is what the data set reads, or this says what is missing
+        found = dataset(
+            args.root
+        ).fetch()  # what came is what the data set reads, or this says what is missing
         print(f"{args.name} is in {came}")
     else:
-        print(f"{args.name} is {'embedded: there is nothing to fetch' if found is None else f'there already: {found}'}")
-    print(f"look at it:  python -m benchmark data show {args.name}{f' --root {args.root}' if args.root and found else ''}")
+        print(
+            f"{args.name} is"
+            f" {'embedded: there is nothing to fetch' if found is None else f'there already: {found}'}"
+        )
+    print(
+        "look at it:  python -m benchmark data show"
+        f" {args.name}{f' --root {args.root}' if args.root and found else ''}"
+    )
     return 0
 
 
 def _download(name: str, dataset: type[Dataset], folder: Path) -> Path:
-    """Fetch a data set into `folder`; raises InputError with what a person has to do where a program cannot."""
+    """Fetch a data set into `folder`; raises InputError with what a person has to do where a
+    program cannot.
+    """
     source = dataset.source
     size = f"{source.bytes / 1e9:.1f} GB" if source and source.bytes else "not stated"
-    address = source.url if source else f"https://www.kaggle.com/datasets/{dataset.kaggle}" if dataset.kaggle else "see below"
-    for what, value in (("licence", dataset.licence), ("cite", dataset.citation), ("size", size), ("from", address), ("to", folder)):
+    address = (
+        source.url
+        if source
+        else f"https://www.kaggle.com/datasets/{dataset.kaggle}"
+        if dataset.kaggle
+        else "see below"
+    )
+    for what, value in (
+        ("licence", dataset.licence),
+        ("cite", dataset.citation),
+        ("size", size),
+        ("from", address),
+        ("to", folder),
+    ):
         print(f"{what:<9}{value}", flush=True)
     if source is not None:
         from benchmark.files.unpack import fetch_and_unpack
@@ -59,22 +88,36 @@ def _download(name: str, dataset: type[Dataset], folder: Path) -> Path:
         return fetch_and_unpack(source, folder, _Line("fetched"), _Line("unpacked"))
     if dataset.kaggle:
         return _from_kaggle(name, dataset, folder)
-    raise InputError(f"to fetch {name}", "no program may download it, or nobody has told this one where from",
-                     f"{dataset.get or 'put it'} in {folder}, or name its folder with --root")
+    raise InputError(
+        f"to fetch {name}",
+        "no program may download it, or nobody has told this one where from",
+        f"{dataset.get or 'put it'} in {folder}, or name its folder with --root",
+    )
 
 
 def _from_kaggle(name: str, dataset: type[Dataset], folder: Path) -> Path:
-    by_hand = f"download https://www.kaggle.com/datasets/{dataset.kaggle} and unpack it in {folder / name}"
+    by_hand = (
+        f"download https://www.kaggle.com/datasets/{dataset.kaggle} and unpack it in"
+        f" {folder / name}"
+    )
     if find_spec("kagglehub") is None:
-        raise InputError(f"to fetch {name} from Kaggle", "the package kagglehub is not installed",
-                         f"pip install -e '.[kaggle]'; or {by_hand}")
+        raise InputError(
+            f"to fetch {name} from Kaggle",
+            "the package kagglehub is not installed",
+            f"pip install -e '.[kaggle]'; or {by_hand}",
+        )
     import kagglehub
 
     try:
         return Path(kagglehub.dataset_download(dataset.kaggle, output_dir=str(folder / name)))
-    except Exception as error:  # no token, no network, no consent: kagglehub raises its own errors and those of what it uses
-        raise InputError(f"to fetch {dataset.kaggle} from Kaggle", f"{type(error).__name__}: {error}",
-                         f"a token from https://www.kaggle.com/settings, saved as ~/.kaggle/kaggle.json; or {by_hand}") from error
+    # no token, no network, no consent: kagglehub raises its own errors and those of what it uses
+    except Exception as error:
+        raise InputError(
+            f"to fetch {dataset.kaggle} from Kaggle",
+            f"{type(error).__name__}: {error}",
+            "a token from https://www.kaggle.com/settings, saved as ~/.kaggle/kaggle.json; or"
+            f" {by_hand}",
+        ) from error
 
 
 class _Line:

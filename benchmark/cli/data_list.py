@@ -38,12 +38,22 @@ def _facts(entry: Any) -> dict[str, str]:
     try:
         dataset = entry.load()
     except InputError as error:
-        return {"doc": entry.doc, "here": "", "missing": error.found, "get it": error.todo, "licence": ""}
+        return {
+            "doc": entry.doc,
+            "here": "",
+            "missing": error.found,
+            "get it": error.todo,
+            "licence": "",
+        }
     fact = {"doc": entry.doc, "licence": dataset.licence, "here": "", "missing": "", "get it": ""}
     try:
         fact["here"] = str(dataset().fetch() or "embedded")
     except InputError as error:
         fact["missing"] = error.found
         automatic = dataset.source is not None or dataset.kaggle
-        fact["get it"] = f"python -m benchmark data fetch {entry.name}" if automatic else dataset.get or error.todo
+        fact["get it"] = (
+            f"python -m benchmark data fetch {entry.name}"
+            if automatic
+            else dataset.get or error.todo
+        )
     return fact

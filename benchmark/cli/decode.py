@@ -1,7 +1,7 @@
 """Turn a compressed file back into an image; without -o, print what the file says about itself.
 
-Reads the files of a run, as `report FOLDER --files FILES` writes them out of the store: those of backbones, and the
-JPEG 2000 peers. A backbone's file needs nothing else but the backbone's plug-in.
+Reads the files of a run, as `report FOLDER --files FILES` writes them out of the store: those of
+backbones, and the JPEG 2000 peers. A backbone's file needs nothing else but the backbone's plug-in.
 
 examples:
   python -m benchmark decode fit.inr                       what is in it
@@ -9,7 +9,8 @@ examples:
   python -m benchmark decode fit.inr -o image.png --depth 16
   python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels] in [0, 1]; .tif too
   python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes; .npy [planes, rows, columns, channels];
-                                                           in a .png its planes lie one below the other
+                                                           in a .png its planes lie one below the
+                                                           other
   python -m benchmark decode fit.inr -o image.npy --source-units
   python -m benchmark decode peer.j2k -o image.png --mask mask.png
   python -m benchmark decode fit.inr -o image.png --plugin mine.py
@@ -36,11 +37,28 @@ CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a file of a run")
-    parser.add_argument("-o", "--output", type=Path, metavar="IMAGE", help="where the image goes: a .png, .npy, .tif or .nii.gz")
-    parser.add_argument("--depth", type=int, choices=(8, 16), default=8, help="bits a channel in a .png (default: 8)")
-    parser.add_argument("--source-units", action="store_true",
-                        help="intensities as in the source instead of [0, 1], in all but a .png")
-    parser.add_argument("--mask", type=Path, metavar="IMAGE", help="where the mask goes, of a file that sends one")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="IMAGE",
+        help="where the image goes: a .png, .npy, .tif or .nii.gz",
+    )
+    parser.add_argument(
+        "--depth",
+        type=int,
+        choices=(8, 16),
+        default=8,
+        help="bits a channel in a .png (default: 8)",
+    )
+    parser.add_argument(
+        "--source-units",
+        action="store_true",
+        help="intensities as in the source instead of [0, 1], in all but a .png",
+    )
+    parser.add_argument(
+        "--mask", type=Path, metavar="IMAGE", help="where the mask goes, of a file that sends one"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     add_plugins(parser)
 
@@ -51,14 +69,20 @@ def run(args: argparse.Namespace) -> int:
     data = args.file.read_bytes()
     header, codec = look(data)
     if args.source_units and header is None:
-        raise InputError(f"--source-units of {args.file}", "JPEG 2000 holds no window of the source", "leave it out")
+        raise InputError(
+            f"--source-units of {args.file}",
+            "JPEG 2000 holds no window of the source",
+            "leave it out",
+        )
     _tell(data, header, codec)
     if args.output is None and args.mask is None:
         return 0
     decoded = decode(data, codec)
     if args.mask is not None:
         if decoded.mask is None:
-            raise InputError(f"--mask {args.mask}", f"{args.file} sends no mask", "leave out --mask")
+            raise InputError(
+                f"--mask {args.mask}", f"{args.file} sends no mask", "leave out --mask"
+            )
         _write(args.mask, decoded.mask[..., None].astype("float32"), args.depth)
     if args.output is not None:
         image = decoded.image
@@ -72,19 +96,32 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """What can be known before the file is read."""
     if not args.file.is_file():
-        raise InputError(f"decode {args.file}", "no such file", "a file that `python -m benchmark run` wrote")
+        raise InputError(
+            f"decode {args.file}", "no such file", "a file that `python -m benchmark run` wrote"
+        )
     for option, path in (("-o", args.output), ("--mask", args.mask)):
         if path is None:
             continue
         if _format(path) not in FORMATS:
-            raise InputError(f"{option} {path}", f"{path.suffix or 'a name without a suffix'} is none of the formats",
-                             did_you_mean(_format(path), FORMATS))
+            raise InputError(
+                f"{option} {path}",
+                f"{path.suffix or 'a name without a suffix'} is none of the formats",
+                did_you_mean(_format(path), FORMATS),
+            )
         if not path.parent.is_dir():
-            raise InputError(f"{option} {path}", f"there is no folder {path.parent}", "a folder that is there")
+            raise InputError(
+                f"{option} {path}", f"there is no folder {path.parent}", "a folder that is there"
+            )
         if path.exists() and not args.force:
-            raise InputError(f"{option} {path}", "there is a file of that name", "another name, or --force")
+            raise InputError(
+                f"{option} {path}", "there is a file of that name", "another name, or --force"
+            )
     if args.source_units and (args.output is None or args.output.suffix.lower() == ".png"):
-        raise InputError("--source-units", "a PNG holds whole numbers from 0 to white", "-o image.npy or -o image.tif")
+        raise InputError(
+            "--source-units",
+            "a PNG holds whole numbers from 0 to white",
+            "-o image.npy or -o image.tif",
+        )
 
 
 def _format(path: Path) -> str:
@@ -95,7 +132,9 @@ def look(data: bytes) -> tuple[Header | None, str | None]:
     """The header of a backbone's file, or the name of the codec that wrote it."""
     from benchmark.bitstream import MAGIC, read_header
 
-    if data.startswith(MAGIC) or CODESTREAM not in data:  # the codestream stands behind the mask, where one is sent
+    if (
+        data.startswith(MAGIC) or CODESTREAM not in data
+    ):  # the codestream stands behind the mask, where one is sent
         return read_header(data), None
     return None, "jpeg2000" if data.startswith(CODESTREAM) else "jpeg2000+mask"
 
@@ -105,8 +144,10 @@ def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
         print(f"codec     {codec}\nfile      {len(data):,} bytes")
     else:
         bpp = 8 * len(data) / (header.depth * header.height * header.width)
-        print(f"{header.describe()}\nfile      {len(data):,} bytes, {bpp:.3f} bits a {'pixel' if header.depth == 1 else 'voxel'}, "
-              "checksum right")
+        print(
+            f"{header.describe()}\nfile      {len(data):,} bytes, {bpp:.3f} bits a"
+            f" {'pixel' if header.depth == 1 else 'voxel'}, checksum right"
+        )
 
 
 def decode(data: bytes, codec: str | None) -> Decoded:
@@ -133,7 +174,11 @@ def _write(path: Path, image: np.ndarray, bits: int, depth: int = 1) -> None:
             np.save(path, shaped)
         case ".png":
             if channels not in (1, 3):
-                raise InputError(f"-o {path}", f"a PNG has 1 or 3 channels, this image {channels}", "-o image.npy")
+                raise InputError(
+                    f"-o {path}",
+                    f"a PNG has 1 or 3 channels, this image {channels}",
+                    "-o image.npy",
+                )
             import imagecodecs
 
             values = np.rint(image * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
@@ -141,12 +186,23 @@ def _write(path: Path, image: np.ndarray, bits: int, depth: int = 1) -> None:
         case ".nii" | ".nii.gz":
             import nibabel
 
-            # Row 0 is anterior and column 0 the patient's right; the file knows no spacing, so a voxel is 1 mm.
+            # Row 0 is anterior and column 0 the patient's right; the file knows no spacing, so a
+            # voxel is 1 mm.
             voxels = planes(image, depth).transpose(2, 1, 0, 3)
-            nibabel.save(nibabel.Nifti1Image(voxels if channels > 1 else voxels[..., 0], np.diag([-1.0, -1.0, 1.0, 1.0])), path)
+            nibabel.save(
+                nibabel.Nifti1Image(
+                    voxels if channels > 1 else voxels[..., 0], np.diag([-1.0, -1.0, 1.0, 1.0])
+                ),
+                path,
+            )
         case _:
             import tifffile
 
-            tifffile.imwrite(path, shaped if channels == 3 else np.moveaxis(shaped, -1, -3),
-                             photometric="rgb" if channels == 3 else "minisblack")
-    print(f"wrote     {path}: {extent(image.shape, depth)}, {channels} channel{'s' * (channels > 1)}")
+            tifffile.imwrite(
+                path,
+                shaped if channels == 3 else np.moveaxis(shaped, -1, -3),
+                photometric="rgb" if channels == 3 else "minisblack",
+            )
+    print(
+        f"wrote     {path}: {extent(image.shape, depth)}, {channels} channel{'s' * (channels > 1)}"
+    )

@@ -1,4 +1,5 @@
-"""The plug-ins and presets by name: what each is, whether it can run here (or why not and what to type), its options.
+"""The plug-ins and presets by name: what each is, whether it can run here (or why not and what to
+type), its options.
 
 examples:
   python -m benchmark list                        everything
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.kind is not None and args.kind not in KINDS:
-        raise InputError(f"list {args.kind}", "no such kind of plug-in", did_you_mean(args.kind, KINDS))
+        raise InputError(
+            f"list {args.kind}", "no such kind of plug-in", did_you_mean(args.kind, KINDS)
+        )
     found = {kind: facts_of(kind) for kind in ([args.kind] if args.kind else KINDS)}
     if args.name is not None:
         known = found[args.kind]
@@ -62,18 +65,33 @@ def facts_of(kind: str) -> dict[str, dict[str, Any]]:
 def _plugin_facts(entry: index.Entry) -> dict[str, Any]:
     why = entry.unavailable()
     return {
-        "doc": entry.doc, "description": _whole_docstring(entry), "available": why is None, "why": why,
-        "todo": (entry.declared["install"] or None) if why else None, "file": str(entry.path), "module": entry.module,
+        "doc": entry.doc,
+        "description": _whole_docstring(entry),
+        "available": why is None,
+        "why": why,
+        "todo": (entry.declared["install"] or None) if why else None,
+        "file": str(entry.path),
+        "module": entry.module,
         "options": [asdict(option) for option in entry.options],
     }
 
 
 def _preset_facts(preset: Preset) -> dict[str, Any]:
-    given = {key: value for key, value in asdict(preset).items() if key != "doc" and value not in (None, {})}
+    given = {
+        key: value
+        for key, value in asdict(preset).items()
+        if key != "doc" and value not in (None, {})
+    }
     return {
-        "doc": preset.doc, "description": preset.doc, "available": True, "why": None, "todo": None,
-        "options": [{"name": key, "type": type(value).__name__, "default": value, "choices": ()}
-                    for key, value in given.items()],
+        "doc": preset.doc,
+        "description": preset.doc,
+        "available": True,
+        "why": None,
+        "todo": None,
+        "options": [
+            {"name": key, "type": type(value).__name__, "default": value, "choices": ()}
+            for key, value in given.items()
+        ],
     }
 
 
@@ -102,19 +120,36 @@ def wrapped(head: str, text: str) -> list[str]:
     """Lines of the terminal's width: the text behind its head."""
     width = max(shutil.get_terminal_size((110, 24)).columns, 60)
     indent = " " * len(head)
-    return textwrap.wrap(text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False) or [head]
+    return textwrap.wrap(
+        text, width, initial_indent=head, subsequent_indent=indent, break_on_hyphens=False
+    ) or [head]
 
 
 def _one(kind: str, name: str, facts: dict[str, Any]) -> list[str]:
-    lines = [f"{kind} {name}", "", *(f"  {line}".rstrip() for line in facts["description"].splitlines()), ""]
+    lines = [
+        f"{kind} {name}",
+        "",
+        *(f"  {line}".rstrip() for line in facts["description"].splitlines()),
+        "",
+    ]
     if facts["why"]:
-        lines += [f"  not available: {facts['why']}", *([f"  {facts['todo']}"] if facts["todo"] else []), ""]
+        lines += [
+            f"  not available: {facts['why']}",
+            *([f"  {facts['todo']}"] if facts["todo"] else []),
+            "",
+        ]
     if "file" in facts:
         lines += [f"  file: {facts['file']}", ""]
     if not facts["options"]:
         return [*lines, "  no options"]
     lines.append("  sets:" if kind == "preset" else "  options (--set NAME=VALUE), with defaults:")
-    rows = [(option["name"], str(option["default"]), " | ".join(map(str, option["choices"])) or option["type"])
-            for option in facts["options"]]
+    rows = [
+        (
+            option["name"],
+            str(option["default"]),
+            " | ".join(map(str, option["choices"])) or option["type"],
+        )
+        for option in facts["options"]
+    ]
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
     return lines + [f"    {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows]

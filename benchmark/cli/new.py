@@ -66,9 +66,15 @@ def run(args: argparse.Namespace) -> int:
     """Write the file and print what to type next; never overwrites one."""
     asked = f"python -m benchmark new {args.kind} {args.name}"
     if args.kind != "inr":
-        raise InputError(asked, "only a backbone can be written so far", did_you_mean(args.kind, ["inr"]))
+        raise InputError(
+            asked, "only a backbone can be written so far", did_you_mean(args.kind, ["inr"])
+        )
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", args.name) or keyword.iskeyword(args.name):
-        raise InputError(asked, f"{args.name!r} does not do as a name", "lower-case letters and digits, hyphens between them: my-network")
+        raise InputError(
+            asked,
+            f"{args.name!r} does not do as a name",
+            "lower-case letters and digits, hyphens between them: my-network",
+        )
     if args.name in index.entries("inr"):
         raise InputError(asked, f"there is one: {index.get('inr', args.name).path}", "another name")
     root = checkout_root()
@@ -78,8 +84,12 @@ def run(args: argparse.Namespace) -> int:
         with path.open("x") as file:
             file.write(TEMPLATE.format(name=args.name, title=title))
     except FileExistsError:
-        raise InputError(asked, f"{path} is there already", "another name, or move that file") from None
+        raise InputError(
+            asked, f"{path} is there already", "another name, or move that file"
+        ) from None
     hint = "" if root else f" --plugin {path}"
-    print(f"wrote {path}\nnext:\n  python -m benchmark check inr {args.name}{hint}"
-          f"\n  python -m benchmark run --inr {args.name} --lambda 1e-5{hint}")
+    print(
+        f"wrote {path}\nnext:\n  python -m benchmark check inr {args.name}{hint}"
+        f"\n  python -m benchmark run --inr {args.name} --lambda 1e-5{hint}"
+    )
     return 0

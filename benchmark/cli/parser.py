@@ -1,4 +1,6 @@
-"""The argument parser: errors in three parts, did-you-mean for options, worked examples kept as they are written."""
+"""The argument parser: errors in three parts, did-you-mean for options, worked examples kept as
+they are written.
+"""
 
 from __future__ import annotations
 
@@ -26,4 +28,11 @@ class Parser(argparse.ArgumentParser):
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
     """The option `--plugin`, whose files are known before a command begins."""
-    parser.add_argument("--plugin", action="append", default=[], type=Path, metavar="FILE.py", help="a file with plug-ins of your own")
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.py",
+        help="a file with plug-ins of your own",
+    )

@@ -1,7 +1,8 @@
-"""What a run would do: cells by backbone and lambda, what is stored already, and the minutes that the rest would take.
+"""What a run would do: cells by backbone and lambda, what is stored already, and the minutes that
+the rest would take.
 
-Takes the options of `run`. The estimate comes from the seconds of stored fits of the same backbone and recipe; where none is
-stored yet it says so instead of guessing.
+Takes the options of `run`. The estimate comes from the seconds of stored fits of the same backbone
+and recipe; where none is stored yet it says so instead of guessing.
 
 examples:
   python -m benchmark plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2
@@ -46,23 +47,48 @@ def run(args: argparse.Namespace) -> int:
     if (out / "store.sqlite").is_file():
         with Store(out, create=False) as store:
             statuses = store.statuses(cell.key for cell in job.cells)
-            if job.selection.precision == "auto":  # `run` settles it: a fit is stored in either precision
-                twice = {replace(cell, precision="bf16").key: cell.key for cell in job.cells if cell.lam > 0}
+            if (
+                job.selection.precision == "auto"
+            ):  # `run` settles it: a fit is stored in either precision
+                twice = {
+                    replace(cell, precision="bf16").key: cell.key
+                    for cell in job.cells
+                    if cell.lam > 0
+                }
                 statuses |= {twice[key]: status for key, status in store.statuses(twice).items()}
             seconds = _seconds(store.each_row(data=False, limit=STORED_READ))
     lines = _lines(job.cells, statuses, seconds)
     missing = sum(line["cells"] - line["stored"] for line in lines)
     known = [line["minutes"] for line in lines if line["minutes"] is not None]
     if args.json:
-        print(json.dumps({"out": str(out), "images": len(job.samples), "unreadable": job.unreadable, "preset": job.preset,
-                          "plan": lines}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "out": str(out),
+                    "images": len(job.samples),
+                    "unreadable": job.unreadable,
+                    "preset": job.preset,
+                    "plan": lines,
+                },
+                indent=2,
+            )
+        )
         return 0
-    print(f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images, preset {job.preset}, results in {out}")
+    print(
+        f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images, preset"
+        f" {job.preset}, results in {out}"
+    )
     print(f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}")
     for line in lines:
         minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
-        print(f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}")
-    unknown = "" if len(known) == len(lines) else "; unknown ones have no stored fit to go by (run with --limit 1 first)"
+        print(
+            f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}"
+        )
+    unknown = (
+        ""
+        if len(known) == len(lines)
+        else "; unknown ones have no stored fit to go by (run with --limit 1 first)"
+    )
     about = f", about {sum(known):.1f} minutes" if any(known) or not missing else ""
     print(f"{missing} cells to do{about}{unknown}")
     for sample_id, why in job.unreadable.items():
@@ -75,12 +101,18 @@ def _seconds(rows: Iterable[Row]) -> dict[Kind, float]:
     seconds: dict[Kind, list[float]] = defaultdict(list)
     for row in rows:
         if row.status == "ok":
-            seconds[_kind(row.facts["method"], row.facts["lambda"], row.facts["recipe"]["steps"])].append(row.facts["fit_seconds"])
+            seconds[
+                _kind(row.facts["method"], row.facts["lambda"], row.facts["recipe"]["steps"])
+            ].append(row.facts["fit_seconds"])
     return {kind: sum(known) / len(known) for kind, known in seconds.items()}
 
 
-def _lines(cells: list[Cell], status: dict[str, str], seconds: dict[Kind, float]) -> list[dict[str, Any]]:
-    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None: nothing to go by)."""
+def _lines(
+    cells: list[Cell], status: dict[str, str], seconds: dict[Kind, float]
+) -> list[dict[str, Any]]:
+    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None:
+    nothing to go by).
+    """
     counts: Counter[tuple[str, str]] = Counter()
     stored: Counter[tuple[str, str]] = Counter()
     minutes: dict[tuple[str, str], float | None] = defaultdict(float)
@@ -94,8 +126,16 @@ def _lines(cells: list[Cell], status: dict[str, str], seconds: dict[Kind, float]
         known = seconds.get(_kind(cell.method, cell.lam, cell.recipe.steps))
         so_far = minutes[line]
         minutes[line] = None if known is None or so_far is None else so_far + known / 60
-    return [{"method": method, "lambda": lam, "cells": n, "stored": stored[method, lam], "minutes": minutes[method, lam]}
-            for (method, lam), n in counts.items()]
+    return [
+        {
+            "method": method,
+            "lambda": lam,
+            "cells": n,
+            "stored": stored[method, lam],
+            "minutes": minutes[method, lam],
+        }
+        for (method, lam), n in counts.items()
+    ]
 
 
 def _kind(method: str, lam: float, steps: int) -> Kind:

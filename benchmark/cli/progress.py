@@ -12,10 +12,15 @@ from benchmark.listener import Fit
 
 
 class Counter:
-    """Counts cells and image-steps, and estimates the time left from the seconds that steps took so far."""
+    """Counts cells and image-steps, and estimates the time left from the seconds that steps took so
+    far.
+    """
 
     def __init__(self) -> None:
-        self.left: dict[bool, int] = {False: 0, True: 0}  # image-steps left, by whether a segmenter is in the loss
+        self.left: dict[bool, int] = {
+            False: 0,
+            True: 0,
+        }  # image-steps left, by whether a segmenter is in the loss
         self.seconds: dict[bool, float] = {False: 0.0, True: 0.0}
         self.made: dict[bool, int] = {False: 0, True: 0}
         self.cells_total = self.cells_done = self.stored = self.batch_steps = 0
@@ -41,7 +46,9 @@ class Counter:
     def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.cells_done += len(batch)
         self.seconds[batch[0].lam > 0] += seconds
-        self.left[batch[0].lam > 0] -= len(batch) * batch[0].recipe.steps - self.batch_steps  # a batch that failed early
+        self.left[batch[0].lam > 0] -= (
+            len(batch) * batch[0].recipe.steps - self.batch_steps
+        )  # a batch that failed early
         self.batch_steps = 0
 
     @property
@@ -50,7 +57,9 @@ class Counter:
 
     @property
     def seconds_left(self) -> float | None:
-        """None until a batch is done; steps with a segmenter count four times the others until measured."""
+        """None until a batch is done; steps with a segmenter count four times the others until
+        measured.
+        """
         if not self.cells_done:
             return None
         plain = self.seconds[False] / self.made[False] if self.made[False] else None
@@ -61,9 +70,11 @@ class Counter:
 
     def line(self) -> str:
         left = self.seconds_left
-        return (f"{self.cells_done}/{self.cells_total} fits · {self.steps_a_second:,.0f} image-steps/s"
-                + (f" · {self.psnr_db:.1f} dB" if not math.isnan(self.psnr_db) else "")
-                + (f" · {_clock(left)} left" if left is not None else ""))
+        return (
+            f"{self.cells_done}/{self.cells_total} fits · {self.steps_a_second:,.0f} image-steps/s"
+            + (f" · {self.psnr_db:.1f} dB" if not math.isnan(self.psnr_db) else "")
+            + (f" · {_clock(left)} left" if left is not None else "")
+        )
 
 
 def _clock(seconds: float) -> str:
@@ -79,7 +90,12 @@ class PlainProgress:
     def __enter__(self) -> PlainProgress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         return None
 
     def say(self, text: str) -> None:
@@ -113,15 +129,25 @@ class RichProgress(PlainProgress):
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
         super().__init__(stream)
-        self.bar = Progress(SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"),
-                            console=Console(file=stream), transient=True)
+        self.bar = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            console=Console(file=stream),
+            transient=True,
+        )
         self.task: Any = None
 
     def __enter__(self) -> RichProgress:
         self.bar.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.bar.__exit__(kind, error, trace)
 
     def say(self, text: str) -> None:
@@ -137,7 +163,9 @@ class RichProgress(PlainProgress):
 
     def more(self, batches: Sequence[Sequence[Fit]]) -> None:
         super().more(batches)
-        self.bar.update(self.task, total=sum(self.counter.left.values()) + sum(self.counter.made.values()))
+        self.bar.update(
+            self.task, total=sum(self.counter.left.values()) + sum(self.counter.made.values())
+        )
 
     def done(self, batch: Sequence[Fit], seconds: float) -> None:
         self.counter.done(batch, seconds)

@@ -1,8 +1,9 @@
-"""Fit, encode, decode, score and compare: where does a segmenter in the loss help, and where does it not?
+"""Fit, encode, decode, score and compare: where does a segmenter in the loss help, and where does
+it not?
 
-Each image is fitted without the penalty, with it, and as a null twin (the same plain fit from weights scaled by 1 + 1e-7),
-written to a file, decoded and read. JPEG 2000 stands beside them at the same bytes. The same command again does only what is
-missing; ctrl-C keeps what is finished.
+Each image is fitted without the penalty, with it, and as a null twin (the same plain fit from
+weights scaled by 1 + 1e-7), written to a file, decoded and read. JPEG 2000 stands beside them at
+the same bytes. The same command again does only what is missing; ctrl-C keeps what is finished.
 
 examples:
   python -m benchmark run --inr siren --lambda 1e-5
@@ -41,8 +42,11 @@ def run(args: argparse.Namespace) -> int:
         return _run(args)
     except KeyboardInterrupt:
         again = " ".join(shlex.quote(word) for word in sys.argv[1:] if word != "--fresh")
-        print(f"\ninterrupted; what was finished is kept in {default_out(args)}. To go on:\n  python -m benchmark {again}",
-              file=sys.stderr)
+        print(
+            f"\ninterrupted; what was finished is kept in {default_out(args)}. To go on:\n  python"
+            f" -m benchmark {again}",
+            file=sys.stderr,
+        )
         return 130
 
 
@@ -65,9 +69,21 @@ def _run(args: argparse.Namespace) -> int:
         with progress_for(sys.stderr, quiet=args.json) as progress:
             settle_precision(job, store, device, progress.say)
             store.remember("runs", "latest", _record(args, job, environment(device)))
-            ensembles = {reader.hash: [member.hash for member in reader.members] for reader in job.readers if reader.members}
+            ensembles = {
+                reader.hash: [member.hash for member in reader.members]
+                for reader in job.readers
+                if reader.members
+            }
             store.remember("runs", "members", (store.recall("runs", "members") or {}) | ensembles)
-            runner = Runner(job, store, progress, device=device, batch=args.batch, fresh=args.fresh, kernel=args.kernel)
+            runner = Runner(
+                job,
+                store,
+                progress,
+                device=device,
+                batch=args.batch,
+                fresh=args.fresh,
+                kernel=args.kernel,
+            )
             runner.run()
         return _report(args, job, store, out, runner)
 
@@ -76,17 +92,50 @@ def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> 
     """What the store remembers of this run: enough to make its tables again and to repeat it."""
     from benchmark.plan.job import unreadable_key
 
-    selection = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
-                 if name not in ("debug", "plugin")}
-    return {"command": sys.argv[1:], "selection": selection, "plugins": [str(path) for path in args.plugin], "preset": job.preset,
-            "dataset": {"name": job.dataset_name, "licence": job.dataset.licence, "citation": job.dataset.citation},
-            "readers": [{"name": reader.name, "hash": reader.hash, "role": "loss" if reader in job.segmenters else "eval",
-                         "path": str(reader.path), "card": reader.card, **({"members": [
-                             {"name": part.name, "path": str(part.path)} for part in reader.members]} if reader.members else {})}
-                        for reader in job.readers],
-            "inits": [{"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card} for init in job.inits.values()],
-            "keys": [cell.key for cell in job.cells] + [unreadable_key(job.dataset_name, name) for name in job.unreadable],
-            "environment": environment}
+    selection = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(args).items()
+        if name not in ("debug", "plugin")
+    }
+    return {
+        "command": sys.argv[1:],
+        "selection": selection,
+        "plugins": [str(path) for path in args.plugin],
+        "preset": job.preset,
+        "dataset": {
+            "name": job.dataset_name,
+            "licence": job.dataset.licence,
+            "citation": job.dataset.citation,
+        },
+        "readers": [
+            {
+                "name": reader.name,
+                "hash": reader.hash,
+                "role": "loss" if reader in job.segmenters else "eval",
+                "path": str(reader.path),
+                "card": reader.card,
+                **(
+                    {
+                        "members": [
+                            {"name": part.name, "path": str(part.path)} for part in reader.members
+                        ]
+                    }
+                    if reader.members
+                    else {}
+                ),
+            }
+            for reader in job.readers
+        ],
+        "inits": [
+            {"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card}
+            for init in job.inits.values()
+        ],
+        "keys": (
+            [cell.key for cell in job.cells]
+            + [unreadable_key(job.dataset_name, name) for name in job.unreadable]
+        ),
+        "environment": environment,
+    }
 
 
 def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:

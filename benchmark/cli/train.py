@@ -1,8 +1,10 @@
-"""Train a segmenter or a classifier on a data set, and write a checkpoint with a card that says how.
+"""Train a segmenter or a classifier on a data set, and write a checkpoint with a card that says
+how.
 
-Reads the train and val splits for training and stopping, and the test split once at the end: of masks Dice, IoU, precision, recall,
-HD95 and volume error by patient, and falsely marked pixels on slices without a lesion; of labels accuracy and recall by class. Beside
-the checkpoint goes a picture of the learning curves.
+Reads the train and val splits for training and stopping, and the test split once at the end: of
+masks Dice, IoU, precision, recall, HD95 and volume error by patient, and falsely marked pixels on
+slices without a lesion; of labels accuracy and recall by class. Beside the checkpoint goes a
+picture of the learning curves.
 
 examples:
   python -m benchmark train --segmenter unet --dataset mni-lesion
@@ -28,43 +30,136 @@ from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import checked_path
 from benchmark.plugins.index import Entry, get
-from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON, Progress, Training, TrainRecipe
+from benchmark.train.recipe import (
+    AUGMENTS,
+    LOSSES,
+    RATES,
+    RECIPES,
+    SCHEDULES,
+    TARGETS,
+    TRAIN_ON,
+    Progress,
+    Training,
+    TrainRecipe,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--segmenter", required=True, help="the network to train; `python -m benchmark list segmenter`")
-    add("--dataset", required=True, help="the data set to train on; `python -m benchmark list dataset`")
+    add(
+        "--segmenter",
+        required=True,
+        help="the network to train; `python -m benchmark list segmenter`",
+    )
+    add(
+        "--dataset",
+        required=True,
+        help="the data set to train on; `python -m benchmark list dataset`",
+    )
     add("--root", type=Path, help="folder of the data set (default: SINCO_BENCH_DATA)")
-    add("--set", dest="sets", action="append", default=[], metavar="NAME=VALUE",
-        help="an option of the segmenter, the data set or the compressor: base=8, or unet.base=8")
-    add("--target", choices=TARGETS, default="lesion", help="which masks to learn (default: lesion)")
-    add("--recipe", choices=tuple(RECIPES), help="defaults of the prior work for the options below; each option that is given wins")
-    add("--loss", choices=tuple(loss for losses in LOSSES.values() for loss in losses),
-        help=f"default: {LOSSES['mask'][0]}; of labels {LOSSES['label'][0]}")
+    add(
+        "--set",
+        dest="sets",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the segmenter, the data set or the compressor: base=8, or unet.base=8",
+    )
+    add(
+        "--target", choices=TARGETS, default="lesion", help="which masks to learn (default: lesion)"
+    )
+    add(
+        "--recipe",
+        choices=tuple(RECIPES),
+        help="defaults of the prior work for the options below; each option that is given wins",
+    )
+    add(
+        "--loss",
+        choices=tuple(loss for losses in LOSSES.values() for loss in losses),
+        help=f"default: {LOSSES['mask'][0]}; of labels {LOSSES['label'][0]}",
+    )
     add("--optimizer", choices=tuple(RATES), help="default: adamw; sgd has momentum 0.9")
-    add("--lr", type=float, help="learning rate, of the one-cycle schedule its peak (default: 2e-3, of sgd 1e-2)")
+    add(
+        "--lr",
+        type=float,
+        help="learning rate, of the one-cycle schedule its peak (default: 2e-3, of sgd 1e-2)",
+    )
     add("--schedule", choices=SCHEDULES, help="default: one-cycle")
     add("--epochs", type=int, help="default: as many as show 16,000 images")
     add("--batch", type=int, help="images a step (default: 16, of volumes 2)")
-    add("--patience", type=int,
-        help="stop after so many epochs without a better validation score; 0: never, and keep the last (default: 10)")
-    add("--augment", choices=AUGMENTS, default="full", help="default: full; volumes are flipped only")
+    add(
+        "--patience",
+        type=int,
+        help=(
+            "stop after so many epochs without a better validation score; 0: never, and keep the"
+            " last (default: 10)"
+        ),
+    )
+    add(
+        "--augment",
+        choices=AUGMENTS,
+        default="full",
+        help="default: full; volumes are flipped only",
+    )
     add("--seed", type=int, default=0)
-    add("--init-from", "--init", dest="init_from", metavar="CHECKPOINT",
-        help="start from NAME@FILE, FILE.safetensors, or this segmenter's weights for another data set (default: random)")
-    add("--fresh", action="append", default=[], metavar="PREFIX", help="with --init-from: parameters whose names begin so start at random")
-    add("--freeze", action="append", default=[], metavar="PREFIX", help="parameters whose names begin so stay as they are")
-    add("--loaded-rate", type=float, default=1.0, metavar="SHARE",
-        help="with --fresh: the share of --lr that loaded weights get (default: 1)")
-    add("--train-on", choices=TRAIN_ON, default="original", help="original, decoded, or both images of the train split (default: original)")
-    add("--compressor", default="jpeg2000", help="with --train-on: a codec or an INR (default: jpeg2000)")
+    add(
+        "--init-from",
+        "--init",
+        dest="init_from",
+        metavar="CHECKPOINT",
+        help=(
+            "start from NAME@FILE, FILE.safetensors, or this segmenter's weights for another data"
+            " set (default: random)"
+        ),
+    )
+    add(
+        "--fresh",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="with --init-from: parameters whose names begin so start at random",
+    )
+    add(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="parameters whose names begin so stay as they are",
+    )
+    add(
+        "--loaded-rate",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="with --fresh: the share of --lr that loaded weights get (default: 1)",
+    )
+    add(
+        "--train-on",
+        choices=TRAIN_ON,
+        default="original",
+        help="original, decoded, or both images of the train split (default: original)",
+    )
+    add(
+        "--compressor",
+        default="jpeg2000",
+        help="with --train-on: a codec or an INR (default: jpeg2000)",
+    )
     add("--train-bpp", type=float, default=0.6, help="with --train-on: bits a pixel (default: 0.6)")
-    add("--precision", choices=("auto", "float32", "bf16"), default="auto",
-        help="auto: bf16 where the processor multiplies it (twice as fast), else float32")
+    add(
+        "--precision",
+        choices=("auto", "float32", "bf16"),
+        default="auto",
+        help="auto: bf16 where the processor multiplies it (twice as fast), else float32",
+    )
     add("--device", default="auto", help="auto (CUDA where there is one), cpu or cuda")
     add("--out", type=Path, help="the checkpoint (default: in the cache, where `run` looks for it)")
-    add("--resume", action="store_true", help="go on with the unfinished training of the same command; where there is none, start it")
+    add(
+        "--resume",
+        action="store_true",
+        help=(
+            "go on with the unfinished training of the same command; where there is none, start it"
+        ),
+    )
     add_plugins(parser)
     add("--json", action="store_true", help="print the card as JSON")
 
@@ -81,7 +176,10 @@ def run(args: argparse.Namespace) -> int:
             card = run_training(training, show)
     except KeyboardInterrupt:
         again = shlex.join(word for word in sys.argv[1:] if word != "--resume")
-        print(f"interrupted; finished epochs are kept; go on: python -m benchmark {again} --resume", file=sys.stderr)
+        print(
+            f"interrupted; finished epochs are kept; go on: python -m benchmark {again} --resume",
+            file=sys.stderr,
+        )
         return 130
     print(json.dumps(card, indent=2) if args.json else table(card, out))
     return 0
@@ -91,44 +189,91 @@ def _recipe(args: argparse.Namespace, segmenter: Entry) -> TrainRecipe:
     """The recipe that was asked for: an option, else what --recipe says, else the default."""
     task, volumes = segmenter.declared["task"], segmenter.declared["dims"] == 3
     if not segmenter.declared["trains"]:
-        raise InputError(f"training {segmenter.name}", "it comes ready: it is trained elsewhere",
-                         f"python -m benchmark import --segmenter {segmenter.name} --dataset {args.dataset} --file FILE")
+        raise InputError(
+            f"training {segmenter.name}",
+            "it comes ready: it is trained elsewhere",
+            f"python -m benchmark import --segmenter {segmenter.name} --dataset {args.dataset}"
+            " --file FILE",
+        )
     base = RECIPES.get(args.recipe, {})
     optimizer = args.optimizer or base.get("optimizer", "adamw")
-    asked = {"loss": LOSSES[task][0], "optimizer": optimizer, "lr": RATES[optimizer], "schedule": "one-cycle", "epochs": 0,
-             "batch": 2 if volumes else 16, "patience": 10} | base
+    asked = {
+        "loss": LOSSES[task][0],
+        "optimizer": optimizer,
+        "lr": RATES[optimizer],
+        "schedule": "one-cycle",
+        "epochs": 0,
+        "batch": 2 if volumes else 16,
+        "patience": 10,
+    } | base
     if args.optimizer and args.optimizer != base.get("optimizer"):
         asked["lr"] = RATES[args.optimizer]  # a rate belongs to its optimizer
     asked |= {name: getattr(args, name) for name in asked if getattr(args, name) is not None}
     _check(args, asked, task)
-    return TrainRecipe(**asked, seed=args.seed, augment="flips" if volumes and args.augment == "full" else args.augment,
-                       target=args.target, train_on=args.train_on, fresh=tuple(args.fresh), freeze=tuple(args.freeze),
-                       loaded_rate=args.loaded_rate)
+    return TrainRecipe(
+        **asked,
+        seed=args.seed,
+        augment="flips" if volumes and args.augment == "full" else args.augment,
+        target=args.target,
+        train_on=args.train_on,
+        fresh=tuple(args.fresh),
+        freeze=tuple(args.freeze),
+        loaded_rate=args.loaded_rate,
+    )
 
 
 def _check(args: argparse.Namespace, asked: dict[str, Any], task: str) -> None:
     if asked["loss"] not in LOSSES[task]:
         option = f"--loss {args.loss}" if args.loss else f"--recipe {args.recipe}"
-        raise InputError(f"{option} for {args.segmenter}", f"it learns {task}s", f"--loss {' or '.join(LOSSES[task])}")
+        raise InputError(
+            f"{option} for {args.segmenter}",
+            f"it learns {task}s",
+            f"--loss {' or '.join(LOSSES[task])}",
+        )
     if task == "label" and args.target != "lesion":
-        raise InputError(f"--target {args.target} for {args.segmenter}", "it learns labels, not masks", "leave it out")
+        raise InputError(
+            f"--target {args.target} for {args.segmenter}",
+            "it learns labels, not masks",
+            "leave it out",
+        )
     if args.train_on == "original" and (args.compressor, args.train_bpp) != ("jpeg2000", 0.6):
-        raise InputError("--compressor or --train-bpp without --train-on", "it trains on originals", "--train-on compressed, or both")
+        raise InputError(
+            "--compressor or --train-bpp without --train-on",
+            "it trains on originals",
+            "--train-on compressed, or both",
+        )
     if not 0 <= args.seed < 2**32:
         raise InputError(f"--seed {args.seed}", "it is not 0 to 4294967295", "--seed 0")
     if asked["patience"] < 0:
-        raise InputError(f"--patience {asked['patience']}", "it is below 0", "--patience 10, or 0 to never stop early")
-    above = {"epochs": args.epochs, "lr": asked["lr"], "batch": asked["batch"], "train-bpp": args.train_bpp,
-             "loaded-rate": args.loaded_rate}
+        raise InputError(
+            f"--patience {asked['patience']}",
+            "it is below 0",
+            "--patience 10, or 0 to never stop early",
+        )
+    above = {
+        "epochs": args.epochs,
+        "lr": asked["lr"],
+        "batch": asked["batch"],
+        "train-bpp": args.train_bpp,
+        "loaded-rate": args.loaded_rate,
+    }
     for name, value in above.items():
         if value is not None and not value > 0:
-            raise InputError(f"--{name} {value}", "it is not above 0", "python -m benchmark train --help")
+            raise InputError(
+                f"--{name} {value}", "it is not above 0", "python -m benchmark train --help"
+            )
     for name, given in (("fresh", bool(args.fresh)), ("loaded-rate", args.loaded_rate != 1)):
         if given and not args.init_from:
-            raise InputError(f"--{name} without --init-from", "without it all weights start at random", "--init-from CHECKPOINT")
+            raise InputError(
+                f"--{name} without --init-from",
+                "without it all weights start at random",
+                "--init-from CHECKPOINT",
+            )
 
 
-def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe: TrainRecipe, out: Path) -> Training:
+def _training(
+    args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe: TrainRecipe, out: Path
+) -> Training:
     """The options of each plug-in, and the device and precision that `auto` stands for."""
     from dataclasses import replace
 
@@ -147,9 +292,21 @@ def _training(args: argparse.Namespace, segmenter: Entry, dataset: Entry, recipe
     from benchmark.runner.precision import has_bf16
 
     device = resolve_device(args.device)
-    precision = args.precision if args.precision != "auto" else "bf16" if has_bf16(device) else "float32"
-    return Training(segmenter, dataset, replace(recipe, device=device, precision=precision), out, options, dataset_options, compressor,
-                    args.root, args.init_from, args.resume)
+    precision = (
+        args.precision if args.precision != "auto" else "bf16" if has_bf16(device) else "float32"
+    )
+    return Training(
+        segmenter,
+        dataset,
+        replace(recipe, device=device, precision=precision),
+        out,
+        options,
+        dataset_options,
+        compressor,
+        args.root,
+        args.init_from,
+        args.resume,
+    )
 
 
 def table(card: dict[str, Any], out: Path) -> str:
@@ -161,9 +318,14 @@ def table(card: dict[str, Any], out: Path) -> str:
         if f"{prefix}_by_patient" in card:
             lines.append(by_patient(what, card[f"{prefix}_by_patient"]).text())
         elif f"{prefix}_confusion" in card:
-            lines += [answers(what, card["classes"], card[f"{prefix}_confusion"]).text(), f"accuracy {card[f'{prefix}_accuracy']:.3f}"]
-    lines.append(f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote {out} and "
-                 f"{out.with_suffix('.png')}")
+            lines += [
+                answers(what, card["classes"], card[f"{prefix}_confusion"]).text(),
+                f"accuracy {card[f'{prefix}_accuracy']:.3f}",
+            ]
+    lines.append(
+        f"best epoch {card['best_epoch']} of {card['epochs_run']}, {card['minutes']} minutes; wrote"
+        f" {out} and {out.with_suffix('.png')}"
+    )
     return "\n".join(lines)
 
 
@@ -176,6 +338,7 @@ class Show:
         if sys.stderr.isatty() and not quiet:
             from rich.console import Console
             from rich.progress import Progress as Bar
+
             self.context = self.bar = Bar(console=Console(stderr=True), transient=True)
             self.task = self.bar.add_task("reading")
 
@@ -206,5 +369,12 @@ class Show:
     def epoch(self, progress: Progress) -> None:
         row = progress.history[-1]
         mark = " *" if progress.best_epoch == progress.epoch else ""
-        score = f"Dice {row['val_dice']:.4f}" if "val_dice" in row else f"accuracy {row['val_accuracy']:.4f}"
-        self.say(f"epoch {progress.epoch}: loss {row['loss']:.4f}, validation {score}{mark}, {progress.minutes:.1f} minutes")
+        score = (
+            f"Dice {row['val_dice']:.4f}"
+            if "val_dice" in row
+            else f"accuracy {row['val_accuracy']:.4f}"
+        )
+        self.say(
+            f"epoch {progress.epoch}: loss {row['loss']:.4f}, validation {score}{mark},"
+            f" {progress.minutes:.1f} minutes"
+        )

@@ -8,12 +8,18 @@ from benchmark.plugins import Decoded, Sample, register
 
 @register.codec("jpeg2000", requires=("imagecodecs",))
 class Jpeg2000:
-    """JPEG 2000 (ISO/IEC 15444-1, OpenJPEG): a raw codestream, wavelet 9-7, tuned for the bytes that it is given."""
+    """JPEG 2000 (ISO/IEC 15444-1, OpenJPEG): a raw codestream, wavelet 9-7, tuned for the bytes
+    that it is given.
+    """
 
     def encode(self, sample: Sample, max_bytes: int) -> bytes:
-        """The best codestream of at most `max_bytes` bytes; raises CellFailed where none is that small."""
+        """The best codestream of at most `max_bytes` bytes; raises CellFailed where none is that
+        small.
+        """
         return codestream(sample.image, max_bytes)
 
     def decode(self, data: bytes) -> Decoded:
-        """Image float32 [H, W, C] in [0, 1]; raises InputError where the file is foreign, cut short or damaged."""
+        """Image float32 [H, W, C] in [0, 1]; raises InputError where the file is foreign, cut short
+        or damaged.
+        """
         return Decoded(picture(data))

@@ -1,4 +1,6 @@
-"""What a real copy of a data set holds, and what is wrong with it: every case looked at once, one scan in memory at a time."""
+"""What a real copy of a data set holds, and what is wrong with it: every case looked at once, one
+scan in memory at a time.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,25 @@ from benchmark.datacheck.findings import KINDS, Kind
 from benchmark.datacheck.fingerprints import Fingerprint, fingerprint
 from benchmark.datacheck.persons import leaks
 
-__all__ = ["KINDS", "Case", "CaseFacts", "Fingerprint", "Kind", "Observation", "Source", "Survey", "cases_of", "survey"]
+__all__ = [
+    "KINDS",
+    "Case",
+    "CaseFacts",
+    "Fingerprint",
+    "Kind",
+    "Observation",
+    "Source",
+    "Survey",
+    "cases_of",
+    "survey",
+]
 
 
 @dataclass(frozen=True)
 class Survey:
-    """`cases` of all data sets, `facts` of those that could be read, and what was observed, failures first."""
+    """`cases` of all data sets, `facts` of those that could be read, and what was observed,
+    failures first.
+    """
 
     cases: list[Case]
     facts: list[CaseFacts]
@@ -31,14 +46,20 @@ class Survey:
 
     def by_kind(self) -> dict[str, list[Observation]]:
         """name -> observations, in the order of KINDS."""
-        return {name: found for name in KINDS if (found := [o for o in self.observations if o.name == name])}
+        return {
+            name: found
+            for name in KINDS
+            if (found := [o for o in self.observations if o.name == name])
+        }
 
 
-def survey(sources: Sequence[Source], progress: Callable[[Sequence[Case]], Iterable[Case]] = iter) -> Survey:
+def survey(
+    sources: Sequence[Source], progress: Callable[[Sequence[Case]], Iterable[Case]] = iter
+) -> Survey:
     """Look at every case of every data set, all splits; `progress` wraps the walk.
 
-    A case that cannot be read is an observation `unreadable`, and the walk goes on. Raises InputError only where a data set's
-    folder is not there.
+    A case that cannot be read is an observation `unreadable`, and the walk goes on. Raises
+    InputError only where a data set's folder is not there.
     """
     cases: list[Case] = []
     facts: list[CaseFacts] = []
@@ -49,21 +70,30 @@ def survey(sources: Sequence[Source], progress: Callable[[Sequence[Case]], Itera
         theirs, warned = with_warnings(partial(_list, source))
         cases += theirs
         told |= set(warned)
-        observed += [Observation("note", (source.title,), note.removeprefix(f"{source.title}: ")) for note in warned]
+        observed += [
+            Observation("note", (source.title,), note.removeprefix(f"{source.title}: "))
+            for note in warned
+        ]
     for case in progress(cases):
         try:
             (scan, odd), warned = with_warnings(case.read)
             found, more = facts_of(case, scan)
             prints.append(fingerprint(case, scan))
-        except Exception as error:  # one file, or a reader's fault in it, must not hide the others; ctrl-C is no Exception
+        # one file, or a reader's fault in it, must not hide the others; ctrl-C is no Exception
+        except Exception as error:
             said = getattr(error, "found", f"{type(error).__name__}: {error}")
-            observed.append(Observation("unreadable", (case.title,), f"{getattr(error, 'asked', 'it')}: {said}"))
+            observed.append(
+                Observation("unreadable", (case.title,), f"{getattr(error, 'asked', 'it')}: {said}")
+            )
             continue
         facts.append(found)
         odd += [*more, *(("note", note) for note in (*scan.notes, *warned) if note not in told)]
         observed += [Observation(name, (case.title,), what) for name, what in odd]
-    observed += [*_fewer_channels([s for s in sources if not s.by_channel], facts), *find_copies(prints),
-                 *leaks(cases, {f.case.title for f in facts if f.shape[0] > 1})]
+    observed += [
+        *_fewer_channels([s for s in sources if not s.by_channel], facts),
+        *find_copies(prints),
+        *leaks(cases, {f.case.title for f in facts if f.shape[0] > 1}),
+    ]
     order = list(KINDS)
     return Survey(cases, facts, sorted(observed, key=lambda o: order.index(o.name)))
 
@@ -73,7 +103,9 @@ def _list(source: Source) -> list[Case]:
 
 
 def _fewer_channels(sources: Sequence[Source], facts: Sequence[CaseFacts]) -> list[Observation]:
-    """Cases that have fewer channels than others of their data set, where it does not read its channels one by one."""
+    """Cases that have fewer channels than others of their data set, where it does not read its
+    channels one by one.
+    """
     out = []
     for source in sources:
         ours = [f for f in facts if f.case.dataset == source.title]

@@ -12,17 +12,23 @@ from benchmark.datacheck.facts import Observation, listed
 from benchmark.datacheck.fingerprints import Fingerprint
 from benchmark.types import SPLITS
 
-# Of 256 bits. Planes of different patients are at least 18 apart (28 of LGG), 22 (3 of BRATS) and 39 (112 JPEGs); copies of 200 JPEGs that
-# were compressed again (quality 50 or 75), some resized to 224 or padded before, are 1 to 6 apart in the median, and 89 to 99 % of them at
-# most 12: one in ten may be missed;
-# the same plane in three releases of BRATS, flipped and scaled or z-scored: 0; its neighbors, 1 mm away: 12 and 15.
+# Of 256 bits. Planes of different patients are at least 18 apart (28 of LGG), 22 (3 of BRATS) and
+# 39 (112 JPEGs); copies of 200 JPEGs that were compressed again (quality 50 or 75), some resized to
+# 224 or padded before, are 1 to 6 apart in the median, and 89 to 99 % of them at most 12: one in
+# ten may be missed; the same plane in three releases of BRATS, flipped and scaled or z-scored: 0;
+# its neighbors, 1 mm away: 12 and 15.
 NEAR = 12
 SHARE = 0.25  # of a case's planes that must be near those of another: chance makes a few
-BLOCK = 1 << 20  # pairs looked at in one step: 8 MB of bits that differ, and what stays in a core's cache is faster
+BLOCK = (
+    1 << 20
+    # pairs looked at in one step: 8 MB of bits that differ, and what stays in a core's cache is faster
+)
 
 
 def find_copies(prints: Sequence[Fingerprint]) -> list[Observation]:
-    """Observations of equal, near and same-masked cases; a pair is named once, by the strongest of these."""
+    """Observations of equal, near and same-masked cases; a pair is named once, by the strongest of
+    these.
+    """
     equal, told = _equal(prints)
     planes, told_planes = _equal_planes(prints, told)
     masks = _same_masks(prints, told)
@@ -42,12 +48,16 @@ def _equal(prints: Sequence[Fingerprint]) -> tuple[list[Observation], set[tuple[
         name = "duplicate-across-splits" if len(sides) > 1 else "duplicate"
         out.append(Observation(name, _titles(prints, group), _with_splits(prints, group)))
         if len({(prints[i].label, prints[i].lesion) for i in group}) > 1:
-            said = " = ".join(f"{prints[i].case.title} ({prints[i].label or 'its own mask'})" for i in group)
+            said = " = ".join(
+                f"{prints[i].case.title} ({prints[i].label or 'its own mask'})" for i in group
+            )
             out.append(Observation("contradiction", _titles(prints, group), said))
     return out, {pair for group in several for pair in combinations(group, 2)}
 
 
-def _equal_planes(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> tuple[list[Observation], set[tuple[int, int]]]:
+def _equal_planes(
+    prints: Sequence[Fingerprint], told: set[tuple[int, int]]
+) -> tuple[list[Observation], set[tuple[int, int]]]:
     where: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
     for i, one in enumerate(prints):
         for number, digest in one.planes:
@@ -60,9 +70,20 @@ def _equal_planes(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> 
                 within[i] += [number, other]
             elif (i, j) not in told:
                 across[i, j] += 1
-    out = [Observation("repeated-plane", _titles(prints, [i]), f"slices {listed(sorted(set(numbers)))}") for i, numbers in within.items()]
-    out += [Observation("duplicate-plane", _titles(prints, pair), f"{_planes(prints, pair, count)}: {_with_splits(prints, pair)}")
-            for pair, count in across.items()]
+    out = [
+        Observation(
+            "repeated-plane", _titles(prints, [i]), f"slices {listed(sorted(set(numbers)))}"
+        )
+        for i, numbers in within.items()
+    ]
+    out += [
+        Observation(
+            "duplicate-plane",
+            _titles(prints, pair),
+            f"{_planes(prints, pair, count)}: {_with_splits(prints, pair)}",
+        )
+        for pair, count in across.items()
+    ]
     return out, set(across)
 
 
@@ -71,8 +92,11 @@ def _same_masks(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> li
     for i, one in enumerate(prints):
         if one.lesion:
             groups[one.lesion].append(i)
-    return [Observation("same-mask", _titles(prints, group), _with_splits(prints, group))
-            for group in groups.values() if any(pair not in told for pair in combinations(group, 2))]
+    return [
+        Observation("same-mask", _titles(prints, group), _with_splits(prints, group))
+        for group in groups.values()
+        if any(pair not in told for pair in combinations(group, 2))
+    ]
 
 
 def _near(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> list[Observation]:
@@ -82,29 +106,45 @@ def _near(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> list[Obs
         return []
     owner = np.repeat(np.arange(len(prints)), counts)
     # Slices of one person that are cases of their own are neighbors, as those of one case are.
-    names = [one.case.title if one.depth > 1 else f"{one.case.dataset}/{one.case.person}" for one in prints]
+    names = [
+        one.case.title if one.depth > 1 else f"{one.case.dataset}/{one.case.person}"
+        for one in prints
+    ]
     group = np.unique(names, return_inverse=True)[1][owner]
-    near: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)  # pair -> plane of the smaller case -> least distance
+    near: dict[tuple[int, int], dict[int, int]] = defaultdict(
+        dict
+    )  # pair -> plane of the smaller case -> least distance
     for a, b, distance in near_pairs(np.concatenate([one.hashes for one in prints]), group):
         pair = min(owner[a], owner[b]), max(owner[a], owner[b])
         plane = a if (counts[owner[a]], owner[a]) <= (counts[owner[b]], owner[b]) else b
         near[pair][plane] = min(distance, near[pair].get(plane, 256))
-    return [Observation("near-duplicate", _titles(prints, pair), f"{_planes(prints, pair, len(found))}, {min(found.values())} of 256 bits"
-                        f" differ: {_with_splits(prints, pair)}")
-            for pair, found in sorted(near.items())
-            if pair not in told and len(found) >= SHARE * min(counts[pair[0]], counts[pair[1]])]
+    return [
+        Observation(
+            "near-duplicate",
+            _titles(prints, pair),
+            f"{_planes(prints, pair, len(found))}, {min(found.values())} of 256 bits"
+            f" differ: {_with_splits(prints, pair)}",
+        )
+        for pair, found in sorted(near.items())
+        if pair not in told and len(found) >= SHARE * min(counts[pair[0]], counts[pair[1]])
+    ]
 
 
-def near_pairs(hashes: np.ndarray, group: np.ndarray, most: int = NEAR) -> Iterator[tuple[int, int, int]]:
-    """(i, j, bits) of hashes [n, 16, 16] of different groups that differ in at most `most` bits in one of four flips.
+def near_pairs(
+    hashes: np.ndarray, group: np.ndarray, most: int = NEAR
+) -> Iterator[tuple[int, int, int]]:
+    """(i, j, bits) of hashes [n, 16, 16] of different groups that differ in at most `most` bits in
+    one of four flips.
 
-    How many bits are set in each set of four mirrored places changes with no flip, and two hashes differ in at least as many bits
-    as these counts do. So one comparison of counts, of hashes that are alike in their sum, stands for four comparisons of bits.
+    How many bits are set in each set of four mirrored places changes with no flip, and two hashes
+    differ in at least as many bits as these counts do. So one comparison of counts, of hashes that
+    are alike in their sum, stands for four comparisons of bits.
     """
     corners = np.stack([flipped[:, :8, :8] for flipped in flips(hashes)]).sum(0, dtype=np.uint8)
     order = np.argsort(corners.sum((1, 2)), kind="stable")
     sums, group = corners.sum((1, 2))[order], group[order]
-    # A count in unary, four bits for 0 to 4: bits that differ between two such codes are the difference of the counts.
+    # A count in unary, four bits for 0 to 4: bits that differ between two such codes are the
+    # difference of the counts.
     code = np.ascontiguousarray(_packed(corners[order].reshape(len(order), 64, 1) > np.arange(4)).T)
     rows = max(1, BLOCK // max(1, len(order)))
     for start in range(0, len(order), rows):
@@ -113,10 +153,16 @@ def near_pairs(hashes: np.ndarray, group: np.ndarray, most: int = NEAR) -> Itera
         apart = np.zeros((stop - start, end - start), np.uint8)
         for word in code[:-1]:
             apart += np.bitwise_count(word[start:stop, None] ^ word[None, start:end])
-        row, column = np.nonzero(apart <= most)  # three of four words leave little to do for the fourth
+        row, column = np.nonzero(
+            apart <= most
+        )  # three of four words leave little to do for the fourth
         last = code[-1]
-        apart_there = apart[row, column] + np.bitwise_count(last[start + row] ^ last[start + column])
-        keep = (apart_there <= most) & (column > row) & (group[start + row] != group[start + column])
+        apart_there = apart[row, column] + np.bitwise_count(
+            last[start + row] ^ last[start + column]
+        )
+        keep = (
+            (apart_there <= most) & (column > row) & (group[start + row] != group[start + column])
+        )
         yield from _within(hashes, order[start + row[keep]], order[start + column[keep]], most)
 
 
@@ -125,9 +171,11 @@ def flips(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
     return pictures, pictures[:, ::-1], pictures[:, :, ::-1], pictures[:, ::-1, ::-1]
 
 
-def _within(hashes: np.ndarray, one: np.ndarray, other: np.ndarray, most: int) -> Iterator[tuple[int, int, int]]:
+def _within(
+    hashes: np.ndarray, one: np.ndarray, other: np.ndarray, most: int
+) -> Iterator[tuple[int, int, int]]:
     for part in range(0, len(one), 1 << 14):
-        i, j = one[part:part + (1 << 14)], other[part:part + (1 << 14)]
+        i, j = one[part : part + (1 << 14)], other[part : part + (1 << 14)]
         bits = np.min([(flipped != hashes[j]).sum((1, 2)) for flipped in flips(hashes[i])], axis=0)
         close = bits <= most
         yield from zip(i[close].tolist(), j[close].tolist(), bits[close].tolist(), strict=True)
@@ -142,7 +190,9 @@ def _titles(prints: Sequence[Fingerprint], which: Sequence[int]) -> tuple[str, .
 
 
 def _with_splits(prints: Sequence[Fingerprint], which: Sequence[int]) -> str:
-    return " = ".join(f"{prints[i].case.title} ({prints[i].case.split or 'left out'})" for i in which)
+    return " = ".join(
+        f"{prints[i].case.title} ({prints[i].case.split or 'left out'})" for i in which
+    )
 
 
 def _planes(prints: Sequence[Fingerprint], pair: tuple[int, int], count: int) -> str:

@@ -1,4 +1,6 @@
-"""BraTS from 2013 to 2023: how files are called, what label numbers mean, and who is who from year to year."""
+"""BraTS from 2013 to 2023: how files are called, what label numbers mean, and who is who from year
+to year.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ ENDING = r"\.(?:nii|nii\.gz|mha)"
 
 @dataclass(frozen=True)
 class Layout:
-    """How some years call a case's files (regular expressions, without the ending), and their label numbers."""
+    """How some years call a case's files (regular expressions, without the ending), and their label
+    numbers.
+    """
 
     years: str
     files: dict[str, str]
@@ -25,31 +29,71 @@ class Layout:
 
     def numbers(self, labels: str) -> tuple[int, ...]:
         """Those of the whole tumor, its core (without edema) or what enhances."""
-        return {"whole": tuple(sorted((*self.core, self.edema))), "core": self.core, "enhancing": (self.enhancing,)}[labels]
+        return {
+            "whole": tuple(sorted((*self.core, self.edema))),
+            "core": self.core,
+            "enhancing": (self.enhancing,),
+        }[labels]
 
     @property
     def known(self) -> tuple[int, ...]:
         return 0, *self.numbers("whole")
 
 
-# 1 is necrosis and 2 edema in all; 3 is the non-enhancing part, which 2017 joined to 1; 4 enhances, and was renumbered 3 in 2023.
+# 1 is necrosis and 2 edema in all; 3 is the non-enhancing part, which 2017 joined to 1; 4 enhances,
+# and was renumbered 3 in 2023.
 LAYOUTS = (
-    Layout("BraTS 2013 and 2015", {
-        **{part: rf"VSD\.Brain\.XX\.O\.MR_{name}(?:\.\d+)?" for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)},
-        "seg": r"VSD\.Brain.*\.OT(?:\.\d+)?"}, 2, (1, 3, 4), 4),
+    Layout(
+        "BraTS 2013 and 2015",
+        {
+            **{
+                part: rf"VSD\.Brain\.XX\.O\.MR_{name}(?:\.\d+)?"
+                for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)
+            },
+            "seg": r"VSD\.Brain.*\.OT(?:\.\d+)?",
+        },
+        2,
+        (1, 3, 4),
+        4,
+    ),
     # In 2020 the labels of BraTS20_Training_355 are called W39_1998.09.19_Segm.nii.
-    Layout("BraTS 2017 to 2021", {**{part: rf".+_{part}" for part in CHANNELS}, "seg": r".+_segm?"}, 2, (1, 4), 4),
-    Layout("BraTS 2023", {"flair": r".+-t2f", "t1": r".+-t1n", "t1ce": r".+-t1c", "t2": r".+-t2w", "seg": r".+-seg"}, 2, (1, 3), 3),
-    Layout("BraTS 2015 as DeepMedic ships it", {
-        **{part: f"{name}_subtrMeanDivStd" for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)},
-        "seg": "OTMultiClass", "brain": "brainmask"}, 2, (1, 3, 4), 4),
+    Layout(
+        "BraTS 2017 to 2021",
+        {**{part: rf".+_{part}" for part in CHANNELS}, "seg": r".+_segm?"},
+        2,
+        (1, 4),
+        4,
+    ),
+    Layout(
+        "BraTS 2023",
+        {"flair": r".+-t2f", "t1": r".+-t1n", "t1ce": r".+-t1c", "t2": r".+-t2w", "seg": r".+-seg"},
+        2,
+        (1, 3),
+        3,
+    ),
+    Layout(
+        "BraTS 2015 as DeepMedic ships it",
+        {
+            **{
+                part: f"{name}_subtrMeanDivStd"
+                for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)
+            },
+            "seg": "OTMultiClass",
+            "brain": "brainmask",
+        },
+        2,
+        (1, 3, 4),
+        4,
+    ),
 )
 ANY = f"(?:{'|'.join(name for layout in LAYOUTS for name in layout.files.values())}){ENDING}"
 
 
 @dataclass
 class Case:
-    """A case's folder and its files by what they are: flair, t1, t1ce, t2, seg, brain; twice: files that are the same thing."""
+    """A case's folder and its files by what they are: flair, t1, t1ce, t2, seg, brain; twice: files
+    that are the same thing.
+    """
 
     folder: Path
     layout: Layout
@@ -59,19 +103,30 @@ class Case:
 
 def part_of(name: str) -> tuple[Layout, str] | None:
     """What a file is, by its name."""
-    return next(((layout, part) for layout in LAYOUTS for part, called in layout.files.items()
-                 if re.fullmatch(called + ENDING, name, re.IGNORECASE)), None)
+    return next(
+        (
+            (layout, part)
+            for layout in LAYOUTS
+            for part, called in layout.files.items()
+            if re.fullmatch(called + ENDING, name, re.IGNORECASE)
+        ),
+        None,
+    )
 
 
 def cases_in(files: Iterable[Path]) -> dict[str, Case]:
-    """Files sorted into cases by their folders; `twice` names those that are a part again, or of a second folder of that name."""
+    """Files sorted into cases by their folders; `twice` names those that are a part again, or of a
+    second folder of that name.
+    """
     cases: dict[str, Case] = {}
     for path in files:
         if (known := part_of(path.name)) is None:
             continue
         layout, part = known
         folder = path.absolute().parent
-        folder = folder.parent if folder.name.upper().startswith("VSD.") else folder  # 2015 has a folder a file
+        folder = (
+            folder.parent if folder.name.upper().startswith("VSD.") else folder
+        )  # 2015 has a folder a file
         case = cases.setdefault(case_name(folder), Case(folder, layout))
         if (case.folder, case.layout) != (folder, layout) or part in case.files:
             case.twice += [*([case.files[part]] if part in case.files else []), path]
@@ -81,21 +136,28 @@ def cases_in(files: Iterable[Path]) -> dict[str, Case]:
 
 
 def case_name(folder: Path) -> str:
-    """The folder's name. BRATS 2013 counts low grades anew, so that 2015 has two brats_2013_pat0001_1: the low one is told apart."""
+    """The folder's name. BRATS 2013 counts low grades anew, so that 2015 has two
+    brats_2013_pat0001_1: the low one is told apart.
+    """
     low = folder.parent.name.upper() == "LGG" and folder.name.lower().startswith("brats_2013_pat")
     name = os.fsencode(folder.name).decode(errors="backslashreplace")
     return f"LGG_{name}" if low else name
 
 
 def patient_of(case: str) -> str:
-    """The case without its point in time: BraTS-GLI-00000 of BraTS-GLI-00000-000, brats_tcia_pat118 of brats_tcia_pat118_0001."""
-    return re.sub(r"^(BraTS-[A-Z]+-\d+)-\d+$|^(brats_tcia_pat\d+)_\d+$", r"\1\2", case, flags=re.IGNORECASE)
+    """The case without its point in time: BraTS-GLI-00000 of BraTS-GLI-00000-000, brats_tcia_pat118
+    of brats_tcia_pat118_0001.
+    """
+    return re.sub(
+        r"^(BraTS-[A-Z]+-\d+)-\d+$|^(brats_tcia_pat\d+)_\d+$", r"\1\2", case, flags=re.IGNORECASE
+    )
 
 
 def stem_of(case: str) -> str:
     """A name for the person that years share where their own names say so.
 
-    2017 to 2019 differ in the year alone; TCIA's numbers are taken to be those of 2015; 2023's are those of 2021.
+    2017 to 2019 differ in the year alone; TCIA's numbers are taken to be those of 2015; 2023's are
+    those of 2021.
     """
     if found := re.match(r"BraTS-GLI-(\d+)-\d+$", case, re.IGNORECASE):
         return f"BraTS2021_{found[1]}"
@@ -111,9 +173,11 @@ def stem_of(case: str) -> str:
 
 
 def same_persons(tables: Iterable[Path]) -> dict[str, str]:
-    """Person by stem, of name_mapping.csv (2018 to 2020) and BraTS21-17_Mapping.csv: names in a row are one person's.
+    """Person by stem, of name_mapping.csv (2018 to 2020) and BraTS21-17_Mapping.csv: names in a row
+    are one person's.
 
-    The best known name is taken: that of The Cancer Genome Atlas, else the first of the alphabet (where BRATS2013_... comes first).
+    The best known name is taken: that of The Cancer Genome Atlas, else the first of the alphabet
+    (where BRATS2013_... comes first).
     """
     groups: dict[str, set[str]] = {}
     for path in tables:
@@ -121,8 +185,14 @@ def same_persons(tables: Iterable[Path]) -> dict[str, str]:
             for row in list(csv.reader(file))[1:]:
                 cells = [cell.strip() for cell in row]
                 names = {stem_of(cell) for cell in cells if re.match("brats", cell, re.IGNORECASE)}
-                names |= {f"TCGA_{found[1]}_{found[2]}".upper() for cell in cells
-                          if (found := re.match(r"TCGA-(\w{2})-(\w{4})", cell, re.IGNORECASE))}
+                names |= {
+                    f"TCGA_{found[1]}_{found[2]}".upper()
+                    for cell in cells
+                    if (found := re.match(r"TCGA-(\w{2})-(\w{4})", cell, re.IGNORECASE))
+                }
                 names = names.union(*(groups.get(name, ()) for name in names))
                 groups.update(dict.fromkeys(names, names))
-    return {name: min(names, key=lambda known: (not known.startswith("TCGA_"), known)) for name, names in groups.items()}
+    return {
+        name: min(names, key=lambda known: (not known.startswith("TCGA_"), known))
+        for name, names in groups.items()
+    }

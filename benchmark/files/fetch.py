@@ -1,7 +1,9 @@
-"""Downloading a file of a data set: gone on with where it broke off, checked, and never half-made under its final name.
+"""Downloading a file of a data set: gone on with where it broke off, checked, and never half-made
+under its final name.
 
-`requests` speaks HTTP and `hashlib` checks. pooch, the usual choice, starts each download anew and deletes what it has when it
-is interrupted, while it checks too: a download of 7 GB must survive both.
+`requests` speaks HTTP and `hashlib` checks. pooch, the usual choice, starts each download anew and
+deletes what it has when it is interrupted, while it checks too: a download of 7 GB must survive
+both.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
 class Source:
     """A file that a data set is downloaded as.
 
-    hash: "md5:..." or "sha256:...", as published, or its first digits (8 at least) where only these are. bytes: its length as
-    published, exactly, or None. folder: what the archive is unpacked to, beside it. unpacked_bytes: what that takes, where
-    published; a larger archive is refused.
+    hash: "md5:..." or "sha256:...", as published, or its first digits (8 at least) where only these
+    are. bytes: its length as published, exactly, or None. folder: what the archive is unpacked to,
+    beside it. unpacked_bytes: what that takes, where published; a larger archive is refused.
     """
 
     url: str
@@ -53,10 +55,18 @@ class Source:
     def __post_init__(self) -> None:
         algorithm, _, digest = self.hash.partition(":")
         if algorithm not in ("md5", "sha256") or not re.fullmatch(r"[0-9a-f]{8,}", digest):
-            raise InputError(f"the source {self.name}", f"hash={self.hash!r}", "hash='md5:...' or 'sha256:...', in lower case")
+            raise InputError(
+                f"the source {self.name}",
+                f"hash={self.hash!r}",
+                "hash='md5:...' or 'sha256:...', in lower case",
+            )
         for name in (self.name, self.folder) if self.archive else (self.name,):
             if not name or PurePath(name).name != name or name == "..":
-                raise InputError(f"the source {self.url}", f"the name {name!r}", "a file name and a folder name, without a path")
+                raise InputError(
+                    f"the source {self.url}",
+                    f"the name {name!r}",
+                    "a file name and a folder name, without a path",
+                )
 
 
 class _Again(Exception):
@@ -70,12 +80,14 @@ def quiet(done: int, total: int | None) -> None:
 def fetch(source: Source, folder: Path, progress: Progress = quiet) -> Path:
     """Download `source` to `folder` and return the file, whose checksum is right.
 
-    A file that is there already, put by hand or by an earlier fetch, is checked and taken. What came before a break or
-    an interrupt is kept as NAME.part (and what the server calls it as NAME.part.json) and gone on with. `progress` is called
-    with (bytes here, bytes in all or None) before the first byte and as they come.
+    A file that is there already, put by hand or by an earlier fetch, is checked and taken. What
+    came before a break or an interrupt is kept as NAME.part (and what the server calls it as
+    NAME.part.json) and gone on with. `progress` is called with (bytes here, bytes in all or None)
+    before the first byte and as they come.
 
-    Raises InputError where there is no network, the server refuses, sends something else, or breaks off again and again,
-    where the disk is too small, and where a checksum is wrong: that file is deleted if it was downloaded, kept if found.
+    Raises InputError where there is no network, the server refuses, sends something else, or breaks
+    off again and again, where the disk is too small, and where a checksum is wrong: that file is
+    deleted if it was downloaded, kept if found.
     """
     target = folder / source.name
     try:
@@ -83,11 +95,17 @@ def fetch(source: Source, folder: Path, progress: Progress = quiet) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             _download(source, folder, target, progress)
         elif wrong := _wrong(target, source):
-            raise InputError(f"{source.name} as {source.url} has it", f"{target} is another file: {wrong}",
-                             "move it away, then fetch again")
+            raise InputError(
+                f"{source.name} as {source.url} has it",
+                f"{target} is another file: {wrong}",
+                "move it away, then fetch again",
+            )
     except OSError as error:
-        raise InputError(f"{source.name} in {folder}", f"it cannot be read or written there: {error.strerror or error}",
-                         "another folder, or room and rights in this one, then fetch again: what came is kept") from error
+        raise InputError(
+            f"{source.name} in {folder}",
+            f"it cannot be read or written there: {error.strerror or error}",
+            "another folder, or room and rights in this one, then fetch again: what came is kept",
+        ) from error
     return target
 
 
@@ -99,8 +117,11 @@ def _download(source: Source, folder: Path, target: Path, progress: Progress) ->
                 _Download(source, folder, file, note, progress).run()
             if wrong := _wrong(part, source):
                 part.write_bytes(b"")
-                raise InputError(_asked(source), f"the file that came is another one: {wrong}; it was deleted",
-                                 f"fetch again; if it ends the same way, {_by_hand(source, folder)}")
+                raise InputError(
+                    _asked(source),
+                    f"the file that came is another one: {wrong}; it was deleted",
+                    f"fetch again; if it ends the same way, {_by_hand(source, folder)}",
+                )
             os.replace(part, target)
         finally:
             if not part.exists() or not part.stat().st_size:
@@ -110,7 +131,9 @@ def _download(source: Source, folder: Path, target: Path, progress: Progress) ->
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep other processes from work on the file or folder at `path`; raises InputError where one is at it."""
+    """Keep other processes from work on the file or folder at `path`; raises InputError where one
+    is at it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows: two at once are not kept apart; the checksum finds out
@@ -121,7 +144,9 @@ def alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"work on {path}", "another process is at it", "wait until it is done") from None
+            raise InputError(
+                f"work on {path}", "another process is at it", "wait until it is done"
+            ) from None
         yield
     finally:
         os.close(handle)
@@ -130,8 +155,16 @@ def alone(path: Path) -> Iterator[None]:
 class _Download:
     """Attempts at one file, each going on where the last broke off."""
 
-    def __init__(self, source: Source, folder: Path, file: IO[bytes], note: Path, progress: Progress) -> None:
-        self.source, self.folder, self.file, self.note, self.progress = source, folder, file, note, progress
+    def __init__(
+        self, source: Source, folder: Path, file: IO[bytes], note: Path, progress: Progress
+    ) -> None:
+        self.source, self.folder, self.file, self.note, self.progress = (
+            source,
+            folder,
+            file,
+            note,
+            progress,
+        )
         self.total = source.bytes
 
     @property
@@ -153,7 +186,9 @@ class _Download:
                         pauses, furthest = list(PAUSES_S), self.done
                     if not pauses:
                         self._give_up(error)
-                except requests.RequestException as error:  # a bad address, a ring of redirects: no better the next time
+                except (
+                    requests.RequestException
+                ) as error:  # a bad address, a ring of redirects: no better the next time
                     self._refuse(_reason(error))
                 time.sleep(pauses.pop(0))
 
@@ -168,7 +203,10 @@ class _Download:
             self._check_reply(reply)
             start, total = _extent(reply)
             if total is not None and self.source.bytes not in (None, total):
-                self._refuse(f"the server at {reply.url} announces {total:,} bytes, {self.source.bytes:,} are published")
+                self._refuse(
+                    f"the server at {reply.url} announces {total:,} bytes, {self.source.bytes:,}"
+                    " are published"
+                )
             self.total = total if self.source.bytes is None else self.source.bytes
             self._check_room()
             if start not in (0, have):
@@ -179,13 +217,17 @@ class _Download:
             self._write(reply)
 
     def _is_all_here(self, reply: requests.Response, have: int) -> bool:
-        """Whether the server says that nothing follows; raises _Again after dropping what it does not know."""
+        """Whether the server says that nothing follows; raises _Again after dropping what it does
+        not know.
+        """
         if reply.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             return False
         if reply.headers.get("Content-Range", "").replace(" ", "") == f"bytes*/{have}":
             return True
         self._start_over("")
-        raise _Again(f"the server has nothing from byte {have:,} on (416): another file than was begun with")
+        raise _Again(
+            f"the server has nothing from byte {have:,} on (416): another file than was begun with"
+        )
 
     def _check_reply(self, reply: requests.Response) -> None:
         status = reply.status_code
@@ -194,16 +236,25 @@ class _Download:
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             self._refuse(f"the server at {reply.url} answered {status} {reply.reason}")
         if reply.headers.get("Content-Type", "").startswith("text/html"):
-            self._refuse(f"the server at {reply.url} sent an HTML page, not the file: a login, a consent form or an error")
+            self._refuse(
+                f"the server at {reply.url} sent an HTML page, not the file: a login, a consent"
+                " form or an error"
+            )
         if reply.headers.get("Content-Encoding", "identity") != "identity":
-            self._refuse(f"the server at {reply.url} sent it re-encoded ({reply.headers['Content-Encoding']})")
+            self._refuse(
+                f"the server at {reply.url} sent it re-encoded"
+                f" ({reply.headers['Content-Encoding']})"
+            )
 
     def _check_room(self) -> None:
         needed = (self.total or 0) - self.done + (self.source.unpacked_bytes or 0)
         free = shutil.disk_usage(self.folder).free
         if needed > free:
-            raise InputError(_asked(self.source), f"{self.folder} has room for {free:,} bytes, {needed:,} are still needed",
-                             "make room, or fetch to another folder")
+            raise InputError(
+                _asked(self.source),
+                f"{self.folder} has room for {free:,} bytes, {needed:,} are still needed",
+                "make room, or fetch to another folder",
+            )
 
     def _write(self, reply: requests.Response) -> None:
         import requests
@@ -216,7 +267,10 @@ class _Download:
                 done += len(chunk)
                 if total is not None and done > total:
                     self._start_over("")
-                    self._refuse(f"the server at {reply.url} sent more than the {total:,} bytes that were to come")
+                    self._refuse(
+                        f"the server at {reply.url} sent more than the {total:,} bytes that were to"
+                        " come"
+                    )
                 self.progress(done, total)
         except requests.RequestException as error:
             raise _Again(f"the server broke off ({_reason(error)})") from None
@@ -224,7 +278,9 @@ class _Download:
             raise _Again("the server broke off")
 
     def _noted(self) -> dict[str, str]:
-        """What stands in the note beside the part: the hash it is for, and the validator (ETag or date) it came with."""
+        """What stands in the note beside the part: the hash it is for, and the validator (ETag or
+        date) it came with.
+        """
         try:
             noted = json.loads(self.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -233,20 +289,30 @@ class _Download:
 
     def _start_over(self, validator: str) -> None:
         self.file.truncate(0)
-        self.note.write_text(json.dumps({"hash": self.source.hash, "validator": validator}), encoding="utf-8")
+        self.note.write_text(
+            json.dumps({"hash": self.source.hash, "validator": validator}), encoding="utf-8"
+        )
 
     def _give_up(self, error: Exception) -> NoReturn:
         found = str(error) if isinstance(error, _Again) else f"no connection: {_reason(error)}"
-        kept = f"; {self.done:,} of {self.total:,} bytes are kept" if self.done and self.total else ""
-        raise InputError(_asked(self.source), f"{found}, {len(PAUSES_S) + 1} times{kept}",
-                         f"fetch again later: it goes on where it broke off; or {_by_hand(self.source, self.folder)}") from error
+        kept = (
+            f"; {self.done:,} of {self.total:,} bytes are kept" if self.done and self.total else ""
+        )
+        raise InputError(
+            _asked(self.source),
+            f"{found}, {len(PAUSES_S) + 1} times{kept}",
+            "fetch again later: it goes on where it broke off; or"
+            f" {_by_hand(self.source, self.folder)}",
+        ) from error
 
     def _refuse(self, found: str) -> NoReturn:
         raise InputError(_asked(self.source), found, _by_hand(self.source, self.folder))
 
 
 def _extent(reply: requests.Response) -> tuple[int, int | None]:
-    """(first byte, bytes in all or None) of what a reply carries; a 206 that does not say starts at -1: nowhere."""
+    """(first byte, bytes in all or None) of what a reply carries; a 206 that does not say starts at
+    -1: nowhere.
+    """
     if reply.status_code == HTTPStatus.OK:
         length = reply.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
@@ -264,8 +330,14 @@ def _validator(reply: requests.Response) -> str:
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in its own words: "Connection refused" rather than a chain of five."""
-    while inner := next((part for part in (*error.args, getattr(error, "reason", None), error.__cause__)
-                         if isinstance(part, BaseException)), None):
+    while inner := next(
+        (
+            part
+            for part in (*error.args, getattr(error, "reason", None), error.__cause__)
+            if isinstance(part, BaseException)
+        ),
+        None,
+    ):
         error = inner
     return str(getattr(error, "strerror", None) or error)
 
@@ -294,4 +366,7 @@ def _asked(source: Source) -> str:
 
 
 def _by_hand(source: Source, folder: Path) -> str:
-    return f"download {source.url} on any machine and put it at {folder / source.name}, then fetch again: it is checked and taken"
+    return (
+        f"download {source.url} on any machine and put it at {folder / source.name}, then fetch"
+        " again: it is checked and taken"
+    )

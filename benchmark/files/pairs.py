@@ -21,18 +21,35 @@ LONGEST = 100  # bytes of a name: results use it in file names, with a few of th
 
 
 def find_images(root: Path, pattern: str) -> list[Path]:
-    """Files below `root` that match and are pictures or volumes, and folders that hold a DICOM series."""
+    """Files below `root` that match and are pictures or volumes, and folders that hold a DICOM
+    series.
+    """
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts or not pattern:
-        raise InputError(f"images={pattern}", "it does not stay inside the folder", "a pattern from --root on, such as images=images/*")
-    found = sorted(path for path in matches(root, pattern, "images", pattern)
-                   if not any(part.startswith(".") for part in path.relative_to(root).parts))
+        raise InputError(
+            f"images={pattern}",
+            "it does not stay inside the folder",
+            "a pattern from --root on, such as images=images/*",
+        )
+    found = sorted(
+        path
+        for path in matches(root, pattern, "images", pattern)
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
     images = [path for path in found if _is_image(path)]
     if not images:
         there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
-        raise InputError(f"images={pattern} in {root}", f"no picture and no volume matches; there are {', '.join(there[:8]) or 'no files'}",
-                         f"images=PATTERN from that folder on, quoted; read are {', '.join((*SUFFIXES, *VOLUMES))}, DICOM folders")
+        raise InputError(
+            f"images={pattern} in {root}",
+            f"no picture and no volume matches; there are {', '.join(there[:8]) or 'no files'}",
+            "images=PATTERN from that folder on, quoted; read are"
+            f" {', '.join((*SUFFIXES, *VOLUMES))}, DICOM folders",
+        )
     if others := [path.name for path in found if path.is_file() and suffix_of(path) == ""]:
-        warnings.warn(f"{len(others)} files that match {pattern} are left out, no pictures: {', '.join(others[:3])}", stacklevel=2)
+        warnings.warn(
+            f"{len(others)} files that match {pattern} are left out, no pictures:"
+            f" {', '.join(others[:3])}",
+            stacklevel=2,
+        )
     return images
 
 
@@ -40,12 +57,21 @@ def matches(root: Path, pattern: str, option: str, asked: str) -> list[Path]:
     """What matches a pattern; raises InputError where it is none."""
     try:
         return list(root.glob(pattern))
-    except (ValueError, NotImplementedError) as error:  # **a; a pattern from the root of the disk on
-        raise InputError(f"{option}={asked}", str(error), "a pattern from --root on: ** stands for folders alone, as in **/*.png") from None
+    except (
+        ValueError,
+        NotImplementedError,
+    ) as error:  # **a; a pattern from the root of the disk on
+        raise InputError(
+            f"{option}={asked}",
+            str(error),
+            "a pattern from --root on: ** stands for folders alone, as in **/*.png",
+        ) from None
 
 
 def _is_image(path: Path) -> bool:
-    """A folder with a series, or a file that is read here; no pipe or device, and of links those that are broken, too: `read` says so."""
+    """A folder with a series, or a file that is read here; no pipe or device, and of links those
+    that are broken, too: `read` says so.
+    """
     if path.is_dir():
         return is_series(path)
     return suffix_of(path) != "" and (path.is_file() or not path.exists())
@@ -53,20 +79,31 @@ def _is_image(path: Path) -> bool:
 
 def suffix_of(path: Path) -> str:
     """.nii.gz of scan.nii.gz: the suffix by which a file is read, or "" of another format."""
-    return next((suffix for suffix in sorted((*SUFFIXES, *VOLUMES), key=len, reverse=True) if path.name.lower().endswith(suffix)), "")
+    return next(
+        (
+            suffix
+            for suffix in sorted((*SUFFIXES, *VOLUMES), key=len, reverse=True)
+            if path.name.lower().endswith(suffix)
+        ),
+        "",
+    )
 
 
 def is_series(folder: Path) -> bool:
     """Whether a folder holds files that may be slices of a DICOM series: .dcm, or no suffix at all."""
-    return folder.is_dir() and any(file.suffix.lower() in (".dcm", "") and file.is_file() for file in folder.glob("[!.]*"))
+    return folder.is_dir() and any(
+        file.suffix.lower() in (".dcm", "") and file.is_file() for file in folder.glob("[!.]*")
+    )
 
 
 def stem_of(path: Path) -> str:
-    return path.name[:len(path.name) - len(suffix_of(path))] if not path.is_dir() else path.name
+    return path.name[: len(path.name) - len(suffix_of(path))] if not path.is_dir() else path.name
 
 
 def find_masks(root: Path, pattern: str, images: Iterable[Path]) -> dict[Path, list[Path]]:
-    """The masks of each image. A mask whose name goes on with the longer stem of another image (scan_1b for scan_1) is that image's."""
+    """The masks of each image. A mask whose name goes on with the longer stem of another image
+    (scan_1b for scan_1) is that image's.
+    """
     listings: dict[Path, list[str]] = {}
     found = {image: _matches(root, pattern, image, listings) for image in images}
     stems: dict[Path, list[str]] = {}
@@ -77,7 +114,10 @@ def find_masks(root: Path, pattern: str, images: Iterable[Path]) -> dict[Path, l
     def goes_on(mask: Path, stem: str) -> bool:
         return any(other != stem and other.startswith(stem) for other in stems[mask])
 
-    return {image: [mask for mask in masks if not goes_on(mask, stem_of(image))] for image, masks in found.items()}
+    return {
+        image: [mask for mask in masks if not goes_on(mask, stem_of(image))]
+        for image, masks in found.items()
+    }
 
 
 def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[str]]) -> list[Path]:
@@ -88,30 +128,53 @@ def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[st
         return re.sub(r"\{(\w+)\}", lambda found: change(fields[found[1]]), text)
 
     if unknown := [name for name in re.findall(r"\{(\w*)\}", pattern) if name not in fields]:
-        raise InputError(f"masks={pattern}", f"{{{unknown[0]}}} stands for nothing", "{stem}, {name}, {parent} or {folder}")
+        raise InputError(
+            f"masks={pattern}",
+            f"{{{unknown[0]}}} stands for nothing",
+            "{stem}, {name}, {parent} or {folder}",
+        )
     folder, _, last = pattern.rpartition("/")
     if glob.has_magic(folder):
         found = sorted(matches(root, fill(pattern, glob.escape), "masks", pattern))
-    else:  # thousands of images: one listing of the folder, and a look only at names that begin alike
+    # thousands of images: one listing of the folder, and a look only at names that begin alike
+    else:
         place = root / fill(folder)
         if place not in listings:
-            listings[place] = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-        names, head, whole = listings[place], fill(re.split(r"[*?[]", last)[0]), fill(last, glob.escape)
+            listings[place] = (
+                sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+            )
+        names, head, whole = (
+            listings[place],
+            fill(re.split(r"[*?[]", last)[0]),
+            fill(last, glob.escape),
+        )
         start, found = bisect_left(names, head), []
         while start < len(names) and names[start].startswith(head):
             found += [place / names[start]] * fnmatch.fnmatchcase(names[start], whole)
             start += 1
     # scan_1* matches scan_12: what follows the stem may not go on with its number.
-    longer = re.compile(rf"{re.escape(stem)}\d") if stem[-1:].isdigit() and "{stem}" in last else None
-    return [path for path in found if path != image and path.name[0] != "." and not (longer and longer.match(path.name))
-            and _is_image(path)]
+    longer = (
+        re.compile(rf"{re.escape(stem)}\d") if stem[-1:].isdigit() and "{stem}" in last else None
+    )
+    return [
+        path
+        for path in found
+        if path != image
+        and path.name[0] != "."
+        and not (longer and longer.match(path.name))
+        and _is_image(path)
+    ]
 
 
-def named(root: Path, pattern: str, images: Iterable[Path], patient: Callable[[str, Path], str]) -> dict[str, tuple[Path, str]]:
-    """Case -> (image, patient). A case is called by the part of its path that the pattern leaves open, without the suffix.
+def named(
+    root: Path, pattern: str, images: Iterable[Path], patient: Callable[[str, Path], str]
+) -> dict[str, tuple[Path, str]]:
+    """Case -> (image, patient). A case is called by the part of its path that the pattern leaves
+    open, without the suffix.
 
-    What is no letter, digit, dot or hyphen becomes `_`. A name starts with its patient; names that are equal then, upper and lower
-    case aside, each get six digits of a hash of their path: were one to keep its name, another that comes later could take it over.
+    What is no letter, digit, dot or hyphen becomes `_`. A name starts with its patient; names that
+    are equal then, upper and lower case aside, each get six digits of a hash of their path: were
+    one to keep its name, another that comes later could take it over.
     """
     parts = Path(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
@@ -136,14 +199,20 @@ def safe(name: str) -> str:
 
 
 def is_utf8(*paths: Path) -> bool:
-    """Whether the names of all files can be written as text; others cannot be hashed, printed or stored in results."""
+    """Whether the names of all files can be written as text; others cannot be hashed, printed or
+    stored in results.
+    """
     return all(spelled(path) == str(path) for path in paths)
 
 
 def in_utf8(*paths: Path) -> None:
     """Raises InputError where a file's name is no text."""
     if bad := [path for path in paths if not is_utf8(path)]:
-        raise InputError(f"the file {spelled(bad[0])}", "its name is not in UTF-8", "rename it, as with convmv -t utf8")
+        raise InputError(
+            f"the file {spelled(bad[0])}",
+            "its name is not in UTF-8",
+            "rename it, as with convmv -t utf8",
+        )
 
 
 def spelled(path: Path | str) -> str:

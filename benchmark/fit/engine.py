@@ -4,7 +4,8 @@
     g      = d fidelity / d image + lambda * d penalty / d image
     params <- optimizer(params, vjp(render, g))
 
-Backbone and segmenter never form one graph. A step whose penalty gradient is absent or held is one pass through the backbone.
+Backbone and segmenter never form one graph. A step whose penalty gradient is absent or held is one
+pass through the backbone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ OnStep = Callable[[int, float], None]  # step, mean PSNR of the batch (unclipped
 
 @dataclass(frozen=True)
 class Member:
-    """One fit of a batch: its sample, the seed of its weights, lambda, whether it is a null twin, and a factor of its rate."""
+    """One fit of a batch: its sample, the seed of its weights, lambda, whether it is a null twin,
+    and a factor of its rate.
+    """
 
     sample: Sample
     seed: int = 0
@@ -44,9 +47,11 @@ class Member:
 
 @dataclass
 class Fitted:
-    """What a batch of K fits ended with: states (a dict of arrays for each fit), fidelity [K], penalty [K], seconds.
+    """What a batch of K fits ended with: states (a dict of arrays for each fit), fidelity [K],
+    penalty [K], seconds.
 
-    best [K]: the lowest fidelity on the way. spent: seconds by part (inr, network, optimizer). evaluations [K]: of the network.
+    best [K]: the lowest fidelity on the way. spent: seconds by part (inr, network, optimizer).
+    evaluations [K]: of the network.
     """
 
     states: list[dict[str, np.ndarray]]
@@ -81,54 +86,108 @@ def check_kernel(kernel: str, inr: str, device: str, dtype: torch.dtype = torch.
     entry = index.get("inr", inr)
     if kernel == "graphs" and (device != "cuda" or not entry.declared["stackable"]):
         found = f"{inr} cannot be stacked" if device == "cuda" else f"the device is {device}"
-        raise InputError("--kernel graphs", f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}", "--kernel auto")
-    if kernel == "fused" and (device != "cpu" or dtype != torch.float32 or not hasattr(entry.load(), "fused")):
-        raise InputError("--kernel fused", f"{inr} has no method fused(coords), or the device is no CPU", "--kernel auto")
+        raise InputError(
+            "--kernel graphs",
+            f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}",
+            "--kernel auto",
+        )
+    if kernel == "fused" and (
+        device != "cpu" or dtype != torch.float32 or not hasattr(entry.load(), "fused")
+    ):
+        raise InputError(
+            "--kernel fused",
+            f"{inr} has no method fused(coords), or the device is no CPU",
+            "--kernel auto",
+        )
 
 
-def renderer_for(inr: Choice, members: Sequence[Member], coords: torch.Tensor, channels: int, kernel: str,
-                 init: Mapping[str, np.ndarray] | None = None) -> tuple[Rendering, str]:
-    """The K backbones of some fits, and the kernel that serves them: `auto` is fused where the backbone describes itself.
+def renderer_for(
+    inr: Choice,
+    members: Sequence[Member],
+    coords: torch.Tensor,
+    channels: int,
+    kernel: str,
+    init: Mapping[str, np.ndarray] | None = None,
+) -> tuple[Rendering, str]:
+    """The K backbones of some fits, and the kernel that serves them: `auto` is fused where the
+    backbone describes itself.
 
     Raises InputError where another one is asked for and cannot be had.
     """
     check_kernel(kernel, inr.name, coords.device.type, coords.dtype)
-    modules = [build(inr, channels, member.seed, coords.shape[1]).to(coords.device, coords.dtype) for member in members]
+    modules = [
+        build(inr, channels, member.seed, coords.shape[1]).to(coords.device, coords.dtype)
+        for member in members
+    ]
     if init is not None:
         for module in modules:
             start_from(module, init)
     nulls = [member.null for member in members]
-    if kernel == "graphs":  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
+    if (
+        kernel == "graphs"
+    ):  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
         return GraphedRenderer(modules, nulls, coords), "graphs"
     if kernel != "torch" and describe(modules[0], coords) is not None:
         return FusedRenderer(modules, nulls, coords, channels), "fused"
     if kernel == "fused":
-        raise InputError("--kernel fused", f"{inr.name}'s fused(coords) says that these arguments have no compiled form", "--kernel auto")
-    return Renderer(modules, nulls, coords, stackable=index.get("inr", inr.name).declared["stackable"]), "torch"
+        raise InputError(
+            "--kernel fused",
+            f"{inr.name}'s fused(coords) says that these arguments have no compiled form",
+            "--kernel auto",
+        )
+    return (
+        Renderer(
+            modules, nulls, coords, stackable=index.get("inr", inr.name).declared["stackable"]
+        ),
+        "torch",
+    )
 
 
-def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str = "mean", penalty: Penalty | None = None,
-        device: str = "cpu", dtype: torch.dtype = torch.float32, kernel: str = "auto", on_step: OnStep | None = None,
-        init: Mapping[str, np.ndarray] | None = None) -> Fitted:
+def fit(
+    inr: Choice,
+    members: Sequence[Member],
+    recipe: Recipe,
+    *,
+    fidelity: str = "mean",
+    penalty: Penalty | None = None,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    kernel: str = "auto",
+    on_step: OnStep | None = None,
+    init: Mapping[str, np.ndarray] | None = None,
+) -> Fitted:
     """Fit K images at once, each on its own; all images share one shape [H, W, C] and depth.
 
-    `penalty` maps images [k, H, W, C] and the numbers of their fits to (penalty [k], its gradient [k, H, W, C]) and is needed
-    where a lambda is above 0. A fit that stops being finite is frozen and reported in `finite`; it changes no other.
-    `init`: parameters by name that all fits start from instead of their own draw; null twins still scale them.
+    `penalty` maps images [k, H, W, C] and the numbers of their fits to (penalty [k], its gradient
+    [k, H, W, C]) and is needed where a lambda is above 0. A fit that stops being finite is frozen
+    and reported in `finite`; it changes no other. `init`: parameters by name that all fits start
+    from instead of their own draw; null twins still scale them.
     """
     clock = Clock()
     (height, width, channels), depth = members[0].sample.image.shape, members[0].sample.depth
     low_high = index.get("inr", inr.name).declared["coordinates"]
-    coords = torch.from_numpy(grid(height // depth, width, low_high, recipe.grid, depth)).to(device, dtype)
-    target = torch.from_numpy(np.stack([m.sample.image for m in members])).to(device, dtype).flatten(1, 2)
+    coords = torch.from_numpy(grid(height // depth, width, low_high, recipe.grid, depth)).to(
+        device, dtype
+    )
+    target = (
+        torch.from_numpy(np.stack([m.sample.image for m in members]))
+        .to(device, dtype)
+        .flatten(1, 2)
+    )
     lam = torch.tensor([m.lam for m in members], device=device, dtype=dtype)
     if penalty is None and bool((lam > 0).any()):
         raise ValueError("lambda > 0 needs a penalty")
     renderer, kernel = renderer_for(inr, members, coords, channels, kernel, init)
-    optimizer = index.get("optimizer", recipe.optimizer).load()(renderer.parameters, **dict(recipe.optimizer_args))
+    optimizer = index.get("optimizer", recipe.optimizer).load()(
+        renderer.parameters, **dict(recipe.optimizer_args)
+    )
     optimizer.fused = kernel == "fused"
     scale = 1.0 / target[0].numel() if fidelity == "mean" else 1.0
-    held = None if penalty is None else HeldPenalty(penalty, lam, (height, width, channels), recipe.penalty_every)
+    held = (
+        None
+        if penalty is None
+        else HeldPenalty(penalty, lam, (height, width, channels), recipe.penalty_every)
+    )
     rates = torch.tensor([m.rate for m in members], device=device, dtype=dtype)
     best, stop = torch.full_like(lam, math.inf), Stop(recipe, len(members), target[0].numel())
     clock.lap("start")
@@ -138,7 +197,9 @@ def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str
             clock.lap("inr")
             held.refresh(image, due, (2.0 * scale) * (image - target))
             clock.lap("network")
-        gradients, squares = renderer.step(target, 2.0 * scale, None if held is None else held.gradient)
+        gradients, squares = renderer.step(
+            target, 2.0 * scale, None if held is None else held.gradient
+        )
         clock.lap("inr")
         best = torch.fmin(best, squares.to(best))
         if not (running := stop.running(squares)).any():
@@ -146,31 +207,61 @@ def fit(inr: Choice, members: Sequence[Member], recipe: Recipe, *, fidelity: str
         optimizer.step(gradients, learning_rate(recipe, step) * rates * running.to(rates))
         clock.lap("optimizer")
         if on_step is not None:
-            on_step(step, float(-10.0 * torch.log10(squares / target[0].numel()).nanmean()) if step % 10 == 9 else math.nan)
+            on_step(
+                step,
+                (
+                    float(-10.0 * torch.log10(squares / target[0].numel()).nanmean())
+                    if step % 10 == 9
+                    else math.nan
+                ),
+            )
     image = renderer.render()
     losses = torch.zeros_like(lam) if held is None else held.value(image)
     squares = (image - target).square().flatten(1)
-    states = [{name: p[k].detach().cpu().numpy().copy() for name, p in renderer.parameters.items()} for k in range(len(members))]
+    states = [
+        {name: p[k].detach().cpu().numpy().copy() for name, p in renderer.parameters.items()}
+        for k in range(len(members))
+    ]
     finite = optimizer.alive.cpu().numpy() & torch.isfinite(squares).all(1).cpu().numpy()
     evaluations = np.zeros(len(members), int) if held is None else held.evaluations
-    return Fitted(states, (scale * squares.sum(1)).cpu().numpy(), losses.cpu().numpy(), finite, (scale * best).cpu().numpy(),
-                  stop.steps, evaluations, clock.total(), kernel, clock.spent)
+    return Fitted(
+        states,
+        (scale * squares.sum(1)).cpu().numpy(),
+        losses.cpu().numpy(),
+        finite,
+        (scale * best).cpu().numpy(),
+        stop.steps,
+        evaluations,
+        clock.total(),
+        kernel,
+        clock.spent,
+    )
 
 
 class Stop:
-    """Which fits go on: until each reaches `stop_at_db`, or has gained less than 0.01 dB in its last `patience` steps."""
+    """Which fits go on: until each reaches `stop_at_db`, or has gained less than 0.01 dB in its
+    last `patience` steps.
+    """
 
     def __init__(self, recipe: Recipe, k: int, values: int) -> None:
         self.target, self.patience, self.values = recipe.stop_at_db, recipe.patience, values
         self.steps, self.on = np.zeros(k, int), torch.ones(k, dtype=torch.bool)
-        self.record, self.since = torch.full((k,), -math.inf, dtype=torch.float64), torch.zeros(k, dtype=torch.long)
+        self.record, self.since = (
+            torch.full((k,), -math.inf, dtype=torch.float64),
+            torch.zeros(k, dtype=torch.long),
+        )
 
     def running(self, squares: torch.Tensor) -> torch.Tensor:
-        """[K], given the squared errors [K] of the weights before this step; a fit that has stopped stays as it is."""
+        """[K], given the squared errors [K] of the weights before this step; a fit that has stopped
+        stays as it is.
+        """
         if self.target is not None or self.patience is not None:
             psnr = -10.0 * torch.log10(squares.double().cpu() / self.values)
             gained = psnr > self.record + 0.01
-            self.record, self.since = torch.where(gained, psnr, self.record), torch.where(gained, 0, self.since + 1)
+            self.record, self.since = (
+                torch.where(gained, psnr, self.record),
+                torch.where(gained, 0, self.since + 1),
+            )
             if self.target is not None:
                 self.on &= ~(psnr >= self.target)
             if self.patience is not None:

@@ -1,4 +1,6 @@
-"""K coordinate networks at once in compiled kernels: the interface of benchmark/fit/render.py, on a CPU in float32."""
+"""K coordinate networks at once in compiled kernels: the interface of benchmark/fit/render.py, on a
+CPU in float32.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from benchmark.plugins.contracts import FusedMLP
 
 
 def describe(module: nn.Module, coords: torch.Tensor) -> FusedMLP | None:
-    """What a backbone tells the kernels of itself; None where it does not, or where they cannot serve it here."""
+    """What a backbone tells the kernels of itself; None where it does not, or where they cannot
+    serve it here.
+    """
     fused = getattr(module, "fused", None)
     if fused is None or coords.device.type != "cpu" or coords.dtype != torch.float32:
         return None
@@ -24,9 +28,17 @@ def describe(module: nn.Module, coords: torch.Tensor) -> FusedMLP | None:
 
 
 class FusedRenderer:
-    """Backbones that are multilayer perceptrons (FusedMLP): parameters and gradients are views of one [K, P] array each."""
+    """Backbones that are multilayer perceptrons (FusedMLP): parameters and gradients are views of
+    one [K, P] array each.
+    """
 
-    def __init__(self, modules: Sequence[nn.Module], nulls: Sequence[bool], coords: torch.Tensor, channels: int) -> None:
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        nulls: Sequence[bool],
+        coords: torch.Tensor,
+        channels: int,
+    ) -> None:
         prepare()
         from benchmark.fit.kernels import mlp
 
@@ -51,13 +63,22 @@ class FusedRenderer:
         self._scratch = [np.zeros(self._layout.length, np.float32) for _ in range(self._threads)]
 
     def _views(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {name: flat[:, at:at + self._shapes[name][1:].numel()].view(self._shapes[name]) for name, at in self._offsets.items()}
+        return {
+            name: flat[:, at : at + self._shapes[name][1:].numel()].view(self._shapes[name])
+            for name, at in self._offsets.items()
+        }
 
     def _describe(self, mlp: FusedMLP, stacked: dict[str, torch.Tensor], channels: int) -> None:
         shapes = [tuple(stacked[name].shape[1:]) for name in mlp.weights]
         widths = [shapes[0][1], *(rows for rows, _ in shapes)]
-        if any(rows != columns for (rows, _), (_, columns) in pairwise(shapes)) or widths[-1] != channels:
-            raise ValueError(f"the backbone gives {widths[-1]} values where {channels} are due, or its layers {shapes} do not fit")
+        if (
+            any(rows != columns for (rows, _), (_, columns) in pairwise(shapes))
+            or widths[-1] != channels
+        ):
+            raise ValueError(
+                f"the backbone gives {widths[-1]} values where {channels} are due, or its layers"
+                f" {shapes} do not fit"
+            )
         weights = [self._offsets[name] for name in mlp.weights]
         biases = [-1 if name is None else self._offsets[name] for name in mlp.biases]
         self._layout = self._mlp.lay_out(widths, weights, biases)
@@ -65,9 +86,15 @@ class FusedRenderer:
         self._kind, self._ratio = self._mlp.ACTIVATIONS.index(mlp.activation), np.float32(mlp.ratio)
 
     def _inputs(self, descriptions: list[FusedMLP], whole: int) -> None:
-        """Pixels' features [1 or K, in, N'], or where they are looked up [corners, in, N'], padded to whole tiles."""
+        """Pixels' features [1 or K, in, N'], or where they are looked up [corners, in, N'], padded
+        to whole tiles.
+        """
         first = descriptions[0]
-        self._x, self._index, self._weight = np.zeros((1, 1, 1), np.float32), np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.float32)
+        self._x, self._index, self._weight = (
+            np.zeros((1, 1, 1), np.float32),
+            np.zeros((0, 0, 0), np.int32),
+            np.zeros((0, 0, 0), np.float32),
+        )
         if first.index is None:
             kinds = [d.inputs for d in descriptions if d.inputs is not None]
             same = all(x is kinds[0] or torch.equal(x, kinds[0]) for x in kinds)
@@ -75,19 +102,45 @@ class FusedRenderer:
             return
         assert first.weight is not None
         sizes = [self._shapes[name][1:].numel() for name in first.tables]
-        starts = torch.tensor([self._offsets[name] for name in first.tables]) - torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        starts = torch.tensor([self._offsets[name] for name in first.tables]) - torch.tensor(
+            [0, *sizes[:-1]]
+        ).cumsum(0)
         table = torch.bucketize(first.index, torch.tensor(sizes).cumsum(0), right=True)
         self._index = _padded((first.index + starts[table]).int().mT, whole)
         self._weight = _padded(first.weight.float().mT, whole)
 
-    def _work(self, back: bool, target: torch.Tensor, extra: torch.Tensor | None, factor: float) -> None:
+    def _work(
+        self, back: bool, target: torch.Tensor, extra: torch.Tensor | None, factor: float
+    ) -> None:
         items = len(self._p) * self._chunks
         cuts = [items * i // self._threads for i in range(self._threads + 1)]
-        arrays = (self._x, self._index, self._weight, self._image, target.numpy(), self._nothing if extra is None else extra.numpy())
+        arrays = (
+            self._x,
+            self._index,
+            self._weight,
+            self._image,
+            target.numpy(),
+            self._nothing if extra is None else extra.numpy(),
+        )
 
         def part(i: int) -> None:
-            self._mlp.work(cuts[i], cuts[i + 1], self._chunks, back, self._kind, self._ratio, self._scales, self._layout.layers,
-                           self._layout.zero, self._scratch[i], self._p, *arrays, np.float32(factor), self._g, self._squares)
+            self._mlp.work(
+                cuts[i],
+                cuts[i + 1],
+                self._chunks,
+                back,
+                self._kind,
+                self._ratio,
+                self._scales,
+                self._layout.layers,
+                self._layout.zero,
+                self._scratch[i],
+                self._p,
+                *arrays,
+                np.float32(factor),
+                self._g,
+                self._squares,
+            )
 
         others = [pool(self._threads - 1).submit(part, i) for i in range(1, self._threads)]
         part(0)
@@ -96,16 +149,24 @@ class FusedRenderer:
         remember_compiled()
 
     def render(self) -> torch.Tensor:
-        """Images [K, N, C] of the current parameters; the next `render` writes into the same memory."""
+        """Images [K, N, C] of the current parameters; the next `render` writes into the same
+        memory.
+        """
         self._work(False, torch.from_numpy(self._nothing), None, 0.0)
         return torch.from_numpy(self._image)
 
     def vjp(self, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Gradients of sum(image * gradient) with respect to the parameters: the way forward is computed again."""
+        """Gradients of sum(image * gradient) with respect to the parameters: the way forward is
+        computed again.
+        """
         return self.step(torch.from_numpy(self._nothing), 0.0, gradient)[0]
 
-    def step(self, target: torch.Tensor, factor: float, extra: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors [K], in one pass."""
+    def step(
+        self, target: torch.Tensor, factor: float, extra: torch.Tensor | None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors
+        [K], in one pass.
+        """
         self._work(True, target, extra, factor)
         return self._views(torch.from_numpy(self._g).sum(1)), torch.from_numpy(self._squares.sum(1))
 

@@ -1,6 +1,8 @@
-"""A step of the PyTorch path as two CUDA graphs: one launch each where small networks cost dozens, which a GPU waits for.
+"""A step of the PyTorch path as two CUDA graphs: one launch each where small networks cost dozens,
+which a GPU waits for.
 
-Not measured yet: `python tests/bench/gpu.py` compares it with the plain Renderer, in values and in time.
+Not measured yet: `python tests/bench/gpu.py` compares it with the plain Renderer, in values and in
+time.
 """
 
 from __future__ import annotations
@@ -12,14 +14,18 @@ from torch import nn
 
 from benchmark.fit.render import Renderer
 
-WARM_UP = 3  # as torch.cuda.make_graphed_callables: libraries set up their handles and workspaces outside of any capture
+# as torch.cuda.make_graphed_callables: libraries set up their handles and workspaces outside of any
+# capture
+WARM_UP = 3
 
 
 def record(functions: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
-    """Replays of functions that are called one after another, in this order: the same kernels on the same memory.
+    """Replays of functions that are called one after another, in this order: the same kernels on
+    the same memory.
 
-    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs: a warm-up on a side stream, then the capture. They share
-    a pool of memory, so what one leaves behind is valid until the one before it is replayed again.
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs: a warm-up on a side stream,
+    then the capture. They share a pool of memory, so what one leaves behind is valid until the one
+    before it is replayed again.
     """
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -38,17 +44,25 @@ def record(functions: Sequence[Callable[[], None]]) -> list[Callable[[], None]]:
 
 
 class GraphedRenderer:
-    """Renderer for fixed shapes on CUDA: what it returns lies in fixed memory, valid until its next call.
+    """Renderer for fixed shapes on CUDA: what it returns lies in fixed memory, valid until its next
+    call.
 
     The parameters are the ones that the graphs read: the optimizer changes them in place.
     """
 
-    def __init__(self, modules: Sequence[nn.Module], nulls: Sequence[bool], coords: torch.Tensor) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], nulls: Sequence[bool], coords: torch.Tensor
+    ) -> None:
         self._eager = Renderer(modules, nulls, coords)
         self.parameters = self._eager.parameters
         like = self._eager.render()
-        # Inputs of the graphs. A number would be frozen into the capture, so the factor is a tensor too.
-        self._target, self._extra, self._factor = torch.zeros_like(like), torch.zeros_like(like), like.new_zeros(())
+        # Inputs of the graphs. A number would be frozen into the capture, so the factor is a tensor
+        # too.
+        self._target, self._extra, self._factor = (
+            torch.zeros_like(like),
+            torch.zeros_like(like),
+            like.new_zeros(()),
+        )
         self._forward, self._backward = record([self._render, self._step])
         self._rendered = False
 
@@ -71,10 +85,17 @@ class GraphedRenderer:
         assert self._rendered, "render() comes before vjp()"
         return self.step(self._target, 0.0, gradient)[0]
 
-    def step(self, target: torch.Tensor, factor: float, extra: torch.Tensor | None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors [K]."""
+    def step(
+        self, target: torch.Tensor, factor: float, extra: torch.Tensor | None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Gradients of factor / 2 * |image - target|^2 + sum(image * extra), and the squared errors
+        [K].
+        """
         if target.shape != self._target.shape:  # copy_ would broadcast it
-            raise ValueError(f"the backbone gives {tuple(self._target.shape[1:])} values where {tuple(target.shape[1:])} are due")
+            raise ValueError(
+                f"the backbone gives {tuple(self._target.shape[1:])} values where"
+                f" {tuple(target.shape[1:])} are due"
+            )
         if not self._rendered:
             self._forward()
         self._target.copy_(target)

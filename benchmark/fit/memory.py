@@ -15,26 +15,39 @@ from benchmark.plugins.choice import Choice
 PIXELS_AT_ONCE = 131_072  # on a CPU, whose cores are busy with one image: 8 images of 128 x 128
 MOST = 128  # results are stored batch by batch: a longer one would be felt before it pays
 SHARE = 0.8  # of the free memory: the rest is for handles, workspaces and fragments
-BACKWARD = 2.0  # what autograd keeps, and as much again for gradients on their way back. An estimate: gpu.py prints the peak beside it
+# what autograd keeps, and as much again for gradients on their way back. An estimate: gpu.py prints
+# the peak beside it
+BACKWARD = 2.0
 IMAGES = 8  # targets, errors, gradients and the like, that the step loop itself holds of each image
 SIDE = 64  # of the small image that is measured
 PLANES = 8  # of the small volume, for networks that read one whole
 
 
-def images_at_once(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1) -> int:
-    """K for images [H, W, C], or volumes of `depth` planes; `network`: the one in the loss, None where every lambda is 0.
+def images_at_once(
+    shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1
+) -> int:
+    """K for images [H, W, C], or volumes of `depth` planes; `network`: the one in the loss, None
+    where every lambda is 0.
 
-    On CUDA as many as SHARE of the free memory holds, at least 1 and at most MOST. On a CPU neither backbone nor network is looked at.
+    On CUDA as many as SHARE of the free memory holds, at least 1 and at most MOST. On a CPU neither
+    backbone nor network is looked at.
     """
     if device == "cpu":
         return max(1, PIXELS_AT_ONCE // (shape[0] * shape[1]))
-    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by PyTorch, which holds it
+    unused = (
+        torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+    )  # by PyTorch, which holds it
     free = torch.cuda.mem_get_info()[0] + unused
-    return max(1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network, depth))))
+    return max(
+        1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network, depth)))
+    )
 
 
-def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1) -> float:
-    """The most memory that one more image takes in a fit: the graphs of its rendering and of the network, and its images.
+def bytes_of_an_image(
+    shape: tuple[int, ...], inr: Choice, device: str, network: Network | None = None, depth: int = 1
+) -> float:
+    """The most memory that one more image takes in a fit: the graphs of its rendering and of the
+    network, and its images.
 
     What tiny-cuda-nn keeps inside is not seen; it is half precision, and of small networks.
     """
@@ -42,29 +55,46 @@ def bytes_of_an_image(shape: tuple[int, ...], inr: Choice, device: str, network:
     # Plain PyTorch keeps the same wherever it runs; what cannot be stacked may run on the GPU only.
     where = "cpu" if index.get("inr", inr.name).declared["stackable"] else device
     backbone = build(inr, channels, 0, dims(depth)).to(where)
-    a_pixel = _slope(lambda n: kept(lambda: backbone(torch.rand(n, dims(depth), device=where))), SIDE * SIDE)
+    a_pixel = _slope(
+        lambda n: kept(lambda: backbone(torch.rand(n, dims(depth), device=where))), SIDE * SIDE
+    )
     if network is not None:
         side = -(-SIDE // network.multiple) * network.multiple
         if network.dims == 3:
             planes = -(-PLANES // network.multiple) * network.multiple
-            a_pixel += _slope(lambda n: kept(lambda: _logits(network.planes(n), (n * side, side, channels))), planes) / side**2
+            a_pixel += (
+                _slope(
+                    lambda n: kept(lambda: _logits(network.planes(n), (n * side, side, channels))),
+                    planes,
+                )
+                / side**2
+            )
         else:
-            a_pixel += _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side) / side
+            a_pixel += (
+                _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side)
+                / side
+            )
     return height * width * (BACKWARD * a_pixel + IMAGES * 4 * channels)
 
 
 def _logits(network: Network, shape: tuple[int, ...]) -> torch.Tensor:
     """Of one noisy image, with statistics that fit it."""
-    return network.logits(torch.rand(1, *shape).requires_grad_(), torch.tensor([[0.5, 0.3, 0.1, 0.9]]))
+    return network.logits(
+        torch.rand(1, *shape).requires_grad_(), torch.tensor([[0.5, 0.3, 0.1, 0.9]])
+    )
 
 
 def _slope(measure: Callable[[int], int], n: int) -> float:
-    """Bytes per unit of n: of two sizes, so that weights and other constants, which all images share, drop out."""
+    """Bytes per unit of n: of two sizes, so that weights and other constants, which all images
+    share, drop out.
+    """
     return (measure(2 * n) - measure(n)) / n
 
 
 def kept(compute: Callable[[], torch.Tensor]) -> int:
-    """Bytes that autograd keeps of a computation for its way back, each piece of memory counted once."""
+    """Bytes that autograd keeps of a computation for its way back, each piece of memory counted
+    once.
+    """
     pieces: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,9 @@
-"""What was prepared once is read again: one file each, read through a memory map, known by a hash of all that it was made from.
+"""What was prepared once is read again: one file each, read through a memory map, known by a hash
+of all that it was made from.
 
-A file holds named arrays, facts as JSON and a checksum. One that is damaged is made again, never believed. Files that are made
-from others are known by those files' content, not by their names or dates.
+A file holds named arrays, facts as JSON and a checksum. One that is damaged is made again, never
+believed. Files that are made from others are known by those files' content, not by their names or
+dates.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from safetensors.numpy import save
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder
 
-Prepared = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays by name, and facts that JSON can hold
+Prepared = tuple[
+    dict[str, np.ndarray], dict[str, Any]
+]  # arrays by name, and facts that JSON can hold
 
 
 def prepared(key: Mapping[str, Any], make: Callable[[], Prepared]) -> Prepared:
@@ -45,7 +49,9 @@ def place(key: Mapping[str, Any]) -> Path:
 
 
 def content_hash(paths: Iterable[Path]) -> str:
-    """Hash of the content of files, in this order. A file that was read before is known by its size and dates (as git does)."""
+    """Hash of the content of files, in this order. A file that was read before is known by its size
+    and dates (as git does).
+    """
     digest = hashlib.sha256()
     for path, known in _digests(list(paths)):
         digest.update(f"{path.name} {known}\n".encode())
@@ -53,7 +59,9 @@ def content_hash(paths: Iterable[Path]) -> str:
 
 
 def file_hashes(paths: Iterable[Path]) -> list[str]:
-    """Hash of the content of each file, whatever it is called; files that were read before as in `content_hash`."""
+    """Hash of the content of each file, whatever it is called; files that were read before as in
+    `content_hash`.
+    """
     return [known for _, known in _digests(list(paths))]
 
 
@@ -63,14 +71,28 @@ def _digests(paths: list[Path]) -> list[tuple[Path, str]]:
         try:
             stat = path.stat()
         except OSError as error:
-            raise InputError(f"the file {path}", f"it cannot be read ({error.strerror})", "restore it from the release") from None
-        stats.append(f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}")
+            raise InputError(
+                f"the file {path}",
+                f"it cannot be read ({error.strerror})",
+                "restore it from the release",
+            ) from None
+        stats.append(
+            f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        )
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(cache_folder() / "digests.sqlite", timeout=30)) as memo, memo:
-            memo.execute("create table if not exists digests (stat text primary key, digest text) without rowid")
-            return [(path, _known(memo, stat, path)) for path, stat in zip(paths, stats, strict=True)]
-    except (OSError, sqlite3.Error):  # a memo that cannot be kept only costs the time of reading again
+            memo.execute(
+                "create table if not exists digests (stat text primary key, digest text) without"
+                " rowid"
+            )
+            return [
+                (path, _known(memo, stat, path)) for path, stat in zip(paths, stats, strict=True)
+            ]
+    except (
+        OSError,
+        sqlite3.Error,
+    ):  # a memo that cannot be kept only costs the time of reading again
         return [(path, _digest(path)) for path in paths]
 
 
@@ -114,7 +136,10 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        warnings.warn(f"prepared images are not kept: {error}; SINCO_BENCH_CACHE names another folder", stacklevel=3)
+        warnings.warn(
+            f"prepared images are not kept: {error}; SINCO_BENCH_CACHE names another folder",
+            stacklevel=3,
+        )
 
 
 def _checksum(path: Path, arrays: Mapping[str, np.ndarray], facts: str) -> int:

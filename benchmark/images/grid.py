@@ -12,13 +12,16 @@ def dims(depth: int) -> int:
     return 3 if depth > 1 else 2
 
 
-def grid(height: int, width: int, bounds: tuple[float, float], kind: GridKind = "centers", depth: int = 1) -> np.ndarray:
+def grid(
+    height: int, width: int, bounds: tuple[float, float], kind: GridKind = "centers", depth: int = 1
+) -> np.ndarray:
     """Coordinates of all pixels, row (y) first: float32 [height * width, 2] within `bounds`.
 
-    Of a volume of `depth` > 1 planes, plane (z) first, then row, then column: [depth * height * width, 3].
+    Of a volume of `depth` > 1 planes, plane (z) first, then row, then column: [depth * height *
+    width, 3].
 
-    "centers": pixel centres, (i + 0.5) / n of the way; "corners": the first and last pixel lie on the bounds (linspace, as
-    in the student reproduction of SINCO).
+    "centers": pixel centres, (i + 0.5) / n of the way; "corners": the first and last pixel lie on
+    the bounds (linspace, as in the student reproduction of SINCO).
     """
     low, high = bounds
 

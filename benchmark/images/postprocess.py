@@ -1,7 +1,9 @@
-"""What is done to a mask that a network found, by name: `largest`, `small`, `consistent`; and `stripped`, to the image that it reads.
+"""What is done to a mask that a network found, by name: `largest`, `small`, `consistent`; and
+`stripped`, to the image that it reads.
 
-Each takes the masks of one scan: bool [N, H, W], the numbers [N] of their slices in ascending order, and the pixel size (mm). Slices
-whose numbers follow one another are neighbors; where a number is missing, nothing reaches across.
+Each takes the masks of one scan: bool [N, H, W], the numbers [N] of their slices in ascending
+order, and the pixel size (mm). Slices whose numbers follow one another are neighbors; where a
+number is missing, nothing reaches across.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ import numpy as np
 
 from benchmark.errors import InputError, did_you_mean
 
-SMALLEST_MM2 = 40.0  # 6 of 100 pieces of true tumor in 12 LGG patients are smaller (10 pixels of 2 mm)
+SMALLEST_MM2 = (
+    40.0  # 6 of 100 pieces of true tumor in 12 LGG patients are smaller (10 pixels of 2 mm)
+)
 Step = Callable[[np.ndarray, Sequence[int], tuple[float, float]], np.ndarray]
 
 
-def largest(found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The largest component of the volume: voxels that touch by faces (Buda et al. 2019); of slices without neighbors, of each slice.
+def largest(
+    found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]
+) -> np.ndarray:
+    """The largest component of the volume: voxels that touch by faces (Buda et al. 2019); of slices
+    without neighbors, of each slice.
 
     The first of equals.
     """
@@ -35,11 +42,16 @@ def small(found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, fl
     """Without objects below 40 mm2: pixels of a slice that touch, by corners too."""
     fewest = SMALLEST_MM2 / (spacing_mm[0] * spacing_mm[1])
     labels = [_objects(plane) for plane in found]
-    return np.stack([(label > 0) & (np.bincount(label.ravel()) >= fewest)[label] for label in labels])
+    return np.stack(
+        [(label > 0) & (np.bincount(label.ravel()) >= fewest)[label] for label in labels]
+    )
 
 
-def consistent(found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]) -> np.ndarray:
-    """Without objects of a slice (pixels that touch) that overlap nothing found in the slices before and after.
+def consistent(
+    found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]
+) -> np.ndarray:
+    """Without objects of a slice (pixels that touch) that overlap nothing found in the slices
+    before and after.
 
     Looks at what the network found, not at what is left of it. A slice without neighbors keeps all.
     """
@@ -52,7 +64,12 @@ def consistent(found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[floa
         beside[:-1] |= volume[1:]
         beside[1:] |= volume[:-1]
         labels = [_objects(plane) for plane in volume]
-        out[run] = np.stack([np.isin(label, np.unique(label[near & (label > 0)])) for label, near in zip(labels, beside, strict=True)])
+        out[run] = np.stack(
+            [
+                np.isin(label, np.unique(label[near & (label > 0)]))
+                for label, near in zip(labels, beside, strict=True)
+            ]
+        )
     return out
 
 
@@ -62,21 +79,34 @@ NAMES = (*STEPS, STRIPPED)
 
 
 def parse_chain(text: str) -> tuple[str, ...]:
-    """ "stripped+largest" -> its steps in order; raises InputError for a name that is none or twice there, or `stripped` behind others."""
+    """ "stripped+largest" -> its steps in order; raises InputError for a name that is none or twice
+    there, or `stripped` behind others.
+    """
     chain = tuple(text.split("+"))
     for name in chain:
         if name not in NAMES:
-            raise InputError(f"--post {text}", f"{name!r} is no post-processing", did_you_mean(name, NAMES))
+            raise InputError(
+                f"--post {text}", f"{name!r} is no post-processing", did_you_mean(name, NAMES)
+            )
     if len(set(chain)) < len(chain):
-        raise InputError(f"--post {text}", "a step is named twice", f"--post {'+'.join(dict.fromkeys(chain))}")
+        raise InputError(
+            f"--post {text}", "a step is named twice", f"--post {'+'.join(dict.fromkeys(chain))}"
+        )
     if STRIPPED in chain[1:]:
-        raise InputError(f"--post {text}", f"{STRIPPED} changes the image, before there is a mask",
-                         "+".join((STRIPPED, *(name for name in chain if name != STRIPPED))))
+        raise InputError(
+            f"--post {text}",
+            f"{STRIPPED} changes the image, before there is a mask",
+            "+".join((STRIPPED, *(name for name in chain if name != STRIPPED))),
+        )
     return chain
 
 
-def postprocess(found: np.ndarray, chain: Sequence[str], numbers: Sequence[int], spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The steps of a chain that concern masks, one after the other, on the slices [N, H, W] of one scan."""
+def postprocess(
+    found: np.ndarray, chain: Sequence[str], numbers: Sequence[int], spacing_mm: tuple[float, float]
+) -> np.ndarray:
+    """The steps of a chain that concern masks, one after the other, on the slices [N, H, W] of one
+    scan.
+    """
     for name in chain:
         found = STEPS[name](found, numbers, spacing_mm) if name != STRIPPED else found
     return found
@@ -84,7 +114,11 @@ def postprocess(found: np.ndarray, chain: Sequence[str], numbers: Sequence[int],
 
 def runs(numbers: Sequence[int]) -> list[slice]:
     """Positions of slices whose numbers follow one another."""
-    breaks = [0, *(i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1), len(numbers)]
+    breaks = [
+        0,
+        *(i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1),
+        len(numbers),
+    ]
     return [slice(a, b) for a, b in zip(breaks, breaks[1:], strict=False)]
 
 

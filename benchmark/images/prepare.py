@@ -1,4 +1,6 @@
-"""From a scan to pictures in [0, 1]: slices, window, brain, crop and size, as options that data sets of volumes share."""
+"""From a scan to pictures in [0, 1]: slices, window, brain, crop and size, as options that data
+sets of volumes share.
+"""
 
 from __future__ import annotations
 
@@ -10,56 +12,105 @@ import numpy as np
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.images.scan import Scan
-from benchmark.images.steps import area_average, area_mask, choose_slices, padded, percentile_window, rescaled
+from benchmark.images.steps import (
+    area_average,
+    area_mask,
+    choose_slices,
+    padded,
+    percentile_window,
+    rescaled,
+)
 from benchmark.types import Sample, VolumeStatistics
 
-CHOICES = {"slices": ("middle", "largest", "tumour", "all"), "window": ("full", "percentile", "minmax", "zscore"),
-           "per": ("volume", "slice"), "crop": ("none", "brain", "lesion"), "fit": ("resize", "pad")}
-SMALLEST, LARGEST = 16, 4096  # pixels a side: what SSIM and the networks can read, and what memory holds
+CHOICES = {
+    "slices": ("middle", "largest", "tumour", "all"),
+    "window": ("full", "percentile", "minmax", "zscore"),
+    "per": ("volume", "slice"),
+    "crop": ("none", "brain", "lesion"),
+    "fit": ("resize", "pad"),
+}
+SMALLEST, LARGEST = (
+    16,
+    4096,
+)  # pixels a side: what SSIM and the networks can read, and what memory holds
 
 
 class Preparation:
     """The options of every data set of volumes.
 
-    splits: a file that says who is in which split (`data split` writes one), instead of the data set's own rule.
-    slices: middle (depth // 2), largest lesion (one a case), tumour (all with a lesion) or all that show something; every: of
-    these, every n-th. window: intensities that become 0 and 1: full (the format's range, or the volume's), percentile (0.5 and
-    99.5 of the tissue), minmax, or zscore (mean - 3 to mean + 3 standard deviations of the tissue); per: volume or slice. strip:
-    zero outside the brain. crop: none, brain (its bounding box over the volume) or lesion (a square of `extent` pixels around the
-    largest lesion's center). size: pixels a side, 0 is native; fit: resize (padded to a square, then area averages) or pad (center
-    cropped or padded with zeros, nothing rescaled). planes: of a volume (--dims 3, which
-    slices and every do not concern), around the largest lesion; 0 is all.
-    Raises InputError where a value is none of these.
+    splits: a file that says who is in which split (`data split` writes one), instead of the data
+    set's own rule. slices: middle (depth // 2), largest lesion (one a case), tumour (all with a
+    lesion) or all that show something; every: of these, every n-th. window: intensities that become
+    0 and 1: full (the format's range, or the volume's), percentile (0.5 and 99.5 of the tissue),
+    minmax, or zscore (mean - 3 to mean + 3 standard deviations of the tissue); per: volume or
+    slice. strip: zero outside the brain. crop: none, brain (its bounding box over the volume) or
+    lesion (a square of `extent` pixels around the largest lesion's center). size: pixels a side, 0
+    is native; fit: resize (padded to a square, then area averages) or pad (center cropped or padded
+    with zeros, nothing rescaled). planes: of a volume (--dims 3, which slices and every do not
+    concern), around the largest lesion; 0 is all. Raises InputError where a value is none of these.
     """
 
-    def __init__(self, *, splits: str = "", slices: Literal["middle", "largest", "tumour", "all"] = "middle", every: int = 1,
-                 window: Literal["full", "percentile", "minmax", "zscore"] = "percentile", per: Literal["volume", "slice"] = "volume",
-                 strip: bool = False, crop: Literal["none", "brain", "lesion"] = "none", extent: int = 64, size: int = 128,
-                 fit: Literal["resize", "pad"] = "resize", planes: int = 32) -> None:
+    def __init__(
+        self,
+        *,
+        splits: str = "",
+        slices: Literal["middle", "largest", "tumour", "all"] = "middle",
+        every: int = 1,
+        window: Literal["full", "percentile", "minmax", "zscore"] = "percentile",
+        per: Literal["volume", "slice"] = "volume",
+        strip: bool = False,
+        crop: Literal["none", "brain", "lesion"] = "none",
+        extent: int = 64,
+        size: int = 128,
+        fit: Literal["resize", "pad"] = "resize",
+        planes: int = 32,
+    ) -> None:
         self.splits = splits
-        self.slices, self.every, self.window, self.per, self.strip = slices, every, window, per, strip
+        self.slices, self.every, self.window, self.per, self.strip = (
+            slices,
+            every,
+            window,
+            per,
+            strip,
+        )
         self.crop, self.extent, self.size, self.fit, self.planes = crop, extent, size, fit, planes
         for name, known in CHOICES.items():
             if (given := getattr(self, name)) not in known:
-                raise InputError(f"{name}={given}", "no such choice", f"{name}={', '.join(known)}; {did_you_mean(str(given), known)}")
+                raise InputError(
+                    f"{name}={given}",
+                    "no such choice",
+                    f"{name}={', '.join(known)}; {did_you_mean(str(given), known)}",
+                )
         for name, least, usual in (("every", 1, 1), ("extent", SMALLEST, 64), ("planes", 0, 32)):
             if (given := getattr(self, name)) < least:
-                raise InputError(f"{name}={given}", f"it must be at least {least}", f"{name}={usual}")
+                raise InputError(
+                    f"{name}={given}", f"it must be at least {least}", f"{name}={usual}"
+                )
         if size != 0 and not SMALLEST <= size <= LARGEST:
-            raise InputError(f"size={size}", f"it must be {SMALLEST} to {LARGEST} pixels, or 0", "size=128, or size=0: native")
+            raise InputError(
+                f"size={size}",
+                f"it must be {SMALLEST} to {LARGEST} pixels, or 0",
+                "size=128, or size=0: native",
+            )
 
     def of_sample(self) -> dict[str, Any]:
         """The options that change a sample's content; the others only choose samples."""
-        return {name: value for name, value in vars(self).items() if name not in ("splits", "slices", "every", "planes")}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("splits", "slices", "every", "planes")
+        }
 
     def choose(self, areas: Sequence[int]) -> list[int]:
         """Positions of the chosen planes, by the area of the lesion in each."""
-        return choose_slices(areas, self.slices)[::self.every]
+        return choose_slices(areas, self.slices)[:: self.every]
 
 
 @dataclass(frozen=True)
 class View:
-    """What all pictures of one scan share, or what one has for itself: the window of each channel, and statistics."""
+    """What all pictures of one scan share, or what one has for itself: the window of each channel,
+    and statistics.
+    """
 
     windows: tuple[tuple[float, float], ...]
     statistics: VolumeStatistics
@@ -75,14 +126,29 @@ def view_of(scan: Scan, how: Preparation, k: int | None) -> View:
     values = {name: scan.channels[name] if k is None else scan.channels[name][k] for name in names}
     for name in names:
         if not tissue[name].any():
-            raise InputError(f"the channel {name} of {scan.case}", f"every voxel is background ({scan.background[name]:g})",
-                             "restore the file, or leave the case out")
+            raise InputError(
+                f"the channel {name} of {scan.case}",
+                f"every voxel is background ({scan.background[name]:g})",
+                "restore the file, or leave the case out",
+            )
     windows = tuple(window_of(values[name], tissue[name], how.window, scan.full) for name in names)
-    inside = [rescaled(values[name][tissue[name]], window).astype(np.float32) for name, window in zip(names, windows, strict=True)]
-    return View(windows, VolumeStatistics.of(np.stack(inside, -1) if len({len(part) for part in inside}) == 1 else np.concatenate(inside)))
+    inside = [
+        rescaled(values[name][tissue[name]], window).astype(np.float32)
+        for name, window in zip(names, windows, strict=True)
+    ]
+    return View(
+        windows,
+        VolumeStatistics.of(
+            np.stack(inside, -1)
+            if len({len(part) for part in inside}) == 1
+            else np.concatenate(inside)
+        ),
+    )
 
 
-def window_of(voxels: np.ndarray, tissue: np.ndarray, kind: str, full: tuple[float, float] | None) -> tuple[float, float]:
+def window_of(
+    voxels: np.ndarray, tissue: np.ndarray, kind: str, full: tuple[float, float] | None
+) -> tuple[float, float]:
     """The source intensities that 0 and 1 stand for."""
     if kind == "full" and full is not None:
         return full
@@ -92,26 +158,54 @@ def window_of(voxels: np.ndarray, tissue: np.ndarray, kind: str, full: tuple[flo
     if kind == "percentile":
         return percentile_window(inside)
     mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
-    return mean - 3 * std, max(mean + 3 * std, float(np.nextafter(np.float32(mean), np.float32(np.inf))))
+    return mean - 3 * std, max(
+        mean + 3 * std, float(np.nextafter(np.float32(mean), np.float32(np.inf)))
+    )
 
 
-def picture(scan: Scan, k: int, how: Preparation, view: View, box: Box, *, id: str, dataset: str, patient: str) -> Sample:
+def picture(
+    scan: Scan,
+    k: int,
+    how: Preparation,
+    view: View,
+    box: Box,
+    *,
+    id: str,
+    dataset: str,
+    patient: str,
+) -> Sample:
     """The k-th plane of a scan as a sample."""
     brain = scan.brain_plane(k)
-    planes = [rescaled(voxels[k], window) for voxels, window in zip(scan.channels.values(), view.windows, strict=True)]
+    planes = [
+        rescaled(voxels[k], window)
+        for voxels, window in zip(scan.channels.values(), view.windows, strict=True)
+    ]
     image = np.stack(planes, -1) * (brain[..., None] if how.strip else 1.0)
     height, width = image[box].shape[:2]
     scale = max(height, width) / how.size if how.size and how.fit == "resize" else 1.0
     resize, resize_mask = (area_average, area_mask) if how.fit == "resize" else (padded, padded)
-    return Sample(id=id, dataset=dataset, patient=patient, image=resize(image[box], how.size).astype(np.float32),
-                  mask=resize_mask(scan.mask(k)[box], how.size), brain=resize_mask(brain[box], how.size), channels=tuple(scan.channels),
-                  volume=view.statistics, slice_index=scan.numbers[k], spacing_mm=(scan.spacing_mm[1] * scale, scan.spacing_mm[2] * scale),
-                  # Channels with windows of their own: the sample's unit is the window, and no one pair of intensities says more.
-                  window=view.windows[0] if len(set(view.windows)) == 1 else (0.0, 1.0), label=scan.label)
+    return Sample(
+        id=id,
+        dataset=dataset,
+        patient=patient,
+        image=resize(image[box], how.size).astype(np.float32),
+        mask=resize_mask(scan.mask(k)[box], how.size),
+        brain=resize_mask(brain[box], how.size),
+        channels=tuple(scan.channels),
+        volume=view.statistics,
+        slice_index=scan.numbers[k],
+        spacing_mm=(scan.spacing_mm[1] * scale, scan.spacing_mm[2] * scale),
+        # Channels with windows of their own: the sample's unit is the window, and no one pair of
+        # intensities says more.
+        window=view.windows[0] if len(set(view.windows)) == 1 else (0.0, 1.0),
+        label=scan.label,
+    )
 
 
 def box_of(scan: Scan, how: Preparation) -> Box:
-    """Rows and columns that are kept, of every picture of a scan; raises InputError where nothing says which."""
+    """Rows and columns that are kept, of every picture of a scan; raises InputError where nothing
+    says which.
+    """
     depth, height, width = scan.shape
     if how.crop == "none":
         return slice(0, height), slice(0, width)
@@ -123,10 +217,14 @@ def box_of(scan: Scan, how: Preparation) -> Box:
         return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
     areas = scan.areas()
     if not any(areas):
-        raise InputError(f"crop=lesion of {scan.case}", "it has no lesion", "crop=none or crop=brain")
+        raise InputError(
+            f"crop=lesion of {scan.case}", "it has no lesion", "crop=none or crop=brain"
+        )
     mask = scan.mask(int(np.argmax(areas)))
-    return tuple(_around(float(np.flatnonzero(mask.any(1 - axis)).mean()), how.extent, (height, width)[axis])
-                 for axis in (0, 1))  # type: ignore[return-value]
+    return tuple(
+        _around(float(np.flatnonzero(mask.any(1 - axis)).mean()), how.extent, (height, width)[axis])
+        for axis in (0, 1)
+    )  # type: ignore[return-value]
 
 
 def _around(center: float, extent: int, length: int) -> slice:

@@ -10,14 +10,17 @@ import numpy as np
 
 @dataclass(eq=False)
 class Scan:
-    """One patient's volume: planes [Z, H, W] whose row 0 is anterior and column 0 the patient's right.
+    """One patient's volume: planes [Z, H, W] whose row 0 is anterior and column 0 the patient's
+    right.
 
-    channels: name -> source intensities [Z, H, W], in the files' own type. numbers: of the planes, ascending. labels: whole numbers
-    [Z, H, W], and lesion: those of them that count as lesion. known: every label number that the release names; empty: not stated.
-    spacing_mm: (plane, row, column). background: channel -> the intensity of what is no tissue; a channel that is not in it has none,
-    and all its voxels count for windows and statistics. brain: where PSNR over the brain is taken, bool [Z, H, W], or a function of
-    the position in the stack -> bool [H, W] where it is costly; None: wherever a channel differs from its background.
-    full: the intensities that the window `full` maps to 0 and 1. orientation: of the files, such as LPS. label: the class of a
+    channels: name -> source intensities [Z, H, W], in the files' own type. numbers: of the planes,
+    ascending. labels: whole numbers [Z, H, W], and lesion: those of them that count as lesion.
+    known: every label number that the release names; empty: not stated. spacing_mm: (plane, row,
+    column). background: channel -> the intensity of what is no tissue; a channel that is not in it
+    has none, and all its voxels count for windows and statistics. brain: where PSNR over the brain
+    is taken, bool [Z, H, W], or a function of the position in the stack -> bool [H, W] where it is
+    costly; None: wherever a channel differs from its background. full: the intensities that the
+    window `full` maps to 0 and 1. orientation: of the files, such as LPS. label: the class of a
     picture that has no mask. notes: what whoever uses this scan should be warned of.
     """
 
@@ -43,16 +46,26 @@ class Scan:
 
     def mask(self, k: int) -> np.ndarray:
         """Lesion [H, W] of the k-th plane."""
-        return np.zeros(self.shape[1:], bool) if self.labels is None else np.isin(self.labels[k], self.lesion)
+        return (
+            np.zeros(self.shape[1:], bool)
+            if self.labels is None
+            else np.isin(self.labels[k], self.lesion)
+        )
 
     def areas(self) -> list[int]:
         """Pixels of lesion in each plane."""
         return [int(self.mask(k).sum()) for k in range(self.shape[0])]
 
     def tissue(self, name: str, k: int | None = None) -> np.ndarray:
-        """Where a channel differs from its background: bool, of the k-th plane or of all; True everywhere if it has none."""
+        """Where a channel differs from its background: bool, of the k-th plane or of all; True
+        everywhere if it has none.
+        """
         voxels = self.channels[name] if k is None else self.channels[name][k]
-        return voxels != self.background[name] if name in self.background else np.ones(voxels.shape, bool)
+        return (
+            voxels != self.background[name]
+            if name in self.background
+            else np.ones(voxels.shape, bool)
+        )
 
     def brain_plane(self, k: int) -> np.ndarray:
         """Brain [H, W] of the k-th plane."""

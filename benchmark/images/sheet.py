@@ -15,9 +15,11 @@ OUTLINE = np.array([255, 64, 64], np.uint8)
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
-    """RGB uint8 picture of `samples` in rows: each plain and with the outline of its lesion; plain only where no sample has one.
+    """RGB uint8 picture of `samples` in rows: each plain and with the outline of its lesion; plain
+    only where no sample has one.
 
-    Images of one channel are gray, of three RGB; other numbers show the first. Sizes may differ: each is scaled to its tile.
+    Images of one channel are gray, of three RGB; other numbers show the first. Sizes may differ:
+    each is scaled to its tile.
     """
     from PIL import Image, ImageDraw
 
@@ -32,9 +34,11 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
             sheet.paste(Image.fromarray(picture), (x + k * TILE, y + CAPTION))
         name, facts = caption(sample)
         kept = len(name)
-        while kept > 4 and draw.textlength(name + facts) > width - 8:  # ids are told apart by their ends as often as by their starts
+        while (
+            kept > 4 and draw.textlength(name + facts) > width - 8
+        ):  # ids are told apart by their ends as often as by their starts
             kept -= 1
-            name = f"{sample.id[:kept // 2]}..{sample.id[-(kept - kept // 2):]}"
+            name = f"{sample.id[: kept // 2]}..{sample.id[-(kept - kept // 2) :]}"
         draw.text((x + 4, y + 1), name + facts, fill=(200, 200, 200))
     return np.asarray(sheet)
 
@@ -52,7 +56,9 @@ def save_sheet(samples: Sequence[Sample], path: Path, columns: int = 4) -> Path:
     from PIL import Image
 
     if path.suffix.lower() != ".png":
-        raise InputError(f"--out {path}", "a contact sheet is a PNG", f"--out {path.with_suffix('.png')}")
+        raise InputError(
+            f"--out {path}", "a contact sheet is a PNG", f"--out {path.with_suffix('.png')}"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(contact_sheet(samples, columns)).save(path)
     return path
@@ -67,7 +73,9 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 def _pictures(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """The sample as RGB uint8 tiles, plain and with the outline."""
-    channels = sample.image if sample.image.shape[2] == 3 else np.repeat(sample.image[..., :1], 3, axis=2)
+    channels = (
+        sample.image if sample.image.shape[2] == 3 else np.repeat(sample.image[..., :1], 3, axis=2)
+    )
     height, width = sample.mask.shape
     side = max(height, width)
     at = np.arange(TILE) * side // TILE  # nearest pixel: what is shown is what is there

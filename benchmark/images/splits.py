@@ -30,9 +30,17 @@ class Split:
 
     def __post_init__(self) -> None:
         for person in self.persons:
-            if person.startswith("# ") or person != person.strip() or "\t" in person or "\n" in person:
-                raise InputError(f"a split with the person {person!r}", "a line cannot hold that name",
-                                 "another name of the file or folder")
+            if (
+                person.startswith("# ")
+                or person != person.strip()
+                or "\t" in person
+                or "\n" in person
+            ):
+                raise InputError(
+                    f"a split with the person {person!r}",
+                    "a line cannot hold that name",
+                    "another name of the file or folder",
+                )
 
     @property
     def lines(self) -> str:
@@ -44,7 +52,10 @@ class Split:
 
     def text(self, dataset: str) -> str:
         """The file's content."""
-        return f"# sinco-bench split of {dataset}, {len(self.persons)} persons\n# sha256 {self.hash}\n{self.lines}"
+        return (
+            f"# sinco-bench split of {dataset}, {len(self.persons)} persons\n# sha256"
+            f" {self.hash}\n{self.lines}"
+        )
 
     def of(self, person: str) -> str | None:
         """The split of a person; None for one who is in none."""
@@ -53,25 +64,40 @@ class Split:
 
 @lru_cache(maxsize=8)
 def read_split(path: Path) -> Split:
-    """The split of a file; raises InputError where it is none, names a person twice, or was changed since it was written."""
+    """The split of a file; raises InputError where it is none, names a person twice, or was changed
+    since it was written.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"splits={path}", f"it cannot be read ({getattr(error, 'strerror', None) or 'no text'})", TODO) from None
+        raise InputError(
+            f"splits={path}",
+            f"it cannot be read ({getattr(error, 'strerror', None) or 'no text'})",
+            TODO,
+        ) from None
     persons: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if line.startswith("# ") or not line.strip():
             continue
         person, _, split = line.partition("\t")
         if split not in SPLITS:
-            raise InputError(f"splits={path}, line {number}", f"{line!r} is not a person, a tab and train, val or test", TODO)
+            raise InputError(
+                f"splits={path}, line {number}",
+                f"{line!r} is not a person, a tab and train, val or test",
+                TODO,
+            )
         if person in persons:
-            raise InputError(f"splits={path}, line {number}", f"{person} stands there twice", "one line a person")
+            raise InputError(
+                f"splits={path}, line {number}", f"{person} stands there twice", "one line a person"
+            )
         persons[person] = split
     found = Split(persons)
     stated = re.search(r"^# sha256 ([0-9a-f]+)$", "\n".join(lines), re.MULTILINE)
     if stated is None or stated[1] != found.hash:
-        raise InputError(f"splits={path}", f"it states {f'sha256 {stated[1][:12]}...' if stated else 'no sha256'}, and its lines have "
-                         f"{found.hash[:12]}...: it was changed since it was written",
-                         f"restore it; or, if the change is meant, put this in it: # sha256 {found.hash}")
+        raise InputError(
+            f"splits={path}",
+            f"it states {f'sha256 {stated[1][:12]}...' if stated else 'no sha256'}, and its lines"
+            f" have {found.hash[:12]}...: it was changed since it was written",
+            f"restore it; or, if the change is meant, put this in it: # sha256 {found.hash}",
+        )
     return found

@@ -1,4 +1,6 @@
-"""Skull-stripped scans as files that the data set `folder` reads: images, masks of lesions, and brains, each a NIfTI a case."""
+"""Skull-stripped scans as files that the data set `folder` reads: images, masks of lesions, and
+brains, each a NIfTI a case.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ HELD = ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8")  # number types that NIf
 
 
 def open_folder(out: Path, made: Mapping[str, Any]) -> None:
-    """Make the folder, or go on in one that was made alike; raises InputError where it is another's.
+    """Make the folder, or go on in one that was made alike; raises InputError where it is
+    another's.
 
     made: what all of its cases are made by, as JSON holds it.
     """
@@ -30,10 +33,20 @@ def open_folder(out: Path, made: Mapping[str, Any]) -> None:
         except ValueError:
             before = {}
         if before != made:
-            other = "; ".join(f"{name} {before.get(name)}, now {made[name]}" for name in made if before.get(name) != made[name])
-            raise InputError(f"--out {out}", f"its cases were stripped otherwise: {other}", "--out another folder")
+            other = "; ".join(
+                f"{name} {before.get(name)}, now {made[name]}"
+                for name in made
+                if before.get(name) != made[name]
+            )
+            raise InputError(
+                f"--out {out}",
+                f"its cases were stripped otherwise: {other}",
+                "--out another folder",
+            )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out {out}", "it is there, and not what `data strip` wrote", "--out a new folder")
+        raise InputError(
+            f"--out {out}", "it is there, and not what `data strip` wrote", "--out a new folder"
+        )
     for part in PARTS:
         (out / part).mkdir(parents=True, exist_ok=True)
     whole(note, (json.dumps(made, indent=1) + "\n").encode())
@@ -50,25 +63,39 @@ def is_written(out: Path, name: str) -> bool:
 
 
 def write_stripped(scan: Scan, brain: np.ndarray, out: Path, name: str) -> None:
-    """Write one case: intensities as they are inside the brain [Z, H, W], each channel's background outside.
+    """Write one case: intensities as they are inside the brain [Z, H, W], each channel's background
+    outside.
 
-    Planes lie at their numbers, and those that the scan has not are background: a slice keeps its number. Several channels become
-    one 4-D file. Place and orientation are not kept, spacing is. Of lesions all that count are 1; without labels no mask is written.
+    Planes lie at their numbers, and those that the scan has not are background: a slice keeps its
+    number. Several channels become one 4-D file. Place and orientation are not kept, spacing is. Of
+    lesions all that count are 1; without labels no mask is written.
     """
-    channels = np.stack([np.where(brain, voxels, np.asarray(outside(scan, channel), voxels.dtype))
-                         for channel, voxels in scan.channels.items()], -1)
+    channels = np.stack(
+        [
+            np.where(brain, voxels, np.asarray(outside(scan, channel), voxels.dtype))
+            for channel, voxels in scan.channels.items()
+        ],
+        -1,
+    )
     background = np.array([outside(scan, channel) for channel in scan.channels])
     parts = {"brains": brain, "images": channels if channels.shape[-1] > 1 else channels[..., 0]}
     if scan.labels is not None:
         parts["masks"] = np.isin(scan.labels, scan.lesion)
     for part in PARTS:
         if part in parts:
-            empty = (background if channels.shape[-1] > 1 else background[0]) if part == "images" else 0
-            whole(file_of(out, part, name), _nifti(_at_numbers(parts[part], scan.numbers, empty), scan.spacing_mm))
+            empty = (
+                (background if channels.shape[-1] > 1 else background[0]) if part == "images" else 0
+            )
+            whole(
+                file_of(out, part, name),
+                _nifti(_at_numbers(parts[part], scan.numbers, empty), scan.spacing_mm),
+            )
 
 
 def outside(scan: Scan, channel: str) -> float:
-    """The intensity of what is no brain: the channel's background, or the darkest there can be where none is known."""
+    """The intensity of what is no brain: the channel's background, or the darkest there can be
+    where none is known.
+    """
     if channel in scan.background:
         return scan.background[channel]
     return scan.full[0] if scan.full is not None else float(scan.channels[channel].min())
@@ -92,12 +119,16 @@ def _at_numbers(stack: np.ndarray, numbers: tuple[int, ...], empty: Any) -> np.n
 
 
 def _nifti(pictures: np.ndarray, spacing_mm: tuple[float, float, float]) -> bytes:
-    """A .nii.gz of pictures [Z, H, W] or [Z, H, W, C], right-anterior-superior; numbers as they are where the format has their type."""
+    """A .nii.gz of pictures [Z, H, W] or [Z, H, W, C], right-anterior-superior; numbers as they are
+    where the format has their type.
+    """
     import nibabel
     from zlib_ng import gzip_ng
 
     if pictures.dtype.str[1:] not in HELD:
         pictures = pictures.astype(np.uint8 if pictures.dtype == bool else np.float64)
-    voxels = np.moveaxis(pictures[:, ::-1, ::-1], (0, 1, 2), (2, 1, 0))  # to the right, to the front, up
+    voxels = np.moveaxis(
+        pictures[:, ::-1, ::-1], (0, 1, 2), (2, 1, 0)
+    )  # to the right, to the front, up
     content: bytes = nibabel.Nifti1Image(voxels, np.diag([*spacing_mm[::-1], 1.0])).to_bytes()
     return gzip_ng.compress(content, 6, mtime=0)

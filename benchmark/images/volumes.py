@@ -1,4 +1,6 @@
-"""The base of data sets of volumes: a subclass says where files lie and how one patient is read; all else is shared."""
+"""The base of data sets of volumes: a subclass says where files lie and how one patient is read;
+all else is shared.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,13 @@ READERS = ("brats.py", "itk.py", "nifti.py", "pairs.py", "pictures.py", "volumes
 
 
 class VolumeDataset(Dataset):
-    """Data sets of volumes: subclasses offer `cases()` and `read(case)`, and take the options of Preparation beside their own.
+    """Data sets of volumes: subclasses offer `cases()` and `read(case)`, and take the options of
+    Preparation beside their own.
 
-    A subclass has `name`, `salt` (of its splits), `licence`, `citation` and `preparation`, its defaults of the shared options, a
-    literal. `__init__(self, root=None, *, own options, **preparation)` calls `super().__init__(root, preparation, own=value, ...)`.
-    Ids are CASE-NUMBER, the number that of the plane with three digits.
+    A subclass has `name`, `salt` (of its splits), `licence`, `citation` and `preparation`, its
+    defaults of the shared options, a literal. `__init__(self, root=None, *, own options,
+    **preparation)` calls `super().__init__(root, preparation, own=value, ...)`. Ids are
+    CASE-NUMBER, the number that of the plane with three digits.
     """
 
     name: ClassVar[str]
@@ -50,18 +54,23 @@ class VolumeDataset(Dataset):
         self._views: dict[int | None, View] = {}
         self._box: Box | None = None
 
-    # --- what a subclass offers ---------------------------------------------------------------------------------------
+    # --- what a subclass offers
+    # ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def cases(self) -> Mapping[str, Sequence[Path]]:
-        """The files of each case by its name, all that `read` reads; raises InputError where the data are not there."""
+        """The files of each case by its name, all that `read` reads; raises InputError where the
+        data are not there.
+        """
 
     @abstractmethod
     def read(self, case: str) -> Scan:
         """The scan of a case; raises InputError that names the file where it cannot be used."""
 
     def numbers(self, case: str) -> Sequence[int]:
-        """Numbers of a case's planes; a subclass that knows them without reading everything says so here."""
+        """Numbers of a case's planes; a subclass that knows them without reading everything says so
+        here.
+        """
         return self.scan(case).numbers
 
     def areas(self, case: str) -> Sequence[int]:
@@ -76,7 +85,8 @@ class VolumeDataset(Dataset):
         """The patient in tables: how the case's name begins."""
         return case
 
-    # --- what it gets -------------------------------------------------------------------------------------------------
+    # --- what it gets
+    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def files(self) -> dict[str, Sequence[Path]]:
@@ -84,9 +94,11 @@ class VolumeDataset(Dataset):
         return dict(sorted(self.cases().items()))
 
     def split(self, case: str) -> str | None:
-        """The split of a case: by who it is, whoever else is there, and the same in every data set where that is known.
+        """The split of a case: by who it is, whoever else is there, and the same in every data set
+        where that is known.
 
-        None where a file says who is in which split (--set splits=FILE), and this person is in none.
+        None where a file says who is in which split (--set splits=FILE), and this person is in
+        none.
         """
         if self.how.splits:
             return read_split(Path(self.how.splits)).of(self.person(case))
@@ -99,13 +111,17 @@ class VolumeDataset(Dataset):
 
     def ids(self, split: str) -> list[str]:
         # Sorted as ids: of the cases scan and scan-0, scan-0-000 comes before scan-000.
-        return sorted(f"{case}-{number:03d}" for case in self._of(split) for number in self._chosen(case))
+        return sorted(
+            f"{case}-{number:03d}" for case in self._of(split) for number in self._chosen(case)
+        )
 
     def load(self, sample_id: str) -> Sample:
         case, _, number = sample_id.rpartition("-")
         if case not in self.files or not re.fullmatch(r"\d{3,}", number):
             raise self._unknown(sample_id)
-        return self._prepared(sample_id, case, {"plane": int(number)}, lambda: self._slice(case, int(number)))
+        return self._prepared(
+            sample_id, case, {"plane": int(number)}, lambda: self._slice(case, int(number))
+        )
 
     def volumes(self, split: str) -> list[str]:
         return self._of(split)
@@ -113,10 +129,14 @@ class VolumeDataset(Dataset):
     def load_volume(self, sample_id: str) -> Sample:
         if sample_id not in self.files:
             raise self._unknown(sample_id)
-        return self._prepared(sample_id, sample_id, {"planes": self.how.planes}, lambda: self._volume(sample_id))
+        return self._prepared(
+            sample_id, sample_id, {"planes": self.how.planes}, lambda: self._volume(sample_id)
+        )
 
     def scan(self, case: str) -> Scan:
-        """The scan of a case, with what was warned of while it was read as notes; the last one is kept, so that memory does not grow."""
+        """The scan of a case, with what was warned of while it was read as notes; the last one is
+        kept, so that memory does not grow.
+        """
         if self._last is None or self._last.case != case:
             self._last, self._views, self._box = None, {}, None
             with warnings.catch_warnings(record=True) as told:
@@ -127,36 +147,51 @@ class VolumeDataset(Dataset):
             self._last = replace(scan, notes=(*scan.notes, *notes)) if notes else scan
         return self._last
 
-    # --- how ----------------------------------------------------------------------------------------------------------
+    # --- how
+    # ----------------------------------------------------------------------------------------------------------
 
     def _of(self, split: str) -> list[str]:
         if split not in SPLITS:
             raise InputError(f"the split {split!r}", "no such split", "train, val or test")
         splits = {case: self.split(case) for case in self.files}
         if left := [case for case, found in splits.items() if self.how.splits and found is None]:
-            warnings.warn(f"{self.name}: {self.how.splits} has no line for {len(left)} of {len(splits)} cases, such as {left[0]}: they are "
-                          "in no split", stacklevel=3)
+            warnings.warn(
+                f"{self.name}: {self.how.splits} has no line for {len(left)} of {len(splits)}"
+                f" cases, such as {left[0]}: they are in no split",
+                stacklevel=3,
+            )
         return [case for case, found in splits.items() if found == split]
 
     def _unknown(self, sample_id: str) -> InputError:
         example = next(iter(self.files), "CASE")
         where = self.root or "$SINCO_BENCH_DATA"
-        return InputError(f"{self.name} {sample_id}", f"no such slice in {where}", f"ids look like {example}-077")
+        return InputError(
+            f"{self.name} {sample_id}", f"no such slice in {where}", f"ids look like {example}-077"
+        )
 
     def _chosen(self, case: str) -> list[int]:
         try:
-            if self.how.slices == "middle":  # no content is asked for: of 484 cases, hashing it would take a minute
+            if (
+                self.how.slices == "middle"
+            ):  # no content is asked for: of 484 cases, hashing it would take a minute
                 numbers = list(self.numbers(case))
                 return [numbers[i] for i in self.how.choose([0] * len(numbers))]
             numbers = self._fact(case, "numbers")
             if self.how.slices == "all":
-                return [number for number, shows in zip(numbers, self._fact(case, "held"), strict=True) if shows][::self.how.every]
+                return [
+                    number
+                    for number, shows in zip(numbers, self._fact(case, "held"), strict=True)
+                    if shows
+                ][:: self.how.every]
             return [numbers[i] for i in self.how.choose(self._fact(case, "areas"))]
-        except InputError:  # one damaged case must not hide the others: `load` says what is wrong with it
+        except (
+            InputError
+        ):  # one damaged case must not hide the others: `load` says what is wrong with it
             return [0]
 
     def _fact(self, case: str, name: Literal["numbers", "areas", "held"]) -> list[int]:
         """Number, lesion area in pixels, or whether it shows anything (0 or 1), of each plane."""
+
         def make() -> Prepared:
             found = {"numbers": self.numbers, "areas": self.areas, "held": self._held}[name](case)
             self._check_unchanged(case)
@@ -169,7 +204,13 @@ class VolumeDataset(Dataset):
         """All that a scan is made from: content of its files, the data set's own options and code."""
         if case not in self._contents:
             self._contents[case] = content_hash(self.files[case])
-        return {"content": self._contents[case], "dataset": self.name, "case": case, "own": self.own, "source": self._source}
+        return {
+            "content": self._contents[case],
+            "dataset": self.name,
+            "case": case,
+            "own": self.own,
+            "source": self._source,
+        }
 
     @cached_property
     def _contents(self) -> dict[str, str]:
@@ -181,7 +222,11 @@ class VolumeDataset(Dataset):
         import inspect
 
         images, readers = Path(__file__).parent, Path(__file__).parents[1] / "files"
-        files = [Path(inspect.getfile(type(self))), *(images / name for name in STEPS), *(readers / name for name in READERS)]
+        files = [
+            Path(inspect.getfile(type(self))),
+            *(images / name for name in STEPS),
+            *(readers / name for name in READERS),
+        ]
         return " ".join(map(source_hash, files))
 
     def _view(self, scan: Scan, k: int) -> View:
@@ -197,14 +242,26 @@ class VolumeDataset(Dataset):
             raise InputError(f"slice {number} of {self.name} {case}", found, "another slice")
         k = scan.numbers.index(number)
         if not scan.shows(k):
-            raise InputError(f"slice {number} of {case}", "it is empty: one value everywhere", "another slice, such as slices=largest")
+            raise InputError(
+                f"slice {number} of {case}",
+                "it is empty: one value everywhere",
+                "another slice, such as slices=largest",
+            )
         return self._picture(scan, k)
 
     def _picture(self, scan: Scan, k: int) -> Sample:
         if self._box is None:
             self._box = box_of(scan, self.how)
-        return picture(scan, k, self.how, self._view(scan, k), self._box, id=f"{scan.case}-{scan.numbers[k]:03d}", dataset=self.name,
-                       patient=self.patient(scan.case))
+        return picture(
+            scan,
+            k,
+            self.how,
+            self._view(scan, k),
+            self._box,
+            id=f"{scan.case}-{scan.numbers[k]:03d}",
+            dataset=self.name,
+            patient=self.patient(scan.case),
+        )
 
     def _volume(self, case: str) -> Sample:
         """Planes around the largest lesion, or around the middle, one below the other."""
@@ -214,7 +271,11 @@ class VolumeDataset(Dataset):
             found = f"one plane of {scan.shape[0]}: that is a slice"
             raise InputError(f"the volume {case} of {self.name}", found, "--dims 2, or planes=32")
         if self.how.per == "slice":
-            raise InputError("per=slice with --dims 3", "a volume has one window, for its file and for the networks", "per=volume")
+            raise InputError(
+                "per=slice with --dims 3",
+                "a volume has one window, for its file and for the networks",
+                "per=volume",
+            )
         center = int(np.argmax(areas)) if any(areas) else len(areas) // 2
         start = min(max(0, center - count // 2), max(0, len(areas) - count))
         return stacked(case, [self._picture(scan, k) for k in range(start, start + count)])
@@ -224,13 +285,21 @@ class VolumeDataset(Dataset):
         return [scan.shows(k) for k in range(scan.shape[0])]
 
     def _check_unchanged(self, case: str) -> None:
-        """Refuse what was read of files that changed meanwhile: it would be kept under what they were."""
+        """Refuse what was read of files that changed meanwhile: it would be kept under what they
+        were.
+        """
         if case in self._contents and content_hash(self.files[case]) != self._contents[case]:
             del self._contents[case]
-            raise InputError(f"{self.name} {case}", "its files changed while they were read", "run it again")
+            raise InputError(
+                f"{self.name} {case}", "its files changed while they were read", "run it again"
+            )
 
-    def _prepared(self, sample_id: str, case: str, which: dict[str, Any], make: Callable[[], Sample]) -> Sample:
-        """The sample that `make` returns, or the cache; what is to be noted of its scan is said either way."""
+    def _prepared(
+        self, sample_id: str, case: str, which: dict[str, Any], make: Callable[[], Sample]
+    ) -> Sample:
+        """The sample that `make` returns, or the cache; what is to be noted of its scan is said
+        either way.
+        """
         key = self._key(case) | which | {"how": self.how.of_sample()}
         arrays, facts = prepared(key, lambda: _stored(make(), self.scan(case).notes))
         for note in facts["notes"]:
@@ -244,11 +313,18 @@ class VolumeDataset(Dataset):
 def stacked(volume_id: str, planes: Sequence[Sample]) -> Sample:
     """A volume: its planes one below the other, [D * H, W, C]."""
     first = planes[0]
-    image, mask, brain = (np.concatenate([getattr(plane, part) for plane in planes]) for part in ("image", "mask", "brain"))
+    image, mask, brain = (
+        np.concatenate([getattr(plane, part) for plane in planes])
+        for part in ("image", "mask", "brain")
+    )
     return replace(first, id=volume_id, image=image, mask=mask, brain=brain, depth=len(planes))
 
 
 def _stored(sample: Sample, notes: Sequence[str]) -> Prepared:
     arrays = {"image": sample.image, "mask": sample.mask, "brain": sample.brain}
-    facts = {name: value for name, value in vars(sample).items() if name not in (*arrays, "volume", "hash")}
+    facts = {
+        name: value
+        for name, value in vars(sample).items()
+        if name not in (*arrays, "volume", "hash")
+    }
     return arrays, {"sample": facts | {"volume": asdict(sample.volume)}, "notes": list(notes)}

@@ -1,4 +1,6 @@
-"""Whether a network's probabilities are what they say: reliability in bins, expected calibration error, Brier score."""
+"""Whether a network's probabilities are what they say: reliability in bins, expected calibration
+error, Brier score.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,14 @@ BINS = 10
 
 @dataclass
 class Calibration:
-    """Probabilities against what was true, in ten bins of equal width; `add` takes as many as one likes."""
+    """Probabilities against what was true, in ten bins of equal width; `add` takes as many as one
+    likes.
+    """
 
     counts: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
-    said: np.ndarray = field(default_factory=lambda: np.zeros(BINS))  # sum of the probabilities in each bin
+    said: np.ndarray = field(
+        default_factory=lambda: np.zeros(BINS)
+    )  # sum of the probabilities in each bin
     true: np.ndarray = field(default_factory=lambda: np.zeros(BINS))  # how many of them were right
     squares: float = 0.0
 
@@ -29,7 +35,9 @@ class Calibration:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: sum over bins of |mean probability - share that is true| weighted by their counts; nan of nothing."""
+        """Expected calibration error: sum over bins of |mean probability - share that is true|
+        weighted by their counts; nan of nothing.
+        """
         total = int(self.counts.sum())
         return float(np.abs(self.said - self.true).sum() / total) if total else float("nan")
 
@@ -42,5 +50,15 @@ class Calibration:
     def table(self) -> list[tuple[str, int, float, float]]:
         """(bin, count, mean probability, share that is true) of each bin; nan where it is empty."""
         full = np.maximum(self.counts, 1)
-        said, true = (np.where(self.counts > 0, part / full, np.nan) for part in (self.said, self.true))
-        return [(f"{i / BINS:.1f}-{(i + 1) / BINS:.1f}", int(self.counts[i]), float(said[i]), float(true[i])) for i in range(BINS)]
+        said, true = (
+            np.where(self.counts > 0, part / full, np.nan) for part in (self.said, self.true)
+        )
+        return [
+            (
+                f"{i / BINS:.1f}-{(i + 1) / BINS:.1f}",
+                int(self.counts[i]),
+                float(said[i]),
+                float(true[i]),
+            )
+            for i in range(BINS)
+        ]

@@ -1,4 +1,6 @@
-"""How well trained networks read originals: masks by image and patient, each post-processing apart, calibration; class labels too."""
+"""How well trained networks read originals: masks by image and patient, each post-processing apart,
+calibration; class labels too.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Strip = Callable[["Stack"], np.ndarray]  # brain, bool [N, H, W]
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Slices of one scan in order. volume: whether they were read as a volume, which a network may read whole."""
+    """Slices of one scan in order. volume: whether they were read as a volume, which a network may
+    read whole.
+    """
 
     id: str
     slices: tuple[Sample, ...]
@@ -66,25 +70,40 @@ def stacks_of(samples: Iterable[Sample]) -> list[Stack]:
     for sample in samples:
         if sample.depth > 1:
             volumes.add(sample.id)
-            found[sample.id] = [replace(sample.plane(z), id=f"{sample.id}-{sample.slice_index + z:03d}") for z in range(sample.depth)]
+            found[sample.id] = [
+                replace(sample.plane(z), id=f"{sample.id}-{sample.slice_index + z:03d}")
+                for z in range(sample.depth)
+            ]
         else:
             found.setdefault(sample.id.rpartition("-")[0] or sample.id, []).append(sample)
     shapes: dict[str, tuple[int, ...]] = {}
     for sample in (sample for slices in found.values() for sample in slices):
         if shapes.setdefault(sample.patient, sample.image.shape) != sample.image.shape:
-            raise InputError(f"the slices of {sample.patient}", f"{sample.id} has the shape {sample.image.shape}, another of them "
-                             f"{shapes[sample.patient]}", "an option of the data set that brings them to one size, such as --set size=128")
-    return [Stack(name, tuple(sorted(slices, key=lambda sample: sample.slice_index)), name in volumes) for name, slices in found.items()]
+            raise InputError(
+                f"the slices of {sample.patient}",
+                f"{sample.id} has the shape {sample.image.shape}, another of them "
+                f"{shapes[sample.patient]}",
+                "an option of the data set that brings them to one size, such as --set size=128",
+            )
+    return [
+        Stack(name, tuple(sorted(slices, key=lambda sample: sample.slice_index)), name in volumes)
+        for name, slices in found.items()
+    ]
 
 
 def classical(scan: Stack) -> np.ndarray:
-    """Brain [N, H, W] of a scan without a trained network, of the mean of its channels; each run of neighboring slices by itself."""
+    """Brain [N, H, W] of a scan without a trained network, of the mean of its channels; each run of
+    neighboring slices by itself.
+    """
     gray = scan.images.mean(-1)
     return np.concatenate([brain_mask(gray[run]) for run in runs(scan.numbers)])
 
 
 def by_network(network: Network) -> Strip:
-    """Brain as a network marks it that was trained to: its largest piece without holes, of each run of neighboring slices."""
+    """Brain as a network marks it that was trained to: its largest piece without holes, of each run
+    of neighboring slices.
+    """
+
     def brain(scan: Stack) -> np.ndarray:
         marked = probability(network, scan, scan.images) >= DICE_THRESHOLD
         return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
@@ -93,16 +112,21 @@ def by_network(network: Network) -> Strip:
 
 
 def probability(network: Network, scan: Stack, images: np.ndarray) -> np.ndarray:
-    """What a network says to the images [N, H, W, C] of a scan: [N, H, W]. The numbers that it normalises by are those of the scan."""
+    """What a network says to the images [N, H, W, C] of a scan: [N, H, W]. The numbers that it
+    normalises by are those of the scan.
+    """
     if scan.volume or network.dims == 3:
-        whole = network.planes(len(images)).segment(images.reshape(1, -1, *images.shape[2:]), [scan.slices[0].volume])
+        whole = network.planes(len(images)).segment(
+            images.reshape(1, -1, *images.shape[2:]), [scan.slices[0].volume]
+        )
         return planes(whole[0], len(images))
     return network.segment(images, [sample.volume for sample in scan.slices])
 
 
 @dataclass
 class Reading:
-    """What one mask network found. by_patient: post-processing -> patient -> metrics (benchmark/networks/masks.py), `raw` first.
+    """What one mask network found. by_patient: post-processing -> patient -> metrics
+    (benchmark/networks/masks.py), `raw` first.
 
     images: one row an image and post-processing; found: raw masks by sample id.
     """
@@ -115,9 +139,17 @@ class Reading:
     calibration: Calibration = field(default_factory=Calibration)
 
 
-def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Sequence[Stack], chains: Sequence[tuple[str, ...]] = (),
-               strip: Strip = classical) -> Reading:
-    """Read all scans; each chain of post-processing is scored apart. Calibration is over the pixels of the brain, of raw probabilities."""
+def read_masks(
+    network: Network,
+    checkpoint: Checkpoint,
+    name: str,
+    scans: Sequence[Stack],
+    chains: Sequence[tuple[str, ...]] = (),
+    strip: Strip = classical,
+) -> Reading:
+    """Read all scans; each chain of post-processing is scored apart. Calibration is over the pixels
+    of the brain, of raw probabilities.
+    """
     variants = [(RAW, ()), *(("+".join(chain), chain) for chain in chains)]
     out = Reading(checkpoint, name, {variant: {} for variant, _ in variants}, [], {})
     kept: dict[str, dict[str, list[np.ndarray]]] = {variant: {} for variant, _ in variants}
@@ -128,28 +160,46 @@ def read_masks(network: Network, checkpoint: Checkpoint, name: str, scans: Seque
             stripped = probability(network, scan, scan.images * strip(scan)[..., None])
         inside = np.stack([sample.brain for sample in scan.slices])
         truth = scan.masks
-        # A network that marks the brain is asked about all pixels: within the brain there is nothing to tell apart.
-        out.calibration.add(*((said, truth) if checkpoint.target == "brain" else (said[inside], truth[inside])))
+        # A network that marks the brain is asked about all pixels: within the brain there is
+        # nothing to tell apart.
+        out.calibration.add(
+            *((said, truth) if checkpoint.target == "brain" else (said[inside], truth[inside]))
+        )
         for variant, chain in variants:
             found = (stripped if STRIPPED in chain else said) >= DICE_THRESHOLD
             found = postprocess(found, chain, scan.numbers, scan.spacing_mm)
             kept[variant].setdefault(scan.patient, []).append(found)
-            out.images += [_image_row(name, variant, sample, mask) for sample, mask in zip(scan.slices, found, strict=True)]
+            out.images += [
+                _image_row(name, variant, sample, mask)
+                for sample, mask in zip(scan.slices, found, strict=True)
+            ]
             if variant == RAW:
-                out.found |= {sample.id: mask for sample, mask in zip(scan.slices, found, strict=True)}
+                out.found |= {
+                    sample.id: mask for sample, mask in zip(scan.slices, found, strict=True)
+                }
     for patient in kept[RAW]:
         own = [scan for scan in scans if scan.patient == patient]
         truth = np.concatenate([scan.masks for scan in own])
         for variant in out.by_patient:
-            out.by_patient[variant][patient] = mask_scores(np.concatenate(kept[variant][patient]), truth, own[0].spacing_mm)
+            out.by_patient[variant][patient] = mask_scores(
+                np.concatenate(kept[variant][patient]), truth, own[0].spacing_mm
+            )
     return out
 
 
 def _image_row(name: str, variant: str, sample: Sample, found: np.ndarray) -> dict[str, Any]:
     lesion = sample.has_lesion
-    return {"network": name, "post": variant, "image": sample.id, "patient": sample.patient, "slice": sample.slice_index,
-            "true_px": int(sample.mask.sum()), "found_px": int(found.sum()), "dice": dice(found, sample.mask) if lesion else math.nan,
-            "fp_area_px": math.nan if lesion else float(found.sum())}
+    return {
+        "network": name,
+        "post": variant,
+        "image": sample.id,
+        "patient": sample.patient,
+        "slice": sample.slice_index,
+        "true_px": int(sample.mask.sum()),
+        "found_px": int(found.sum()),
+        "dice": dice(found, sample.mask) if lesion else math.nan,
+        "fp_area_px": math.nan if lesion else float(found.sum()),
+    }
 
 
 @dataclass
@@ -166,12 +216,17 @@ class LabelReading:
     @property
     def recall(self) -> dict[str, float]:
         """Share of each class's images that are answered right; nan of a class without images."""
-        return {name: float(row[i] / row.sum()) if row.sum() else math.nan for i, (name, row) in
-                enumerate(zip(self.classes, self.confusion, strict=True))}
+        return {
+            name: float(row[i] / row.sum()) if row.sum() else math.nan
+            for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
+        }
 
 
-def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, samples: Sequence[Sample]) -> LabelReading:
-    """Ask a label network about each image; calibration is of the probability of the class that it answers.
+def read_labels(
+    network: LabelNetwork, checkpoint: Checkpoint, name: str, samples: Sequence[Sample]
+) -> LabelReading:
+    """Ask a label network about each image; calibration is of the probability of the class that it
+    answers.
 
     Raises InputError where an image has no class, or one that the network does not know.
     """
@@ -180,38 +235,68 @@ def read_labels(network: LabelNetwork, checkpoint: Checkpoint, name: str, sample
     for sample in samples:
         if sample.label not in classes:
             found = f"its class is {sample.label}" if sample.label else "it has no class"
-            raise InputError(f"{name} on the image {sample.id}", f"{found}; the network knows {', '.join(classes)}",
-                             "a data set of those classes, or a mask network")
+            raise InputError(
+                f"{name} on the image {sample.id}",
+                f"{found}; the network knows {', '.join(classes)}",
+                "a data set of those classes, or a mask network",
+            )
         said = network.answer(sample.image[None], [sample.volume])[0]
         true, answered = classes.index(sample.label), int(np.argmax(said))
         out.confusion[true, answered] += 1
-        out.calibration.add(said[answered:answered + 1], np.array([true == answered]))
-        out.images.append({"network": name, "image": sample.id, "patient": sample.patient, "true": sample.label,
-                           "answered": classes[answered], "right": int(true == answered)}
-                          | {f"p_{class_}": float(p) for class_, p in zip(classes, said, strict=True)})
+        out.calibration.add(said[answered : answered + 1], np.array([true == answered]))
+        out.images.append(
+            {
+                "network": name,
+                "image": sample.id,
+                "patient": sample.patient,
+                "true": sample.label,
+                "answered": classes[answered],
+                "right": int(true == answered),
+            }
+            | {f"p_{class_}": float(p) for class_, p in zip(classes, said, strict=True)}
+        )
     return out
 
 
-def remarks(samples: Collection[Sample], scans: Sequence[Stack], chains: Sequence[tuple[str, ...]], dataset: str) -> list[str]:
+def remarks(
+    samples: Collection[Sample],
+    scans: Sequence[Stack],
+    chains: Sequence[tuple[str, ...]],
+    dataset: str,
+) -> list[str]:
     """What a reader of the tables should know of the images."""
     out = []
     if all(sample.has_lesion for scan in scans for sample in scan.slices):
-        out.append(f"all {len(samples)} images have a lesion: false positives where there is none cannot be counted here; data sets of "
-                   f"volumes have such slices with --set {dataset}.slices=all")
+        out.append(
+            f"all {len(samples)} images have a lesion: false positives where there is none cannot"
+            " be counted here; data sets of volumes have such slices with --set"
+            f" {dataset}.slices=all"
+        )
     if not any(sample.has_lesion for scan in scans for sample in scan.slices):
-        out.append("no image has a lesion in its mask: FP px counts all that is marked, which says nothing where masks are missing")
+        out.append(
+            "no image has a lesion in its mask: FP px counts all that is marked, which says nothing"
+            " where masks are missing"
+        )
     lone = sum(run.stop - run.start == 1 for scan in scans for run in runs(scan.numbers))
     if lone and any({"largest", "consistent"} & set(chain) for chain in chains):
-        out.append(f"{lone} slices are read without a neighbor: there `largest` looks at the slice alone, and `consistent` keeps all")
+        out.append(
+            f"{lone} slices are read without a neighbor: there `largest` looks at the slice alone,"
+            " and `consistent` keeps all"
+        )
     return out
 
 
-def prepared_otherwise(checkpoint: Checkpoint, dataset: str, options: Mapping[str, Any]) -> list[str]:
+def prepared_otherwise(
+    checkpoint: Checkpoint, dataset: str, options: Mapping[str, Any]
+) -> list[str]:
     """A note on each network that was trained on the same data set, prepared in another way."""
     out = []
     for part in checkpoint.parts:
         own = part.card.get("dataset_options") or {} if part.card["dataset"] == dataset else {}
-        other = [f"{name}={own[name]}, here {options[name]}" for name in options
-                 if name in own and own[name] != options[name] and name not in CHOOSING]
+        other = [
+            f"{name}={own[name]}, here {options[name]}"
+            for name in options
+            if name in own and own[name] != options[name] and name not in CHOOSING
+        ]
         out += [f"{part.name} was trained with {'; '.join(other)}"] if other else []
     return out

@@ -1,4 +1,6 @@
-"""Trained segmenters ready to read images: frozen, folded, in the loss of a fit or as a reader of decoded images."""
+"""Trained segmenters ready to read images: frozen, folded, in the loss of a fit or as a reader of
+decoded images.
+"""
 
 from __future__ import annotations
 
@@ -31,36 +33,55 @@ _PIXELS_AT_ONCE = 131_072  # of a volume, the memory that `logits` keeps for the
 class Network:
     """A frozen segmenter: no parameter of it ever gets a gradient, images may.
 
-    name, hash, card: of its checkpoint; channels: names of the image's channels; multiple: what height and width
-    must be a multiple of. `precision="bf16"` runs the convolutions in bfloat16; images and logits stay float32.
-    depth: planes of the volumes that it reads, each as an image of its own; 1 for images. dims: 3 where it reads volumes whole.
-    task: "mask"; of a LabelNetwork "label".
+    name, hash, card: of its checkpoint; channels: names of the image's channels; multiple: what
+    height and width must be a multiple of. `precision="bf16"` runs the convolutions in bfloat16;
+    images and logits stay float32. depth: planes of the volumes that it reads, each as an image of
+    its own; 1 for images. dims: 3 where it reads volumes whole. task: "mask"; of a LabelNetwork
+    "label".
     """
 
     depth = 1
     dims = 2
     task = "mask"
 
-    def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str,
-                 precision: str) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        module: nn.Module,
+        *,
+        multiple: int,
+        device: str,
+        precision: str,
+    ) -> None:
         self.name, self.hash = checkpoint.name, checkpoint.hash
         self.card, self.channels = checkpoint.card, checkpoint.channels
         self.multiple, self.device, self.precision = multiple, torch.device(device), precision
         self.module = channels_last(fold(module.eval()).requires_grad_(False), device)
 
     def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        """Logits float32 [B, H, W] of images [B, H, W, C] in [0, 1], differentiable in them; volume [B, 4] as_row().
+        """Logits float32 [B, H, W] of images [B, H, W, C] in [0, 1], differentiable in them; volume
+        [B, 4] as_row().
 
-        With a depth D, of volumes whose planes lie one below the other: [B, D * H, W] of [B, D * H, W, C]. Raises InputError for
-        another number of channels, or a height or width (of a plane) that is not a multiple of `multiple`.
+        With a depth D, of volumes whose planes lie one below the other: [B, D * H, W] of [B, D * H,
+        W, C]. Raises InputError for another number of channels, or a height or width (of a plane)
+        that is not a multiple of `multiple`.
         """
         x, rows = self._planes(images, volume)
         at_once = max(1, _PIXELS_AT_ONCE // math.prod(x.shape[1:-1]))
         if self.depth == 1 or len(x) <= at_once:
             return self._joined(self._read(x, rows))
-        # On the way back a batch of planes is read again: a third more time, and the memory of one batch.
-        return self._joined(torch.cat([read_again_backwards(self._read, *part, use_reentrant=False, preserve_rng_state=False)
-                                       for part in zip(x.split(at_once), rows.split(at_once), strict=True)]))
+        # On the way back a batch of planes is read again: a third more time, and the memory of one
+        # batch.
+        return self._joined(
+            torch.cat(
+                [
+                    read_again_backwards(
+                        self._read, *part, use_reentrant=False, preserve_rng_state=False
+                    )
+                    for part in zip(x.split(at_once), rows.split(at_once), strict=True)
+                ]
+            )
+        )
 
     def planes(self, depth: int) -> Network:
         """This network as it reads volumes of `depth` planes; its weights are shared."""
@@ -68,11 +89,15 @@ class Network:
         view.depth = depth
         return view
 
-    def _planes(self, images: torch.Tensor, volume: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _planes(
+        self, images: torch.Tensor, volume: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """[B, D * H, W, C] and [B, 4] -> [B * D, H, W, C] and [B * D, 4]."""
         if self.depth == 1:
             return images, volume
-        return images.unflatten(1, (self.depth, -1)).flatten(0, 1), volume.repeat_interleave(self.depth, 0)
+        return images.unflatten(1, (self.depth, -1)).flatten(0, 1), volume.repeat_interleave(
+            self.depth, 0
+        )
 
     def _joined(self, planes: torch.Tensor) -> torch.Tensor:
         """[B * D, H, W] -> [B, D * H, W]."""
@@ -91,47 +116,69 @@ class Network:
             return self.module(x, volume.to(self.device, torch.float32)).float()
 
     def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
-        """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as `logits` takes them."""
+        """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as
+        `logits` takes them.
+        """
         rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
         at_once = _IMAGES_AT_ONCE if self.dims == 2 else 1
         with torch.no_grad():
-            parts = [torch.sigmoid(self._read(*part)).cpu()
-                     for part in zip(*(all_.split(at_once) for all_ in self._planes(x, rows)), strict=True)]
+            parts = [
+                torch.sigmoid(self._read(*part)).cpu()
+                for part in zip(
+                    *(all_.split(at_once) for all_ in self._planes(x, rows)), strict=True
+                )
+            ]
         return self._joined(torch.cat(parts)).numpy()
 
-    def segment_planes(self, images: np.ndarray, volumes: Sequence[VolumeStatistics], depth: int) -> np.ndarray:
+    def segment_planes(
+        self, images: np.ndarray, volumes: Sequence[VolumeStatistics], depth: int
+    ) -> np.ndarray:
         """`segment` of images (depth 1), or of volumes of `depth` planes."""
         return self.planes(depth).segment(images, volumes)
 
     def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
-        """What scores are taken of: bool masks as `segment` has probabilities; of a LabelNetwork its answers."""
+        """What scores are taken of: bool masks as `segment` has probabilities; of a LabelNetwork
+        its answers.
+        """
         return self.segment(images, volumes) >= DICE_THRESHOLD
 
     def _check(self, shape: tuple[int, ...]) -> None:
         *sides, channels = shape[1:]
         if channels != len(self.channels):
-            raise InputError(f"segmenter {self.name} on images of {channels} channels",
-                             f"it was trained on {len(self.channels)}: {', '.join(self.channels)}",
-                             f"python -m benchmark train --segmenter {self.name} on data of those channels")
+            raise InputError(
+                f"segmenter {self.name} on images of {channels} channels",
+                f"it was trained on {len(self.channels)}: {', '.join(self.channels)}",
+                f"python -m benchmark train --segmenter {self.name} on data of those channels",
+            )
         if any(n % self.multiple for n in sides):
-            fitting = " and ".join(str(max(1, round(n / self.multiple)) * self.multiple) for n in sides)
-            raise InputError(f"segmenter {self.name} on images of {' x '.join(map(str, sides))} pixels",
-                             f"it reads sizes that are multiples of {self.multiple}", f"sizes such as {fitting}")
+            fitting = " and ".join(
+                str(max(1, round(n / self.multiple)) * self.multiple) for n in sides
+            )
+            raise InputError(
+                f"segmenter {self.name} on images of {' x '.join(map(str, sides))} pixels",
+                f"it reads sizes that are multiples of {self.multiple}",
+                f"sizes such as {fitting}",
+            )
 
 
 class VolumeNetwork(Network):
-    """A frozen segmenter that reads each volume whole, [B, C, D, H, W]; `planes(D)` says how many planes its volumes have.
+    """A frozen segmenter that reads each volume whole, [B, C, D, H, W]; `planes(D)` says how many
+    planes its volumes have.
 
     Without a depth `logits` and `segment` raise InputError: it cannot read an image.
     """
 
     dims = 3
 
-    def _planes(self, images: torch.Tensor, volume: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _planes(
+        self, images: torch.Tensor, volume: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """[B, D * H, W, C] -> [B, D, H, W, C]; [B, 4] as it is."""
         if self.depth == 1:
-            raise InputError(f"segmenter {self.name} on an image", "it reads volumes whole", "--dims 3")
+            raise InputError(
+                f"segmenter {self.name} on an image", "it reads volumes whole", "--dims 3"
+            )
         return images.unflatten(1, (self.depth, -1)), volume
 
     def _joined(self, planes: torch.Tensor) -> torch.Tensor:
@@ -140,23 +187,37 @@ class VolumeNetwork(Network):
 
 
 class LabelNetwork(Network):
-    """A frozen classifier. classes: the names of its answers, in the order of its logits; from the card."""
+    """A frozen classifier. classes: the names of its answers, in the order of its logits; from the
+    card.
+    """
 
     task = "label"
 
-    def __init__(self, checkpoint: Checkpoint, module: nn.Module, *, multiple: int, device: str, precision: str) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        module: nn.Module,
+        *,
+        multiple: int,
+        device: str,
+        precision: str,
+    ) -> None:
         super().__init__(checkpoint, module, multiple=multiple, device=device, precision=precision)
         self.classes = checkpoint.classes
 
     def logits(self, images: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        """Logits float32 [B, classes] of images [B, H, W, C] in [0, 1], differentiable in them; volume [B, 4] as_row().
+        """Logits float32 [B, classes] of images [B, H, W, C] in [0, 1], differentiable in them;
+        volume [B, 4] as_row().
 
         Raises InputError for images of other channels or sizes than it reads, as Network does.
         """
         logits = self._out(images, volume)
         if logits.shape[1] != len(self.classes):
-            raise InputError(f"the classes of {self.name}", f"its card names {len(self.classes)}, it answers with {logits.shape[1]}",
-                             "a checkpoint whose card and weights belong together")
+            raise InputError(
+                f"the classes of {self.name}",
+                f"its card names {len(self.classes)}, it answers with {logits.shape[1]}",
+                "a checkpoint whose card and weights belong together",
+            )
         return logits
 
     def answer(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
@@ -164,8 +225,14 @@ class LabelNetwork(Network):
         rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
         x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
         with torch.no_grad():
-            return torch.cat([torch.softmax(self.logits(*part), 1).cpu()
-                              for part in zip(x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True)]).numpy()
+            return torch.cat(
+                [
+                    torch.softmax(self.logits(*part), 1).cpu()
+                    for part in zip(
+                        x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True
+                    )
+                ]
+            ).numpy()
 
     def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """What scores are taken of: `answer`."""
@@ -179,17 +246,25 @@ class LabelNetwork(Network):
     def planes(self, depth: int) -> LabelNetwork:
         """Itself; raises InputError for volumes, which have no one label."""
         if depth > 1:
-            raise InputError(f"the network {self.name} on volumes", "it reads the label of an image", "--dims 2, or a network of masks")
+            raise InputError(
+                f"the network {self.name} on volumes",
+                "it reads the label of an image",
+                "--dims 2, or a network of masks",
+            )
         return self
 
     def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """Raises InputError: a label has no outline."""
-        raise InputError(f"masks by the network {self.name}", f"it reads labels: {', '.join(self.classes)}",
-                         "a network of masks: python -m benchmark list segmenter")
+        raise InputError(
+            f"masks by the network {self.name}",
+            f"it reads labels: {', '.join(self.classes)}",
+            "a network of masks: python -m benchmark list segmenter",
+        )
 
 
 class Ensemble(nn.Module):
-    """Several networks as one: the log-odds of the mean of their probabilities, so that its sigmoid is that mean.
+    """Several networks as one: the log-odds of the mean of their probabilities, so that its sigmoid
+    is that mean.
 
     labels: the members are classifiers, and it is the logarithm of the mean of their answers.
     """
@@ -206,54 +281,99 @@ class Ensemble(nn.Module):
         return torch.logsumexp(logsigmoid(logits), 0) - torch.logsumexp(logsigmoid(-logits), 0)
 
 
-NETWORKS = {("mask", 2): Network, ("mask", 3): VolumeNetwork, ("label", 2): LabelNetwork}  # by task and dims
+NETWORKS = {
+    ("mask", 2): Network,
+    ("mask", 3): VolumeNetwork,
+    ("label", 2): LabelNetwork,
+}  # by task and dims
 
 
-def load_network(checkpoint: Checkpoint, *, device: str = "cpu", precision: str = "float32") -> Network:
-    """The network of a checkpoint; raises InputError where its weights do not fit the segmenter of that name."""
+def load_network(
+    checkpoint: Checkpoint, *, device: str = "cpu", precision: str = "float32"
+) -> Network:
+    """The network of a checkpoint; raises InputError where its weights do not fit the segmenter of
+    that name.
+    """
     if precision not in PRECISIONS:
-        raise InputError(f"precision {precision}", "no such precision of a segmenter", " or ".join(PRECISIONS))
+        raise InputError(
+            f"precision {precision}", "no such precision of a segmenter", " or ".join(PRECISIONS)
+        )
     if checkpoint.members:
-        modules = [load_network(member, device=device, precision=precision).module for member in checkpoint.members]
-        return NETWORKS[checkpoint.task, checkpoint.dims](checkpoint, Ensemble(modules, checkpoint.task == "label"),
-                                                          multiple=checkpoint.multiple, device=device, precision=precision)
+        modules = [
+            load_network(member, device=device, precision=precision).module
+            for member in checkpoint.members
+        ]
+        return NETWORKS[checkpoint.task, checkpoint.dims](
+            checkpoint,
+            Ensemble(modules, checkpoint.task == "label"),
+            multiple=checkpoint.multiple,
+            device=device,
+            precision=precision,
+        )
     entry = get("segmenter", checkpoint.name)
     try:
         module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
-    except (TypeError, ValueError, RuntimeError) as error:  # torch says of sizes that make no sense what it meets first
-        raise InputError(f"segmenter {checkpoint.name} with the card of {checkpoint.path}", str(error).partition("\n")[0],
-                         "a checkpoint of this version of the segmenter") from None
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # torch says of sizes that make no sense what it meets first
+        raise InputError(
+            f"segmenter {checkpoint.name} with the card of {checkpoint.path}",
+            str(error).partition("\n")[0],
+            "a checkpoint of this version of the segmenter",
+        ) from None
     load_weights(module, checkpoint)
-    return NETWORKS[checkpoint.task, checkpoint.dims](checkpoint, module, multiple=entry.declared["multiple"], device=device,
-                                                      precision=precision)
+    return NETWORKS[checkpoint.task, checkpoint.dims](
+        checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision
+    )
 
 
 def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit it."""
+    """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit
+    it.
+    """
     try:
         module.load_state_dict(read_weights(checkpoint))
     except RuntimeError as error:
-        raise InputError(f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
-                         f"they do not fit it: {' '.join(line.strip() for line in str(error).splitlines()[1:2])[:200]}",
-                         f"python -m benchmark train --segmenter {checkpoint.name} "
-                         f"--dataset {checkpoint.card['dataset']}") from None
+        raise InputError(
+            f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
+            "they do not fit it:"
+            f" {' '.join(line.strip() for line in str(error).splitlines()[1:2])[:200]}",
+            f"python -m benchmark train --segmenter {checkpoint.name} "
+            f"--dataset {checkpoint.card['dataset']}",
+        ) from None
 
 
 def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """A checkpoint's weights by name, as float32; raises InputError where they cannot be read or are not finite."""
+    """A checkpoint's weights by name, as float32; raises InputError where they cannot be read or
+    are not finite.
+    """
     try:
-        weights = {name: w.float() if w.is_floating_point() else w
-                   for name, w in safetensors.torch.load_file(checkpoint.path).items()}
+        weights = {
+            name: w.float() if w.is_floating_point() else w
+            for name, w in safetensors.torch.load_file(checkpoint.path).items()
+        }
     except Exception as error:  # safetensors raises its own error and KeyError, by what is wrong
-        raise InputError(f"the weights {checkpoint.path}", f"they cannot be read: {error}", "the file, copied whole") from None
+        raise InputError(
+            f"the weights {checkpoint.path}",
+            f"they cannot be read: {error}",
+            "the file, copied whole",
+        ) from None
     if bad := [name for name, w in weights.items() if not torch.isfinite(w).all()]:
-        raise InputError(f"the weights {checkpoint.path}", f"{bad[0]} holds values that are not finite",
-                         f"python -m benchmark train --segmenter {checkpoint.name} --dataset {checkpoint.card['dataset']}")
+        raise InputError(
+            f"the weights {checkpoint.path}",
+            f"{bad[0]} holds values that are not finite",
+            f"python -m benchmark train --segmenter {checkpoint.name} --dataset"
+            f" {checkpoint.card['dataset']}",
+        )
     return weights
 
 
 def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:
-    """The module on a device, its convolution weights stored channels last (about 1.3x faster on a CPU; of volumes no faster)."""
+    """The module on a device, its convolution weights stored channels last (about 1.3x faster on a
+    CPU; of volumes no faster).
+    """
     module = module.to(device)
     if any(p.dim() == 5 for p in module.parameters()):
         return module
@@ -261,26 +381,37 @@ def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """Fold each BatchNorm that directly follows a convolution in an nn.Sequential into it: a pass over memory less."""
+    """Fold each BatchNorm that directly follows a convolution in an nn.Sequential into it: a pass
+    over memory less.
+    """
     for part in module.modules():
         if isinstance(part, nn.Sequential):
             for i in range(len(part) - 1):
                 first, second = part[i], part[i + 1]
-                if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(second, nn.BatchNorm2d):
+                if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
+                    second, nn.BatchNorm2d
+                ):
                     transposed = isinstance(first, nn.ConvTranspose2d)
-                    part[i], part[i + 1] = fuse_conv_bn_eval(first, second, transpose=transposed), nn.Identity()
+                    part[i], part[i + 1] = (
+                        fuse_conv_bn_eval(first, second, transpose=transposed),
+                        nn.Identity(),
+                    )
     return module
 
 
 def save_checkpoint(path: Path, module: nn.Module, card: dict) -> None:
     """Write a module's weights as float16 (whole numbers as they are) with their card."""
-    weights = {name: (w.half() if w.is_floating_point() else w).cpu().contiguous()
-               for name, w in module.state_dict().items()}
+    weights = {
+        name: (w.half() if w.is_floating_point() else w).cpu().contiguous()
+        for name, w in module.state_dict().items()
+    }
     save_atomically(path, weights, {"card": json.dumps(card)})
 
 
 def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file beside `path`, then put it there in one step: a crash leaves a whole file."""
+    """Write a safetensors file beside `path`, then put it there in one step: a crash leaves a whole
+    file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     try:

@@ -1,4 +1,6 @@
-"""The brain of a scan at its own size: without a trained network, or by one that reads it as its card says."""
+"""The brain of a scan at its own size: without a trained network, or by one that reads it as its
+card says.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,10 @@ from benchmark.types import DICE_THRESHOLD, Sample
 def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0) -> np.ndarray:
     """Brain, bool [Z, H, W]; network None: the classical way, at the scan's own size.
 
-    A network reads pictures of `size` pixels a side in the window of its card (0: the scan's own size); one of volumes reads all
-    planes at once, brought to `planes` by area averages (0: as many as there are, or the next multiple that it reads). What it says
-    is brought back linearly, and of what it marks then the largest piece without holes is taken.
+    A network reads pictures of `size` pixels a side in the window of its card (0: the scan's own
+    size); one of volumes reads all planes at once, brought to `planes` by area averages (0: as many
+    as there are, or the next multiple that it reads). What it says is brought back linearly, and of
+    what it marks then the largest piece without holes is taken.
     """
     options = network.card.get("dataset_options") or {} if network else {}
     how = Preparation(size=size, **{name: options[name] for name in PREPARED if name in options})
@@ -41,34 +44,61 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
 
 
 def size_of(card: Mapping[str, Any], asked: str, size: int | None) -> int:
-    """Pixels a side that a network reads: `size`, or what its card says; raises InputError where neither does."""
+    """Pixels a side that a network reads: `size`, or what its card says; raises InputError where
+    neither does.
+    """
     found = size if size is not None else (card.get("dataset_options") or {}).get("size")
     if found is None:
-        raise InputError(asked, "its card does not say at which size it reads", "--size 64: the pixels a side of its training")
+        raise InputError(
+            asked,
+            "its card does not say at which size it reads",
+            "--size 64: the pixels a side of its training",
+        )
     return int(found)
 
 
 def _slices(scan: Scan, how: Preparation) -> tuple[Sample, ...]:
-    """Every plane as a sample, an empty one too: of a volume that is read whole none may be missing."""
+    """Every plane as a sample, an empty one too: of a volume that is read whole none may be
+    missing.
+    """
     whole, box = view_of(scan, how, None), box_of(scan, how)
 
     def view(k: int) -> View:
-        return view_of(scan, how, k) if how.per == "slice" and all(scan.tissue(name, k).any() for name in scan.channels) else whole
+        return (
+            view_of(scan, how, k)
+            if how.per == "slice" and all(scan.tissue(name, k).any() for name in scan.channels)
+            else whole
+        )
 
-    return tuple(picture(scan, k, how, view(k), box, id=f"{scan.case}-{scan.numbers[k]:03d}", dataset="", patient=scan.case)
-                 for k in range(scan.shape[0]))
+    return tuple(
+        picture(
+            scan,
+            k,
+            how,
+            view(k),
+            box,
+            id=f"{scan.case}-{scan.numbers[k]:03d}",
+            dataset="",
+            patient=scan.case,
+        )
+        for k in range(scan.shape[0])
+    )
 
 
 def _averaged(slices: tuple[Sample, ...], planes: int) -> tuple[Sample, ...]:
     from skimage.transform import resize_local_mean
 
     images = np.stack([sample.image for sample in slices])
-    images = resize_local_mean(images, (planes, *images.shape[1:3]), channel_axis=-1, preserve_range=True).astype(np.float32)
+    images = resize_local_mean(
+        images, (planes, *images.shape[1:3]), channel_axis=-1, preserve_range=True
+    ).astype(np.float32)
     return tuple(replace(slices[0], image=image, slice_index=k) for k, image in enumerate(images))
 
 
 def _back(said: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray:
-    """What a network says [planes, size, size], on the grid [Z, H, W] that its pictures were made from: linear between pixels."""
+    """What a network says [planes, size, size], on the grid [Z, H, W] that its pictures were made
+    from: linear between pixels.
+    """
     if said.shape == shape:
         return said
     scale, offset = [said.shape[0] / shape[0]], [0.5 * said.shape[0] / shape[0] - 0.5]

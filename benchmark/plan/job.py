@@ -1,4 +1,6 @@
-"""From what a user selects to a job: the samples, the readers and all cells with their twins and peers. No torch here."""
+"""From what a user selects to a job: the samples, the readers and all cells with their twins and
+peers. No torch here.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class Job:
 
     def segmenter_of(self, cell: Cell) -> Checkpoint:
         """The network in the loss of a cell with a penalty."""
-        return next(segmenter for segmenter in self.segmenters if segmenter.hash == cell.segmenter_hash)
+        return next(
+            segmenter for segmenter in self.segmenters if segmenter.hash == cell.segmenter_hash
+        )
 
 
 def resolve(selection: Selection) -> Job:
@@ -60,22 +64,47 @@ def resolve(selection: Selection) -> Job:
     for name in selection.inr:
         entry = index.get("inr", name)
         if (why := entry.unavailable()) is not None:
-            raise InputError(f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr")
-    args = _arguments(selection, {name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
-                                  for name in selection.inr})
-    entry, given = index.get("dataset", selection.dataset), args.get(("dataset", selection.dataset), {})
+            raise InputError(
+                f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr"
+            )
+    args = _arguments(
+        selection,
+        {
+            name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
+            for name in selection.inr
+        },
+    )
+    entry, given = (
+        index.get("dataset", selection.dataset),
+        args.get(("dataset", selection.dataset), {}),
+    )
     dataset = entry.load()(selection.root, **given)
     samples, unreadable = load_samples(dataset, selection)
     channels = channels_of(samples)
-    segmenters, named = ([find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force) for spec in specs]
-                         for specs in (selection.segmenter, selection.reader))
+    segmenters, named = (
+        [
+            find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force)
+            for spec in specs
+        ]
+        for specs in (selection.segmenter, selection.reader)
+    )
     _check_in_loss(segmenters)
     others, notes = (named, []) if named else _other_readers(segmenters, selection, samples)
     readers = list({reader.hash: reader for reader in (*segmenters, *others)}.values())
     check_sizes(samples, readers)
     samples = marked(samples, readers)
-    job = Job(selection, dataset, selection.dataset, samples, unreadable, segmenters, readers, preset=preset_name, notes=notes,
-              dataset_options={**entry.defaults, **given})
+    job = Job(
+        selection,
+        dataset,
+        selection.dataset,
+        samples,
+        unreadable,
+        segmenters,
+        readers,
+        preset=preset_name,
+        notes=notes,
+        dataset_options={**entry.defaults, **given},
+    )
     job.notes += trained_on(samples.values(), readers)
     if selection.dims == 3:
         job.notes += _large(samples.values())
@@ -87,13 +116,21 @@ def _large(volumes: Iterable[Sample]) -> list[str]:
     """What to know of the largest volume, where it is much larger than a crop."""
     largest = max(volumes, key=lambda volume: volume.mask.size)
     voxels = largest.mask.size
-    return [] if voxels <= LARGE else [f"volumes of {extent(largest.image.shape, largest.depth)}: each step renders all of them, "
-                                       f"{voxels / LARGE:.0f} times the time of a 32 x 64 x 64 crop"]
+    return (
+        []
+        if voxels <= LARGE
+        else [
+            f"volumes of {extent(largest.image.shape, largest.depth)}: each step renders all of"
+            f" them, {voxels / LARGE:.0f} times the time of a 32 x 64 x 64 crop"
+        ]
+    )
 
 
 def default_preset(dataset: str) -> str:
     """`quick` for a first look without a GPU, `standard` for everything that is meant."""
-    return "quick" if dataset == "mni-lesion" and not Path("/dev/nvidiactl").exists() else "standard"
+    return (
+        "quick" if dataset == "mni-lesion" and not Path("/dev/nvidiactl").exists() else "standard"
+    )
 
 
 def _check_numbers(s: Selection) -> None:
@@ -124,10 +161,16 @@ def _check_numbers(s: Selection) -> None:
     if s.dims not in (2, 3):
         raise refuse("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
     if s.dims == 3 and s.init is not None:
-        raise InputError(f"--dims 3 with --init {s.init}", "initial states are learned on slices, for backbones of two inputs",
-                         "leave out --init")
-    for option, value, known in (("--fidelity", s.fidelity, FIDELITIES), ("--split", s.split, SPLITS),
-                                 ("--precision", s.precision, ("auto", "float32", "bf16"))):
+        raise InputError(
+            f"--dims 3 with --init {s.init}",
+            "initial states are learned on slices, for backbones of two inputs",
+            "leave out --init",
+        )
+    for option, value, known in (
+        ("--fidelity", s.fidelity, FIDELITIES),
+        ("--split", s.split, SPLITS),
+        ("--precision", s.precision, ("auto", "float32", "bf16")),
+    ):
         if value not in known:
             raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
     for value in s.score_as:
@@ -135,34 +178,57 @@ def _check_numbers(s: Selection) -> None:
             raise InputError(f"--score-as {value}", "no such choice", did_you_mean(value, SCORE_AS))
 
 
-def parse_sets(sets: Sequence[str], selected: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """`--set omega_0=60` reaches the one selected plug-in that has it; `--set siren.omega_0=60` names it.
+def parse_sets(
+    sets: Sequence[str], selected: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """`--set omega_0=60` reaches the one selected plug-in that has it; `--set siren.omega_0=60`
+    names it.
 
-    Returns {(kind, name): {option: value}}; raises InputError where none or several have the option.
+    Returns {(kind, name): {option: value}}; raises InputError where none or several have the
+    option.
     """
     out: dict[tuple[str, str], dict[str, Any]] = {}
-    options = {plugin: {o.name: o for o in index.get(*plugin).options if o.name != "seed"} for plugin in selected}
+    options = {
+        plugin: {o.name: o for o in index.get(*plugin).options if o.name != "seed"}
+        for plugin in selected
+    }
     for text in sets:
         name, equals, value = text.partition("=")
         owner, _, option = name.rpartition(".")
         if not equals or not option:
-            raise InputError(f"--set {text}", "it is not NAME=VALUE", "--set omega_0=60 or --set siren.omega_0=60")
-        having = [plugin for plugin in options if option in options[plugin] and owner in ("", plugin[1])]
+            raise InputError(
+                f"--set {text}",
+                "it is not NAME=VALUE",
+                "--set omega_0=60 or --set siren.omega_0=60",
+            )
+        having = [
+            plugin for plugin in options if option in options[plugin] and owner in ("", plugin[1])
+        ]
         if not having:
             known = {f"{plugin[1]}.{o}" for plugin in options for o in options[plugin]}
-            raise InputError(f"--set {text}", "no selected plug-in has that option", did_you_mean(name, known))
+            raise InputError(
+                f"--set {text}", "no selected plug-in has that option", did_you_mean(name, known)
+            )
         if len(having) > 1:
             named = " or ".join(f"--set {plugin[1]}.{option}={value}" for plugin in having)
-            raise InputError(f"--set {text}", f"{len(having)} selected plug-ins have the option {option}", named)
-        out.setdefault(having[0], {})[option] = options[having[0]][option].parse(value, having[0][1])
+            raise InputError(
+                f"--set {text}", f"{len(having)} selected plug-ins have the option {option}", named
+            )
+        out.setdefault(having[0], {})[option] = options[having[0]][option].parse(
+            value, having[0][1]
+        )
     return out
 
 
 def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
     networks = {part.partition("@")[0] for spec in s.segmenter for part in split_ensemble(spec)}
     tasks = sorted({index.get("segmenter", name).declared["task"] for name in networks})
-    selected = [*(("inr", name) for name in s.inr), ("dataset", s.dataset), *(("regularizer", REGULARIZERS[task]) for task in tasks),
-                *(("optimizer", name) for name in sorted(set(optimizers.values())))]
+    selected = [
+        *(("inr", name) for name in s.inr),
+        ("dataset", s.dataset),
+        *(("regularizer", REGULARIZERS[task]) for task in tasks),
+        *(("optimizer", name) for name in sorted(set(optimizers.values()))),
+    ]
     return parse_sets(s.sets, selected)
 
 
@@ -170,16 +236,30 @@ def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
     """Refuse networks that no gradient goes through, and the same weights twice."""
     for part in (part for segmenter in segmenters for part in segmenter.parts):
         if not index.get("segmenter", part.name).declared["in_loss"]:
-            raise InputError(f"--segmenter {part.name}", "no gradient goes through it, so it cannot stand in the loss",
-                             f"--reader {part.name}@{part.path}, and another --segmenter; a torch.export program can stand in the loss")
-    twice = [name for name, count in Counter(segmenter.hash for segmenter in segmenters).items() if count > 1]
+            raise InputError(
+                f"--segmenter {part.name}",
+                "no gradient goes through it, so it cannot stand in the loss",
+                f"--reader {part.name}@{part.path}, and another --segmenter; a torch.export program"
+                " can stand in the loss",
+            )
+    twice = [
+        name
+        for name, count in Counter(segmenter.hash for segmenter in segmenters).items()
+        if count > 1
+    ]
     if twice:
-        names = " and ".join(str(segmenter.path) for segmenter in segmenters if segmenter.hash in twice)
+        names = " and ".join(
+            str(segmenter.path) for segmenter in segmenters if segmenter.hash in twice
+        )
         raise InputError(f"--segmenter with {names}", "the same weights twice", "each network once")
 
 
-def _other_readers(segmenters: Sequence[Checkpoint], s: Selection, samples: dict[str, Sample]) -> tuple[list[Checkpoint], list[str]]:
-    """Every other segmenter with usable weights for this data set, and a note on each whose weights cannot be used."""
+def _other_readers(
+    segmenters: Sequence[Checkpoint], s: Selection, samples: dict[str, Sample]
+) -> tuple[list[Checkpoint], list[str]]:
+    """Every other segmenter with usable weights for this data set, and a note on each whose weights
+    cannot be used.
+    """
     found, notes = [], []
     targets = {segmenter.target for segmenter in segmenters if segmenter.task == "mask"}
     in_loss = {part.name for segmenter in segmenters for part in segmenter.parts}
@@ -191,8 +271,10 @@ def _other_readers(segmenters: Sequence[Checkpoint], s: Selection, samples: dict
                 if reader.task == "mask" and targets and reader.target not in targets:
                     notes.append(f"the reader {name} is left out: it marks {reader.target}s")
                 elif "imported" in reader.card:
-                    notes.append(f"the reader {name} is left out: it was imported, and nothing says on whom it was trained; "
-                                 f"--reader {name} takes it in")
+                    notes.append(
+                        f"the reader {name} is left out: it was imported, and nothing says on whom"
+                        f" it was trained; --reader {name} takes it in"
+                    )
                 else:
                     found.append(reader)
             except InputError as error:
@@ -213,20 +295,44 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     # Where no loss sees the true mask, a file that sends it is no rival.
     codecs = [Choice.of("codec", name) for name in (PEERS if "mask" in tasks else PEERS[:1])]
     chosen = {task: REGULARIZERS[task] for task in tasks}
-    regularizers = {task: Choice.of("regularizer", name, **args.get(("regularizer", name), {})) for task, name in chosen.items()}
+    regularizers = {
+        task: Choice.of("regularizer", name, **args.get(("regularizer", name), {}))
+        for task, name in chosen.items()
+    }
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
         init = _init(job, inr)
         for sample in job.samples.values():
-            cell = Cell(job.dataset_name, sample.id, sample.patient, sample.hash, inr, rate, recipe, s.fidelity,
-                        init=init.hash if init else None, init_bytes=init.bytes if init else 0, shape=sample.image.shape,
-                        depth=sample.depth)
-            fits += [replace(cell, seed=seed, lam=lam, segmenter=segmenter.name if lam else None,
-                             segmenter_hash=segmenter.hash if lam else None, segmenter_source=segmenter.source if lam else None,
-                             regularizer=regularizers[segmenter.task] if lam else None,
-                             precision="bf16" if lam and s.precision == "bf16" else "float32")
-                     for segmenter in job.segmenters for lam in s.lam for seed in s.seed]
+            cell = Cell(
+                job.dataset_name,
+                sample.id,
+                sample.patient,
+                sample.hash,
+                inr,
+                rate,
+                recipe,
+                s.fidelity,
+                init=init.hash if init else None,
+                init_bytes=init.bytes if init else 0,
+                shape=sample.image.shape,
+                depth=sample.depth,
+            )
+            fits += [
+                replace(
+                    cell,
+                    seed=seed,
+                    lam=lam,
+                    segmenter=segmenter.name if lam else None,
+                    segmenter_hash=segmenter.hash if lam else None,
+                    segmenter_source=segmenter.source if lam else None,
+                    regularizer=regularizers[segmenter.task] if lam else None,
+                    precision="bf16" if lam and s.precision == "bf16" else "float32",
+                )
+                for segmenter in job.segmenters
+                for lam in s.lam
+                for seed in s.seed
+            ]
             peers += [replace(cell, codec=codec) for codec in codecs]
     return with_twins(fits) + peers
 
@@ -237,7 +343,9 @@ def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple
     size = index.get("inr", name).declared["size"]
     bits = s.bits if s.bits is not None else base.bits
     if size is None or size in args:
-        return Choice.of("inr", name, **args), Rate(s.bpp, bits if s.bpp is not None else bits or 12)
+        return Choice.of("inr", name, **args), Rate(
+            s.bpp, bits if s.bpp is not None else bits or 12
+        )
     return Choice.of("inr", name, **{**args, size: ...}), Rate(s.bpp or 0.6, bits)
 
 
@@ -245,17 +353,31 @@ def _init(job: Job, inr: Choice) -> Init | None:
     """The learned state that fits of a backbone start from; None where they draw their own."""
     if job.selection.init is None:
         return None
-    init, notes = init_for(job.selection.init, inr, job.dataset_name, list(job.samples.values()), job.selection.seed)
+    init, notes = init_for(
+        job.selection.init, inr, job.dataset_name, list(job.samples.values()), job.selection.seed
+    )
     job.inits[init.hash] = init
     job.notes += notes
     return init
 
 
-def _recipe(name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]) -> Recipe:
+def _recipe(
+    name: str, base: Any, s: Selection, args: dict[tuple[str, str], dict[str, Any]]
+) -> Recipe:
     own = {**base.inr_args.get(name, {}), **args.get(("inr", name), {})}
-    recipe = recipe_for(index.get("inr", name), base, own, optimizer=s.optimizer, lr=s.lr, steps=s.steps,
-                        stop_at_db=s.stop_at_db, patience=s.patience)
+    recipe = recipe_for(
+        index.get("inr", name),
+        base,
+        own,
+        optimizer=s.optimizer,
+        lr=s.lr,
+        steps=s.steps,
+        stop_at_db=s.stop_at_db,
+        patience=s.patience,
+    )
     if s.penalty_every is not None:
         recipe = replace(recipe, penalty_every=s.penalty_every)
-    optimizer = Choice.of("optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {}))
+    optimizer = Choice.of(
+        "optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {})
+    )
     return replace(recipe, optimizer_args=optimizer.args, optimizer_source=optimizer.source)

@@ -1,4 +1,6 @@
-"""What is asked for, as plain values: which backbones, networks and images, and how they are fitted."""
+"""What is asked for, as plain values: which backbones, networks and images, and how they are
+fitted.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class Selection:
     split: str = "test"
     limit: int | None = None
     image: tuple[str, ...] = ()
-    segmenter: tuple[str, ...] = ("unet",)  # each in the loss of fits of its own; NAME+NAME is an ensemble
+    segmenter: tuple[str, ...] = (
+        "unet",
+    )  # each in the loss of fits of its own; NAME+NAME is an ensemble
     reader: tuple[str, ...] = ()
     fidelity: str = "mean"
     optimizer: str | None = None

@@ -2,9 +2,10 @@
 
     from benchmark.plugins import register
 
-Plug-ins are known under one name only, `benchmark.plugins.<folder>.<file>`. A wheel maps the folders below this one. In a
-checkout (pyproject.toml beside inr/), and only there, the three folders at the repository root are exposed here.
-Contracts load numpy, so they are imported on first use: `--help` and usage errors stay fast.
+Plug-ins are known under one name only, `benchmark.plugins.<folder>.<file>`. A wheel maps the
+folders below this one. In a checkout (pyproject.toml beside inr/), and only there, the three
+folders at the repository root are exposed here. Contracts load numpy, so they are imported on first
+use: `--help` and usage errors stay fast.
 """
 
 from __future__ import annotations
@@ -23,11 +24,34 @@ from benchmark.plugins.register import register
 FOLDERS = ("inr", "segmenters", "datasets")
 # What plug-in authors import from here, and the module that has it: loaded on first use.
 HANDED_ON = {
-    **dict.fromkeys(("Codec", "Dataset", "Decoded", "FusedMLP", "Optimizer", "Regularizer", "data_root", "philox_normal",
-                     "philox_uniform"), "benchmark.plugins.contracts"),
+    **dict.fromkeys(
+        (
+            "Codec",
+            "Dataset",
+            "Decoded",
+            "FusedMLP",
+            "Optimizer",
+            "Regularizer",
+            "data_root",
+            "philox_normal",
+            "philox_uniform",
+        ),
+        "benchmark.plugins.contracts",
+    ),
     **dict.fromkeys(("Sample", "VolumeStatistics"), "benchmark.types"),
-    **dict.fromkeys(("apply_window", "area_average", "area_mask", "choose_slices", "corner_value", "percentile_window",
-                     "radiological", "split_of"), "benchmark.images.steps"),
+    **dict.fromkeys(
+        (
+            "apply_window",
+            "area_average",
+            "area_mask",
+            "choose_slices",
+            "corner_value",
+            "percentile_window",
+            "radiological",
+            "split_of",
+        ),
+        "benchmark.images.steps",
+    ),
     "Preparation": "benchmark.images.prepare",
     "Scan": "benchmark.images.scan",
     "Source": "benchmark.files.fetch",

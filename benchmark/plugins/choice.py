@@ -22,4 +22,9 @@ class Choice:
         """The plug-in with its defaults filled in; an argument given as ... is left open."""
         entry = index.get(kind, name)
         filled = {**entry.defaults, **args}
-        return cls(kind, name, tuple(sorted((k, v) for k, v in filled.items() if v is not ...)), entry.source_hash())
+        return cls(
+            kind,
+            name,
+            tuple(sorted((k, v) for k, v in filled.items() if v is not ...)),
+            entry.source_hash(),
+        )

@@ -1,4 +1,6 @@
-"""Plug-in files named by --plugin: importable as benchmark.plugins.file_<stem>, here and in worker processes."""
+"""Plug-in files named by --plugin: importable as benchmark.plugins.file_<stem>, here and in worker
+processes.
+"""
 
 from __future__ import annotations
 

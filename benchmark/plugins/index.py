@@ -1,7 +1,9 @@
-"""Finds plug-ins by reading files as text: names, options and docstrings without importing anything.
+"""Finds plug-ins by reading files as text: names, options and docstrings without importing
+anything.
 
-Sources, in order: the folders of this package, entry points `sinco_bench.<kind>` of installed packages, and files named
-by --plugin (kept in $SINCO_BENCH_PLUGINS, so that worker processes see them too).
+Sources, in order: the folders of this package, entry points `sinco_bench.<kind>` of installed
+packages, and files named by --plugin (kept in $SINCO_BENCH_PLUGINS, so that worker processes see
+them too).
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ assert {package.rpartition(".")[2] for package in list(PACKAGES.values())[:3]} =
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only argument of a plug-in: its name, its type, its literal default and the values it may take."""
+    """One keyword-only argument of a plug-in: its name, its type, its literal default and the
+    values it may take.
+    """
 
     name: str
     type: str
@@ -45,9 +49,13 @@ class Option:
 
     def parse(self, text: str, owner: str) -> Any:
         """Turn the text of `--set name=text` into a value; raises InputError where it does not fit."""
+
         def refuse(expected: str) -> InputError:
-            return InputError(f"--set {owner}.{self.name}={text}", f"{text!r} is not {expected}",
-                              f"--set {owner}.{self.name}={self.default}")
+            return InputError(
+                f"--set {owner}.{self.name}={text}",
+                f"{text!r} is not {expected}",
+                f"--set {owner}.{self.name}={self.default}",
+            )
 
         if self.choices and text not in {str(choice) for choice in self.choices}:
             raise refuse("one of " + ", ".join(map(str, self.choices)))
@@ -78,18 +86,32 @@ class Entry:
     declared: dict[str, Any] = field(hash=False)
 
     def load(self) -> Any:
-        """Import the plug-in's module and return its class or function; raises InputError where it cannot run here."""
+        """Import the plug-in's module and return its class or function; raises InputError where it
+        cannot run here.
+        """
         if (why := self.unavailable()) is not None:
-            raise InputError(f"{self.kind} {self.name}", why, self.declared["install"] or f"install {self.declared['requires']}")
+            raise InputError(
+                f"{self.kind} {self.name}",
+                why,
+                self.declared["install"] or f"install {self.declared['requires']}",
+            )
         try:
             return getattr(importlib.import_module(self.module), self.attribute)
-        except (Exception, SystemExit) as error:  # someone else's code, which may do anything while it is imported
-            raise InputError(f"{self.kind} {self.name}", f"{self.path} cannot be imported: {type(error).__name__}: {error}",
-                             "mend the file; --debug shows where it fails") from error
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # someone else's code, which may do anything while it is imported
+            raise InputError(
+                f"{self.kind} {self.name}",
+                f"{self.path} cannot be imported: {type(error).__name__}: {error}",
+                "mend the file; --debug shows where it fails",
+            ) from error
 
     def unavailable(self) -> str | None:
         """Why this plug-in cannot run here, by find_spec and device files alone; None where it can."""
-        missing = [name for name in self.declared["requires"] if importlib.util.find_spec(name) is None]
+        missing = [
+            name for name in self.declared["requires"] if importlib.util.find_spec(name) is None
+        ]
         if missing:
             return f"the package {', '.join(missing)} is not installed"
         if self.declared["device"] == "cuda" and not Path("/dev/nvidiactl").exists():
@@ -107,19 +129,30 @@ class Entry:
 
 @cache
 def source_hash(path: Path) -> str:
-    """Hash of a plug-in file's code and of the `_helper.py` files that it imports, without docstrings and comments."""
+    """Hash of a plug-in file's code and of the `_helper.py` files that it imports, without
+    docstrings and comments.
+    """
     helpers = sorted(path.parent.glob("_*.py"))
     files = [path]
     for file in files:  # it grows: helpers of helpers count too
-        files += [helper for helper in helpers if helper not in files and _imports(file, helper.stem)]
+        files += [
+            helper for helper in helpers if helper not in files and _imports(file, helper.stem)
+        ]
     digest = hashlib.sha256()
     for file in (path, *sorted(files[1:])):
         tree = ast.parse(file.read_bytes())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
-            if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            if (
+                isinstance(body, list)
+                and body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+            ):
                 node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
-        digest.update(ast.unparse(tree).encode())  # ast.dump would differ between versions of Python, and every key with it
+        digest.update(
+            ast.unparse(tree).encode()
+        )  # ast.dump would differ between versions of Python, and every key with it
     return digest.hexdigest()[:12]
 
 
@@ -135,13 +168,18 @@ def _imports(path: Path, stem: str) -> bool:
 
 @cache
 def entries(kind: str) -> dict[str, Entry]:
-    """All plug-ins of a kind by name; a name that is taken twice is an error that names both places."""
+    """All plug-ins of a kind by name; a name that is taken twice is an error that names both
+    places.
+    """
     found: dict[str, Entry] = {}
     for module, path in _files(kind):
         for entry in _read(kind, module, path):
             if entry.name in found:
-                raise InputError(f"{kind} {entry.name}", f"two plug-ins have that name: {found[entry.name].path} and {path}",
-                                 "rename one of them")
+                raise InputError(
+                    f"{kind} {entry.name}",
+                    f"two plug-ins have that name: {found[entry.name].path} and {path}",
+                    "rename one of them",
+                )
             found[entry.name] = entry
     return dict(sorted(found.items()))
 
@@ -157,37 +195,56 @@ def get(kind: str, name: str) -> Entry:
 def _files(kind: str) -> list[tuple[str, Path]]:
     package = PACKAGES[kind]
     spec = importlib.util.find_spec(package)
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
-    files = [(f"{package}.{path.stem}", path) for folder in folders for path in sorted(folder.glob("*.py"))
-             if not path.name.startswith("_")]
+    folders = [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
+    files = [
+        (f"{package}.{path.stem}", path)
+        for folder in folders
+        for path in sorted(folder.glob("*.py"))
+        if not path.name.startswith("_")
+    ]
     return files + _entry_point_files(kind) + [(module_name(path), path) for path in plugin_files()]
 
 
 def _entry_point_files(kind: str) -> list[tuple[str, Path]]:
-    return [(module, _file_of(module)) for group, module in _entry_points() if group == f"sinco_bench.{kind}"]
+    return [
+        (module, _file_of(module))
+        for group, module in _entry_points()
+        if group == f"sinco_bench.{kind}"
+    ]
 
 
 @cache
 def _entry_points() -> list[tuple[str, str]]:
-    """(group, module) of every entry point of ours: one look at what is installed, since it costs 20 ms."""
+    """(group, module) of every entry point of ours: one look at what is installed, since it costs
+    20 ms.
+    """
     from importlib.metadata import entry_points
 
     points = entry_points()
-    return [(group, point.module) for group in sorted(points.groups) if group.startswith("sinco_bench.")
-            for point in points.select(group=group)]
+    return [
+        (group, point.module)
+        for group in sorted(points.groups)
+        if group.startswith("sinco_bench.")
+        for point in points.select(group=group)
+    ]
 
 
 def _file_of(module: str) -> Path:
-    """The file of a module; unlike importlib.util.find_spec, without importing the packages that it lies in."""
+    """The file of a module; unlike importlib.util.find_spec, without importing the packages that it
+    lies in.
+    """
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     for i in range(len(rest)):
         if spec is not None:
-            name = ".".join([top, *rest[:i + 1]])
+            name = ".".join([top, *rest[: i + 1]])
             spec = PathFinder.find_spec(name, spec.submodule_search_locations or [])
     if spec is None or spec.origin is None:
-        raise InputError(f"the plug-in module {module}", "an installed package names it, but it is not there",
-                         "install that package again, or uninstall it")
+        raise InputError(
+            f"the plug-in module {module}",
+            "an installed package names it, but it is not there",
+            "install that package again, or uninstall it",
+        )
     return Path(spec.origin)
 
 
@@ -195,58 +252,110 @@ def _read(kind: str, module: str, path: Path) -> list[Entry]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise InputError(f"the plug-in file {path}", f"it is not Python: {error}", "mend or remove the file") from None
+        raise InputError(
+            f"the plug-in file {path}", f"it is not Python: {error}", "mend or remove the file"
+        ) from None
     found = []
     for node in tree.body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
         for call in node.decorator_list:
-            if (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == kind
-                    and isinstance(call.func.value, ast.Name) and call.func.value.id == "register"):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr == kind
+                and isinstance(call.func.value, ast.Name)
+                and call.func.value.id == "register"
+            ):
                 found.append(_entry(kind, module, path, node, call))
     return found
 
 
-def _entry(kind: str, module: str, path: Path, node: ast.ClassDef | ast.FunctionDef, call: ast.Call) -> Entry:
+def _entry(
+    kind: str, module: str, path: Path, node: ast.ClassDef | ast.FunctionDef, call: ast.Call
+) -> Entry:
     def literal(value: ast.expr, what: str) -> Any:
         try:
             return ast.literal_eval(value)
         except ValueError:
-            raise InputError(f"the plug-in {node.name} in {path}:{value.lineno}", f"{what} is not a literal",
-                             "write it as a plain number, string, tuple or None") from None
+            raise InputError(
+                f"the plug-in {node.name} in {path}:{value.lineno}",
+                f"{what} is not a literal",
+                "write it as a plain number, string, tuple or None",
+            ) from None
 
     if len(call.args) != 1:
-        raise InputError(f"the plug-in {node.name} in {path}", "the decorator has no name", f'@register.{kind}("name")')
+        raise InputError(
+            f"the plug-in {node.name} in {path}",
+            "the decorator has no name",
+            f'@register.{kind}("name")',
+        )
     declared = {**COMMON, **DECLARABLE[kind]}
-    declared.update({word.arg: literal(word.value, f"{word.arg}=") for word in call.keywords if word.arg})
+    declared.update(
+        {word.arg: literal(word.value, f"{word.arg}=") for word in call.keywords if word.arg}
+    )
     function = node
     if isinstance(node, ast.ClassDef):
-        inits = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        inits = [
+            item
+            for item in node.body
+            if isinstance(item, ast.FunctionDef) and item.name == "__init__"
+        ]
         function = inits[0] if inits else None  # type: ignore[assignment]
     options = _options(function, f"{node.name} in {path}", literal)
     if (shared := _preparation(node)) is not None:
         given = literal(shared, "preparation")
-        options += [replace(option, default=given.get(option.name, option.default)) for option in shared_options()]
-    doc = (ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0]
-    return Entry(kind, literal(call.args[0], "its name"), module, node.name, path, doc, tuple(options), declared)
+        options += [
+            replace(option, default=given.get(option.name, option.default))
+            for option in shared_options()
+        ]
+    doc = (
+        ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    ).partition("\n")[0]
+    return Entry(
+        kind,
+        literal(call.args[0], "its name"),
+        module,
+        node.name,
+        path,
+        doc,
+        tuple(options),
+        declared,
+    )
 
 
-def _options(function: ast.AST | None, owner: str, literal: Callable[[ast.expr, str], Any]) -> list[Option]:
+def _options(
+    function: ast.AST | None, owner: str, literal: Callable[[ast.expr, str], Any]
+) -> list[Option]:
     """The keyword-only arguments of a function."""
     if not isinstance(function, ast.FunctionDef):
         return []
     options = []
     for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
         if default is None:
-            raise InputError(f"the plug-in {owner}", f"the option {argument.arg} has no default", "give it one")
+            raise InputError(
+                f"the plug-in {owner}", f"the option {argument.arg} has no default", "give it one"
+            )
         value = literal(default, f"the default of {argument.arg}")
-        options.append(Option(argument.arg, *_type(argument.annotation, value), choices=_choices(argument.annotation)))
+        options.append(
+            Option(
+                argument.arg,
+                *_type(argument.annotation, value),
+                choices=_choices(argument.annotation),
+            )
+        )
     return options
 
 
 def _preparation(node: ast.ClassDef | ast.FunctionDef) -> ast.expr | None:
-    """The literal `preparation = {...}` of a data set of volumes: its defaults of the options that all of them share."""
-    found = [item.value for item in node.body if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "preparation"]
+    """The literal `preparation = {...}` of a data set of volumes: its defaults of the options that
+    all of them share.
+    """
+    found = [
+        item.value
+        for item in node.body
+        if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "preparation"
+    ]
     return found[0] if found else None
 
 
@@ -254,13 +363,22 @@ def _preparation(node: ast.ClassDef | ast.FunctionDef) -> ast.expr | None:
 def shared_options() -> tuple[Option, ...]:
     """The options of benchmark/images/prepare.py, read as text like those of plug-ins."""
     tree = ast.parse((Path(__file__).parents[1] / "images" / "prepare.py").read_bytes())
-    init = next(item for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Preparation"
-                for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__")
+    init = next(
+        item
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "Preparation"
+        for item in node.body
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__"
+    )
     return tuple(_options(init, "Preparation", lambda value, _: ast.literal_eval(value)))
 
 
 def _type(annotation: ast.expr | None, default: Any) -> tuple[str, Any]:
-    return (ast.unparse(annotation) if annotation is not None and not _choices(annotation) else type(default).__name__), default
+    return (
+        ast.unparse(annotation)
+        if annotation is not None and not _choices(annotation)
+        else type(default).__name__
+    ), default
 
 
 def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
@@ -271,12 +389,18 @@ def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
 
 
 def add_plugin_file(path: Path) -> None:
-    """Make the plug-ins in `path` known to this process and its children; raises InputError where it is no file."""
+    """Make the plug-ins in `path` known to this process and its children; raises InputError where
+    it is no file.
+    """
     path = path.resolve()
     if not path.is_file():
         raise InputError(f"--plugin {path}", "no such file", "--plugin FILE.py")
-    if twins := [file for file in plugin_files() if file != path and module_name(file) == module_name(path)]:
-        raise InputError(f"--plugin {path}", f"{twins[0]} has the same module name", "rename one of them")
+    if twins := [
+        file for file in plugin_files() if file != path and module_name(file) == module_name(path)
+    ]:
+        raise InputError(
+            f"--plugin {path}", f"{twins[0]} has the same module name", "rename one of them"
+        )
     if path not in plugin_files():
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join(map(str, [*plugin_files(), path]))
         entries.cache_clear()

@@ -1,4 +1,6 @@
-"""Tables and pictures of a stored run. Everything here is a view of the store and can be made from it again."""
+"""Tables and pictures of a stored run. Everything here is a view of the store and can be made from
+it again.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +17,29 @@ if TYPE_CHECKING:
 
 
 def print_tables(scored: Scored, console: Console) -> None:
-    """Print the per-image tables, the summaries, the agreement of recipes, failures and flips of a store as it was read."""
+    """Print the per-image tables, the summaries, the agreement of recipes, failures and flips of a
+    store as it was read.
+    """
     from benchmark.report import terminal
 
     terminal.print_tables(scored, console)
 
 
-def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment] | None = None,
-                 describe: Mapping[str, Describe] | None = None, decode: Callable[[bytes], Decoded] | None = None) -> list[Path]:
-    """Write leaderboard, tables and pictures into `folder` and return their paths. Nothing is fitted again.
+def write_report(
+    scored: Scored,
+    folder: Path,
+    *,
+    segment: Mapping[str, Segment] | None = None,
+    describe: Mapping[str, Describe] | None = None,
+    decode: Callable[[bytes], Decoded] | None = None,
+) -> list[Path]:
+    """Write leaderboard, tables and pictures into `folder` and return their paths. Nothing is
+    fitted again.
 
-    segment: for each reader's hash what gives its probabilities (`Network.segment_planes`), for the contours in the pictures;
-    readers without get none. describe: for each hash of a reader of labels what says its answer (`LabelNetwork.describe`), for their
-    captions. decode: what turns a fit's file into an image; the bitstream's own by default.
+    segment: for each reader's hash what gives its probabilities (`Network.segment_planes`), for the
+    contours in the pictures; readers without get none. describe: for each hash of a reader of
+    labels what says its answer (`LabelNetwork.describe`), for their captions. decode: what turns a
+    fit's file into an image; the bitstream's own by default.
     """
     from benchmark.report.cross import write_cross
     from benchmark.report.curves import write_curves
@@ -46,5 +58,12 @@ def write_report(scored: Scored, folder: Path, *, segment: Mapping[str, Segment]
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     page = folder / "leaderboard.md"
     page.write_text(leaderboard(scored), encoding="utf-8")
-    paths = [page, *write_exports(scored, found, folder), *write_curves(scored, comparisons, folder), *write_cross(scored, folder)]
-    return paths + write_pictures(scored, found, folder, segment=segment or {}, describe=describe or {}, decode=decode)
+    paths = [
+        page,
+        *write_exports(scored, found, folder),
+        *write_curves(scored, comparisons, folder),
+        *write_cross(scored, folder),
+    ]
+    return paths + write_pictures(
+        scored, found, folder, segment=segment or {}, describe=describe or {}, decode=decode
+    )

@@ -1,4 +1,6 @@
-"""The agreement of two recipes in words: verdicts and tables, for the leaderboard and the terminal alike."""
+"""The agreement of two recipes in words: verdicts and tables, for the leaderboard and the terminal
+alike.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +8,38 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from benchmark.report.agreement import PSNR_LIMIT_DB, Agreement, Conclusion, Delta, Disagreement, Quality
+from benchmark.report.agreement import (
+    PSNR_LIMIT_DB,
+    Agreement,
+    Conclusion,
+    Delta,
+    Disagreement,
+    Quality,
+)
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
 
 _READING = (
-    "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the loss. Means are over patients, of each "
-    "patient's images, of each image's seeds. A seed sets the initial weights and moves both recipes alike, so an image's means are of "
-    "the seeds that both recipes have there (*paired*); fits of other seeds are left out. **Equal** is: A's mean PSNR at most 0.1 dB "
-    "below B's{read}, at the same bytes. The null band holds 95 % of what chance makes of the difference "
-    "of the means: t sqrt(s_A² f_A + s_B² f_B), where s² is half the mean square of a recipe's null differences (of its plain fits of "
-    "all seeds, at every lambda), and f the sum of w² / paired seeds over the images, each with its weight w in the mean. A wide band, of "
-    "few seeds or images, calls more things equal. Seconds are those stored, on whatever else the machine did.")
+    "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the"
+    " loss. Means are over patients, of each patient's images, of each image's seeds. A seed sets"
+    " the initial weights and moves both recipes alike, so an image's means are of the seeds that"
+    " both recipes have there (*paired*); fits of other seeds are left out. **Equal** is: A's mean"
+    " PSNR at most 0.1 dB below B's{read}, at the same bytes. The null band holds 95 % of what"
+    " chance makes of the difference of the means: t sqrt(s_A² f_A + s_B² f_B), where s² is half"
+    " the mean square of a recipe's null differences (of its plain fits of all seeds, at every"
+    " lambda), and f the sum of w² / paired seeds over the images, each with its weight w in the"
+    " mean. A wide band, of few seeds or images, calls more things equal. Seconds are those stored,"
+    " on whatever else the machine did."
+)
 _LEGEND = """\
   B is the reference.  band: 95 % of what chance makes of A - B
   of an image, both recipes' means are over the seeds that both have
   equal: PSNR at most 0.1 dB below B's,{read} the same bytes"""
 CONCLUDING = (
-    "Who wins, SINCO or its plain twins, image by image beyond the null band, by each recipe on its own, over the paired seeds. An image "
-    "near the edge of its band is a tie or not by chance; a win of one recipe that is a loss of the other (*opposite*) should not be. "
-    "Totals are means over patients with their 95 % interval: a win or loss where it leaves out 0, else open.")
+    "Who wins, SINCO or its plain twins, image by image beyond the null band, by each recipe on its"
+    " own, over the paired seeds. An image near the edge of its band is a tie or not by chance; a"
+    " win of one recipe that is a loss of the other (*opposite*) should not be. Totals are means"
+    " over patients with their 95 % interval: a win or loss where it leaves out 0, else open."
+)
 
 
 def reading(found: Sequence[Agreement]) -> str:
@@ -41,33 +56,54 @@ def legend(agreement: Agreement) -> str:
 
 def _read(metrics: Iterable[str]) -> str:
     """ "Dice", "KL" or "Dice and KL": what networks read."""
-    return " and ".join(dict.fromkeys(LABELS[metric].partition(" ")[0] for metric in metrics if metric != "psnr_db"))
+    return " and ".join(
+        dict.fromkeys(LABELS[metric].partition(" ")[0] for metric in metrics if metric != "psnr_db")
+    )
 
 
 def title(agreement: Agreement) -> str:
     setting = agreement.setting
     loss = f", {setting.segmenter} in the loss" if setting.segmenter else ""
-    return f"{setting.dataset}: {setting.inr}{loss}, A {agreement.labels[0]} against B {agreement.labels[1]}"
+    return (
+        f"{setting.dataset}: {setting.inr}{loss}, A {agreement.labels[0]} against B"
+        f" {agreement.labels[1]}"
+    )
 
 
 def sizes(agreement: Agreement) -> str:
-    """The backbone's arguments and bits, as far as the images have the same; "several sizes" where not."""
+    """The backbone's arguments and bits, as far as the images have the same; "several sizes" where
+    not.
+    """
     if len(agreement.sizes) > 1:
         return f"{len(agreement.sizes)} sizes of the backbone, each compared with itself"
     ((args, bits),) = agreement.sizes
-    return ", ".join([*(f"{name} {value}" for name, value in (json.loads(args) or {}).items()), f"{bits} bits a weight"])
+    return ", ".join(
+        [
+            *(f"{name} {value}" for name, value in (json.loads(args) or {}).items()),
+            f"{bits} bits a weight",
+        ]
+    )
 
 
 def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice_eval")) -> str:
-    """Whether the first recipe reaches the reference's quality, and what it lacks. metrics: those of the agreement."""
+    """Whether the first recipe reaches the reference's quality, and what it lacks. metrics: those
+    of the agreement.
+    """
     short, open_ = [], []
     if not quality.same_bytes:
-        short.append("not at the same bytes: {:.3g} against {:.3g} bpp".format(*(cost.bpp for cost in quality.costs)))
+        short.append(
+            "not at the same bytes: {:.3g} against {:.3g} bpp".format(
+                *(cost.bpp for cost in quality.costs)
+            )
+        )
     psnr = quality.deltas.get("psnr_db")
     if psnr is None:
         open_.append("no PSNR")
     elif psnr.difference < PSNR_LIMIT_DB - 1e-9:
-        short.append(f"PSNR {psnr.difference:+.2f} dB is {PSNR_LIMIT_DB - psnr.difference:.2f} beyond the limit of {PSNR_LIMIT_DB:g}")
+        short.append(
+            f"PSNR {psnr.difference:+.2f} dB is {PSNR_LIMIT_DB - psnr.difference:.2f} beyond the"
+            f" limit of {PSNR_LIMIT_DB:g}"
+        )
     for metric in metrics[1:]:
         delta = quality.deltas.get(metric)
         if delta is None:
@@ -76,20 +112,29 @@ def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice
             open_.append(f"no null band for {LABELS[metric]} (fewer than 3 null twins)")
         elif abs(delta.difference) > delta.band:
             over = abs(delta.difference) - delta.band
-            short.append(f"{LABELS[metric]} {delta.difference:+.3f} is {over:.3f} outside the band of {delta.band:.3f}")
+            short.append(
+                f"{LABELS[metric]} {delta.difference:+.3f} is {over:.3f} outside the band of"
+                f" {delta.band:.3f}"
+            )
     if not quality.seeds.paired:
         open_.append("the seeds differ, and what they do is in it")
     lost = sum(cost.lost for cost in quality.costs)
     more = f"; {plural(lost, 'fit')} in no mean" if lost else ""
     if short or open_:
-        return f"{'not equal' if short and quality.seeds.paired else 'undecided'}: {'; '.join(short + open_)}{more}"
+        return (
+            f"{'not equal' if short and quality.seeds.paired else 'undecided'}:"
+            f" {'; '.join(short + open_)}{more}"
+        )
     assert psnr is not None
     roles: dict[str, list[str]] = {}
     for metric in metrics[1:]:
         name, _, role = LABELS[metric].partition(" ")
         roles.setdefault(name, []).append(role)
     read = ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
-    return f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {read} inside the band{more}"
+    return (
+        f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {read} inside the"
+        f" band{more}"
+    )
 
 
 def ratio(quality: Quality) -> str:
@@ -100,61 +145,145 @@ def ratio(quality: Quality) -> str:
 
 def quality_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
     """Heads and lines, one a lambda."""
+
     def delta(metric: str, found: Delta | None) -> list[str]:
         if found is None:
             return ["-", "-"]
         low = "" if math.isnan(found.low) else f" {interval(metric, found.low, found.high)}"
-        return [f"{measured(metric, found.difference, sign=True)}{low}", measured(metric, found.band)]
+        return [
+            f"{measured(metric, found.difference, sign=True)}{low}",
+            measured(metric, found.band),
+        ]
 
     rows = []
     for q in agreement.qualities:
         psnr, costs = q.deltas.get("psnr_db"), q.costs
-        rows.append([
-            lambda_text(q.lam), f"{q.images} ({q.patients})", str(len(q.seeds.paired) or "none"),
-            " / ".join(str(cost.fits) for cost in costs), " / ".join(map(str, q.seeds.left_out)),
-            " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
-            *(cell for metric in agreement.metrics for cell in delta(metric, q.deltas.get(metric))),
-            " / ".join(number(cost.bpp, 3) for cost in costs), " / ".join(number(cost.seconds, 2) for cost in costs), ratio(q),
-            " / ".join(cost.kernels for cost in costs), " / ".join(str(cost.lost) for cost in costs)])
-    heads = ["lambda", "images (patients)", "seeds paired", "fits A / B", "left out A / B", "PSNR dB A / B"]
-    heads += [head for metric in agreement.metrics for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")]
-    return [*heads, "bpp A / B", "seconds a fit A / B", "B / A", "kernel A / B", "in no mean A / B"], rows
+        rows.append(
+            [
+                lambda_text(q.lam),
+                f"{q.images} ({q.patients})",
+                str(len(q.seeds.paired) or "none"),
+                " / ".join(str(cost.fits) for cost in costs),
+                " / ".join(map(str, q.seeds.left_out)),
+                " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
+                *(
+                    cell
+                    for metric in agreement.metrics
+                    for cell in delta(metric, q.deltas.get(metric))
+                ),
+                " / ".join(number(cost.bpp, 3) for cost in costs),
+                " / ".join(number(cost.seconds, 2) for cost in costs),
+                ratio(q),
+                " / ".join(cost.kernels for cost in costs),
+                " / ".join(str(cost.lost) for cost in costs),
+            ]
+        )
+    heads = [
+        "lambda",
+        "images (patients)",
+        "seeds paired",
+        "fits A / B",
+        "left out A / B",
+        "PSNR dB A / B",
+    ]
+    heads += [
+        head
+        for metric in agreement.metrics
+        for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")
+    ]
+    return [
+        *heads,
+        "bpp A / B",
+        "seconds a fit A / B",
+        "B / A",
+        "kernel A / B",
+        "in no mean A / B",
+    ], rows
 
 
 def total(conclusion: Conclusion, side: int) -> str:
     """win, loss, open or unknown, and the mean with its interval."""
     mean, low, high = conclusion.totals[side]
-    return f"{conclusion.total(side)} {measured(conclusion.metric, mean, sign=True)} {interval(conclusion.metric, low, high)}"
+    return (
+        f"{conclusion.total(side)} {measured(conclusion.metric, mean, sign=True)}"
+        f" {interval(conclusion.metric, low, high)}"
+    )
 
 
 def conclusions_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
     """Heads and lines, one a lambda and metric."""
-    rows = [[lambda_text(c.lam), LABELS[c.metric] + UNITS.get(c.metric, ""), str(c.images), str(c.same), str(c.count("tie")),
-             str(c.count("opposite")), str(c.count("unknown")), total(c, 0), total(c, 1),
-             "yes" if c.same_total else "**no**"] for c in agreement.conclusions]
-    return ["lambda", "metric", "images", "same verdict", "one a tie", "opposite", "no band", "total A", "total B", "same total"], rows
+    rows = [
+        [
+            lambda_text(c.lam),
+            LABELS[c.metric] + UNITS.get(c.metric, ""),
+            str(c.images),
+            str(c.same),
+            str(c.count("tie")),
+            str(c.count("opposite")),
+            str(c.count("unknown")),
+            total(c, 0),
+            total(c, 1),
+            "yes" if c.same_total else "**no**",
+        ]
+        for c in agreement.conclusions
+    ]
+    return [
+        "lambda",
+        "metric",
+        "images",
+        "same verdict",
+        "one a tie",
+        "opposite",
+        "no band",
+        "total A",
+        "total B",
+        "same total",
+    ], rows
 
 
 def concluded(agreement: Agreement) -> str:
     """One sentence on all conclusions together."""
     found = agreement.conclusions
     same, images = sum(c.same for c in found), sum(c.images for c in found)
-    ties, opposite, unknown = (sum(c.count(how) for c in found) for how in ("tie", "opposite", "unknown"))
+    ties, opposite, unknown = (
+        sum(c.count(how) for c in found) for how in ("tie", "opposite", "unknown")
+    )
     totals = sum(c.same_total for c in found)
-    text = f"{same} of {plural(images, 'verdict')} the same, {ties} a tie of one recipe only, {opposite} opposite"
-    return text + (f", {unknown} without a band" if unknown else "") + f"; {totals} of {plural(len(found), 'total')} the same"
+    text = (
+        f"{same} of {plural(images, 'verdict')} the same, {ties} a tie of one recipe only,"
+        f" {opposite} opposite"
+    )
+    return (
+        text
+        + (f", {unknown} without a band" if unknown else "")
+        + f"; {totals} of {plural(len(found), 'total')} the same"
+    )
 
 
 def disagreements(agreement: Agreement) -> list[tuple[Conclusion, Disagreement]]:
-    """All of them, opposite verdicts first; those without a band are counted in the table, and in the JSON."""
-    found = [(c, one) for c in agreement.conclusions for one in c.disagreements if one.how != "unknown"]
+    """All of them, opposite verdicts first; those without a band are counted in the table, and in
+    the JSON.
+    """
+    found = [
+        (c, one) for c in agreement.conclusions for one in c.disagreements if one.how != "unknown"
+    ]
     return sorted(found, key=lambda pair: pair[1].how != "opposite")
 
 
 def disagreement(conclusion: Conclusion, one: Disagreement) -> list[str]:
-    """The cells of one of them: image, lambda, metric, kind, and each recipe's verdict with difference and band."""
+    """The cells of one of them: image, lambda, metric, kind, and each recipe's verdict with
+    difference and band.
+    """
     metric = conclusion.metric
-    sides = [f"{said} {measured(metric, difference, sign=True)} (band {measured(metric, band)})"
-             for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True)]
+    sides = [
+        f"{said} {measured(metric, difference, sign=True)} (band {measured(metric, band)})"
+        for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True)
+    ]
     kind = "opposite" if one.how == "opposite" else "one a tie"
-    return [one.sample_id, lambda_text(conclusion.lam), LABELS[metric] + UNITS.get(metric, ""), kind, *sides]
+    return [
+        one.sample_id,
+        lambda_text(conclusion.lam),
+        LABELS[metric] + UNITS.get(metric, ""),
+        kind,
+        *sides,
+    ]

@@ -1,4 +1,6 @@
-"""Network in the loss x network that reads: does what SINCO gains with one network remain when another reads the file?"""
+"""Network in the loss x network that reads: does what SINCO gains with one network remain when
+another reads the file?
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,32 @@ from benchmark.report.words import backbone, interval, lambda_text, measured, to
 from benchmark.stats.compare import Comparison, Summary, compare, patient_interval, read_by
 from benchmark.store.view import Scored
 
-HEADS = ["dataset", "setting", "lambda", "in the loss", "read by", "kin", "images", "patients", "wins", "ties", "losses", "plain",
-         "difference", "low", "high", "floor", "original"]
+HEADS = [
+    "dataset",
+    "setting",
+    "lambda",
+    "in the loss",
+    "read by",
+    "kin",
+    "images",
+    "patients",
+    "wins",
+    "ties",
+    "losses",
+    "plain",
+    "difference",
+    "low",
+    "high",
+    "floor",
+    "original",
+]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One network reads what was fitted with one in the loss: Dice of SINCO less that of its plain twin."""
+    """One network reads what was fitted with one in the loss: Dice of SINCO less that of its plain
+    twin.
+    """
 
     summary: Summary
     plain: float  # mean Dice of the plain twins, over patients
@@ -31,7 +52,9 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Crossing:
-    """All networks in the loss of one data set, backbone, recipe and lambda; cells by (in the loss, reader)."""
+    """All networks in the loss of one data set, backbone, recipe and lambda; cells by (in the loss,
+    reader).
+    """
 
     dataset: str
     setting: str
@@ -47,37 +70,76 @@ class Crossing:
 
 
 def crossings(scored: Scored) -> list[Crossing]:
-    """A crossing wherever several networks were in the loss of otherwise equal fits; [] where one was."""
-    members: dict[tuple[str, str, tuple[tuple[str, str], ...], float], list[Comparison]] = defaultdict(list)
+    """A crossing wherever several networks were in the loss of otherwise equal fits; [] where one
+    was.
+    """
+    members: dict[tuple[str, str, tuple[tuple[str, str], ...], float], list[Comparison]] = (
+        defaultdict(list)
+    )
     for comparison in compare(scored):
         group = comparison.group
         # The precision is chosen for each network: it does not part them.
         settings = tuple(setting for setting in group.settings if setting[0] != "precision")
         members[group.dataset, group.inr, settings, group.lam].append(comparison)
-    crossed = {which: found for which, found in members.items() if len({c.group.segmenter_hash for c in found}) > 1}
-    labels = told_apart([f"{dataset} {backbone(inr, dict(settings))}" for dataset, inr, settings, _ in crossed],
-                        [dict(settings) for _, _, settings, _ in crossed])
-    made = [_crossing(scored, which[0], label.partition(" ")[2], which[-1], found)
-            for (which, found), label in zip(crossed.items(), labels, strict=True)]
+    crossed = {
+        which: found
+        for which, found in members.items()
+        if len({c.group.segmenter_hash for c in found}) > 1
+    }
+    labels = told_apart(
+        [f"{dataset} {backbone(inr, dict(settings))}" for dataset, inr, settings, _ in crossed],
+        [dict(settings) for _, _, settings, _ in crossed],
+    )
+    made = [
+        _crossing(scored, which[0], label.partition(" ")[2], which[-1], found)
+        for (which, found), label in zip(crossed.items(), labels, strict=True)
+    ]
     return [crossing for crossing in made if crossing.cells]  # what classifiers read has no Dice
 
 
-def _crossing(scored: Scored, dataset: str, setting: str, lam: float, comparisons: list[Comparison]) -> Crossing:
+def _crossing(
+    scored: Scored, dataset: str, setting: str, lam: float, comparisons: list[Comparison]
+) -> Crossing:
     losses = [comparison.group.segmenter_hash for comparison in comparisons]
     readers = [*losses, *(reader for reader in scored.readers if reader not in losses)]
-    cells = {(c.group.segmenter_hash, reader): cell for c in comparisons for reader in readers
-             if (cell := _cell(scored, c, reader)) is not None}
-    return Crossing(dataset, setting, lam, losses, [r for r in readers if any(reader == r for _, reader in cells)], cells,
-                    {c.group.segmenter_hash: c.summaries["dice_eval"] for c in comparisons if "dice_eval" in c.summaries})
+    cells = {
+        (c.group.segmenter_hash, reader): cell
+        for c in comparisons
+        for reader in readers
+        if (cell := _cell(scored, c, reader)) is not None
+    }
+    return Crossing(
+        dataset,
+        setting,
+        lam,
+        losses,
+        [r for r in readers if any(reader == r for _, reader in cells)],
+        cells,
+        {
+            c.group.segmenter_hash: c.summaries["dice_eval"]
+            for c in comparisons
+            if "dice_eval" in c.summaries
+        },
+    )
 
 
 def _cell(scored: Scored, comparison: Comparison, reader: str) -> Cell | None:
     summary, images = read_by(scored, comparison, reader)
     if not summary.images:
         return None
-    plain = [(image.differences["dice"].plain, image.patient) for image in images if "dice" in image.differences]
-    original = [(scored.value(image.pairs[0][0], "dice_original", reader), image.patient) for image in images if image.pairs]
-    return Cell(summary, _mean(plain), _mean(original), scored.kin(comparison.group.segmenter_hash, reader))
+    plain = [
+        (image.differences["dice"].plain, image.patient)
+        for image in images
+        if "dice" in image.differences
+    ]
+    original = [
+        (scored.value(image.pairs[0][0], "dice_original", reader), image.patient)
+        for image in images
+        if image.pairs
+    ]
+    return Cell(
+        summary, _mean(plain), _mean(original), scored.kin(comparison.group.segmenter_hash, reader)
+    )
 
 
 def _mean(values: Iterable[tuple[float, str]]) -> float:
@@ -86,48 +148,102 @@ def _mean(values: Iterable[tuple[float, str]]) -> float:
 
 
 def text(summary: Summary) -> str:
-    """+0.123 [+0.034, +0.212] 9/6/1: mean difference, interval over patients, wins, ties and losses."""
+    """+0.123 [+0.034, +0.212] 9/6/1: mean difference, interval over patients, wins, ties and
+    losses.
+    """
     bounds = "" if math.isnan(summary.low) else f" {interval('dice', summary.low, summary.high)}"
     unknown = f"/{summary.unknown}?" if summary.unknown else ""
-    return f"{measured('dice', summary.mean, sign=True)}{bounds} {summary.wins}/{summary.ties}/{summary.losses}{unknown}"
+    return (
+        f"{measured('dice', summary.mean, sign=True)}{bounds}"
+        f" {summary.wins}/{summary.ties}/{summary.losses}{unknown}"
+    )
 
 
 def rows(scored: Scored, crossing: Crossing) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the table; readers that were in the loss in brackets."""
-    heads = ["in the loss", *(f"read by {scored.name(reader)}" for reader in crossing.readers), "mean of those not in it"]
+    heads = [
+        "in the loss",
+        *(f"read by {scored.name(reader)}" for reader in crossing.readers),
+        "mean of those not in it",
+    ]
     out = []
     for loss in crossing.losses:
         cells = [crossing.cells.get((loss, reader)) for reader in crossing.readers]
-        found = ["-" if cell is None else f"({text(cell.summary)})" if cell.kin else text(cell.summary) for cell in cells]
-        out.append([scored.name(loss), *found, text(crossing.others[loss]) if loss in crossing.others else "-"])
-    for name, which in (("*Dice of the plain fits*", "plain"), ("*Dice of the originals*", "original")):
-        values = [_mean((getattr(cell, which), loss) for (loss, r), cell in crossing.cells.items() if r == reader)
-                  for reader in crossing.readers]
+        found = [
+            "-" if cell is None else f"({text(cell.summary)})" if cell.kin else text(cell.summary)
+            for cell in cells
+        ]
+        out.append(
+            [
+                scored.name(loss),
+                *found,
+                text(crossing.others[loss]) if loss in crossing.others else "-",
+            ]
+        )
+    for name, which in (
+        ("*Dice of the plain fits*", "plain"),
+        ("*Dice of the originals*", "original"),
+    ):
+        values = [
+            _mean(
+                (getattr(cell, which), loss)
+                for (loss, r), cell in crossing.cells.items()
+                if r == reader
+            )
+            for reader in crossing.readers
+        ]
         out.append([name, *(measured("dice", value) for value in values), "-"])
     return heads, out
 
 
 def lines(scored: Scored, crossing: Crossing) -> list[str]:
-    """The table for a terminal, aligned: mean differences, and images won/tied/lost; a reader that was in the loss in brackets."""
+    """The table for a terminal, aligned: mean differences, and images won/tied/lost; a reader that
+    was in the loss in brackets.
+    """
     heads = ["in the loss \\ read by", *map(scored.name, crossing.readers)]
     table = [heads]
     for loss in crossing.losses:
         cells = (crossing.cells.get((loss, reader)) for reader in crossing.readers)
-        table.append([scored.name(loss), *("-" if cell is None else f"({_short(cell.summary)})" if cell.kin else f"{_short(cell.summary)} "
-                                           for cell in cells)])
+        table.append(
+            [
+                scored.name(loss),
+                *(
+                    (
+                        "-"
+                        if cell is None
+                        else f"({_short(cell.summary)})"
+                        if cell.kin
+                        else f"{_short(cell.summary)} "
+                    )
+                    for cell in cells
+                ),
+            ]
+        )
     widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
-    return ["  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]).rstrip()
-            for row in table]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
+        for row in table
+    ]
 
 
 def _short(summary: Summary) -> str:
-    return f"{measured('dice', summary.mean, sign=True)} {summary.wins}/{summary.ties}/{summary.losses}"
+    return (
+        f"{measured('dice', summary.mean, sign=True)}"
+        f" {summary.wins}/{summary.ties}/{summary.losses}"
+    )
 
 
 READING = (
-    "Dice of SINCO less that of its plain twin, read by each network: mean over patients [95 % interval over patients], then "
-    "images won, tied and lost beyond the null band of that reader. In brackets: the reader was in the loss, so what it sees is "
-    "in part an adversarial example for it. Only what other networks see is a picture that reads better.")
+    "Dice of SINCO less that of its plain twin, read by each network: mean over patients [95 %"
+    " interval over patients], then images won, tied and lost beyond the null band of that reader."
+    " In brackets: the reader was in the loss, so what it sees is in part an adversarial example"
+    " for it. Only what other networks see is a picture that reads better."
+)
 
 
 def write_cross(scored: Scored, folder: Path) -> list[Path]:
@@ -139,39 +255,95 @@ def write_cross(scored: Scored, folder: Path) -> list[Path]:
     for crossing in found:
         for (loss, reader), cell in crossing.cells.items():
             s = cell.summary
-            lines.append([crossing.dataset, crossing.setting, crossing.lam, scored.name(loss), scored.name(reader), cell.kin, s.images,
-                          s.patients, s.wins, s.ties, s.losses, cell.plain, s.mean, s.low, s.high, s.floor, cell.original])
-    pd.DataFrame(lines, columns=HEADS).to_csv(folder / "cross.csv", index=False, float_format="%.6g", lineterminator="\n")
+            lines.append(
+                [
+                    crossing.dataset,
+                    crossing.setting,
+                    crossing.lam,
+                    scored.name(loss),
+                    scored.name(reader),
+                    cell.kin,
+                    s.images,
+                    s.patients,
+                    s.wins,
+                    s.ties,
+                    s.losses,
+                    cell.plain,
+                    s.mean,
+                    s.low,
+                    s.high,
+                    s.floor,
+                    cell.original,
+                ]
+            )
+    pd.DataFrame(lines, columns=HEADS).to_csv(
+        folder / "cross.csv", index=False, float_format="%.6g", lineterminator="\n"
+    )
     _draw(scored, found, folder / "cross.png")
     return [folder / "cross.csv", folder / "cross.png"]
 
 
 def _draw(scored: Scored, found: list[Crossing], path: Path) -> None:
-    """A square a pair, colored by the mean difference; framed: the reader was in the loss; bold: the interval leaves out 0."""
-    most = max((abs(cell.summary.mean) for crossing in found for cell in crossing.cells.values()), default=1.0) or 1.0
+    """A square a pair, colored by the mean difference; framed: the reader was in the loss; bold:
+    the interval leaves out 0.
+    """
+    most = (
+        max(
+            (abs(cell.summary.mean) for crossing in found for cell in crossing.cells.values()),
+            default=1.0,
+        )
+        or 1.0
+    )
     widest = max(len(crossing.readers) for crossing in found)
     tallest = max(len(crossing.losses) for crossing in found)
     drawn, axes = figure(1, len(found), (1.5 + 1.0 * widest, 1.3 + 0.75 * tallest))
     for axis, crossing in zip(axes[0], found, strict=True):
-        grid = [[crossing.cells[loss, reader].summary.mean if (loss, reader) in crossing.cells else math.nan for reader in crossing.readers]
-                for loss in crossing.losses]
-        axis.imshow(grid, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)  # pale enough for black figures
+        grid = [
+            [
+                (
+                    crossing.cells[loss, reader].summary.mean
+                    if (loss, reader) in crossing.cells
+                    else math.nan
+                )
+                for reader in crossing.readers
+            ]
+            for loss in crossing.losses
+        ]
+        axis.imshow(
+            grid, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most
+        )  # pale enough for black figures
         for y, loss in enumerate(crossing.losses):
             for x, reader in enumerate(crossing.readers):
                 if (cell := crossing.cells.get((loss, reader))) is not None:
                     s = cell.summary
                     sure = not (math.isnan(s.low) or s.low <= 0 <= s.high)
-                    axis.text(x, y, f"{s.mean:+.3f}\n{s.wins}/{s.ties}/{s.losses}", ha="center", va="center", fontsize=8,
-                              fontweight="bold" if sure else "normal")
+                    axis.text(
+                        x,
+                        y,
+                        f"{s.mean:+.3f}\n{s.wins}/{s.ties}/{s.losses}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        fontweight="bold" if sure else "normal",
+                    )
                     if cell.kin:
                         axis.add_patch(_frame(x, y))
-        axis.set_xticks(range(len(crossing.readers)), map(scored.name, crossing.readers), rotation=30, ha="right", fontsize=8)
+        axis.set_xticks(
+            range(len(crossing.readers)),
+            map(scored.name, crossing.readers),
+            rotation=30,
+            ha="right",
+            fontsize=8,
+        )
         axis.set_yticks(range(len(crossing.losses)), map(scored.name, crossing.losses), fontsize=8)
         axis.set_xlabel("read by")
         axis.set_title(crossing.title, fontsize=9)
     axes[0, 0].set_ylabel("in the loss")
-    drawn.suptitle("Dice, SINCO - plain: mean over patients, and images won/tied/lost beyond the null band\n"
-                   "framed: the reader was in the loss; bold: the 95 % interval leaves out 0", fontsize=8)
+    drawn.suptitle(
+        "Dice, SINCO - plain: mean over patients, and images won/tied/lost beyond the null band\n"
+        "framed: the reader was in the loss; bold: the 95 % interval leaves out 0",
+        fontsize=8,
+    )
     drawn.savefig(path)
 
 

@@ -1,4 +1,6 @@
-"""PSNR, SSIM and Dice against lambda, a column a backbone, with the null band that the run measured."""
+"""PSNR, SSIM and Dice against lambda, a column a backbone, with the null band that the run
+measured.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ LEVELS = {"jpeg2000": (PEER, "--"), "jpeg2000+mask": (PEER, ":"), "original": (T
 def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) -> list[Path]:
     """Write curves_DATASET.png for each data set with at least one comparison; returns the paths.
 
-    A point is the plain mean plus the mean paired difference, its bar that difference's 95 % interval over patients.
-    Shaded around the plain mean: how far chance alone moves the mean (dark) and one image (light).
+    A point is the plain mean plus the mean paired difference, its bar that difference's 95 %
+    interval over patients. Shaded around the plain mean: how far chance alone moves the mean (dark)
+    and one image (light).
     """
     paths = []
     for dataset in sorted({comparison.group.dataset for comparison in comparisons}):
@@ -28,10 +31,18 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
         for comparison in comparisons:
             group = comparison.group
             if group.dataset == dataset:
-                series[group.inr, group.segmenter, group.segmenter_hash, group.settings].append(comparison)
-        labels = told_apart([f"{inr} + {segmenter}" for inr, segmenter, _, _ in series],
-                            [dict(asked) | {"weights": hash_[:6]} for _, _, hash_, asked in series])
-        shown = [metric for metric in METRICS if any(metric in c.summaries for part in series.values() for c in part)]
+                series[group.inr, group.segmenter, group.segmenter_hash, group.settings].append(
+                    comparison
+                )
+        labels = told_apart(
+            [f"{inr} + {segmenter}" for inr, segmenter, _, _ in series],
+            [dict(asked) | {"weights": hash_[:6]} for _, _, hash_, asked in series],
+        )
+        shown = [
+            metric
+            for metric in METRICS
+            if any(metric in c.summaries for part in series.values() for c in part)
+        ]
         if not shown:  # every SINCO fit failed: the tables say so
             continue
         drawn, axes = figure(len(shown), len(series), (4.6 if len(series) == 1 else 3.6, 2.3))
@@ -47,16 +58,27 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
         handles: dict[str, Any] = {}
         for axis in axes.flat:
             handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(2, len(series)),
-                     fontsize=8, frameon=False)
+        drawn.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=min(2, len(series)),
+            fontsize=8,
+            frameon=False,
+        )
         paths.append(folder / f"curves_{dataset}.png")
         drawn.savefig(paths[-1])
     return paths
 
 
-def _panel(axis: Any, members: list[Comparison], fullest: Comparison, found: list[Line], metric: str) -> None:
-    summaries = [(comparison.group.lam, comparison.summaries[metric]) for comparison in members
-                 if metric in comparison.summaries]
+def _panel(
+    axis: Any, members: list[Comparison], fullest: Comparison, found: list[Line], metric: str
+) -> None:
+    summaries = [
+        (comparison.group.lam, comparison.summaries[metric])
+        for comparison in members
+        if metric in comparison.summaries
+    ]
     plain = _mean_of(found, "plain", metric)
     if not summaries or math.isnan(plain) or metric not in fullest.summaries:
         axis.text(0.5, 0.5, "no values", transform=axis.transAxes, ha="center")
@@ -69,29 +91,56 @@ def _panel(axis: Any, members: list[Comparison], fullest: Comparison, found: lis
     if not math.isnan(band.mean_band):
         one = t_quantile(band.nulls) * band.floor / math.sqrt(max(1, fullest.seeds))
         mean = band.mean_band
-        axis.axhspan(plain - one, plain + one, color=BAND, alpha=0.3, lw=0, label="null band of one image")
+        axis.axhspan(
+            plain - one, plain + one, color=BAND, alpha=0.3, lw=0, label="null band of one image"
+        )
         axis.axhspan(plain - mean, plain + mean, color=BAND, lw=0, label="null band of the mean")
-    axis.errorbar(xs[1:], means, yerr=[low, high], color=SINCO, marker="o", ms=4, lw=1.3, capsize=3, zorder=3,
-                  label="SINCO, 95 % interval of the difference")
+    axis.errorbar(
+        xs[1:],
+        means,
+        yerr=[low, high],
+        color=SINCO,
+        marker="o",
+        ms=4,
+        lw=1.3,
+        capsize=3,
+        zorder=3,
+        label="SINCO, 95 % interval of the difference",
+    )
     axis.plot(xs[:2], [plain, means[0]], color=SINCO, lw=1, ls=(0, (1, 2)), zorder=2)
-    axis.plot(xs[:1], [plain], color=PLAIN, marker="s", ms=5, lw=0, zorder=4, label="plain INR (lambda 0)")
+    axis.plot(
+        xs[:1], [plain], color=PLAIN, marker="s", ms=5, lw=0, zorder=4, label="plain INR (lambda 0)"
+    )
     _levels(axis, found, metric)
     axis.grid(axis="y", lw=0.3)
 
 
 def _positions(axis: Any, lambdas: list[float]) -> list[float]:
-    """Places on the x axis: lambda 0 one decade left of the smallest, beyond a break; then their logarithms."""
+    """Places on the x axis: lambda 0 one decade left of the smallest, beyond a break; then their
+    logarithms.
+    """
     logs = [math.log10(lam) for lam in lambdas]
     xs = [logs[0] - 1.0, *logs]
     axis.set_xticks(xs, ["0", *map(lambda_text, lambdas)])
     axis.set_xlim(xs[0] - 0.4, xs[-1] + 0.4)
-    axis.text(logs[0] - 0.5, 0, "//", transform=axis.get_xaxis_transform(), ha="center", va="center", fontsize=9,
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5}, zorder=5)
+    axis.text(
+        logs[0] - 0.5,
+        0,
+        "//",
+        transform=axis.get_xaxis_transform(),
+        ha="center",
+        va="center",
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        zorder=5,
+    )
     return xs
 
 
 def _levels(axis: Any, found: list[Line], metric: str) -> None:
-    """The peers and the original as level lines; one far off is named at the edge: it would flatten the rest."""
+    """The peers and the original as level lines; one far off is named at the edge: it would flatten
+    the rest.
+    """
     bottom, top = axis.get_ylim()
     middle, reach = (bottom + top) / 2, 1.5 * (top - bottom)
     named = 0
@@ -102,15 +151,28 @@ def _levels(axis: Any, found: list[Line], metric: str) -> None:
         if abs(level - middle) <= reach:
             axis.axhline(level, color=color, ls=dashes, lw=1.2, label=name)
         else:
-            where, y = ("above", 0.92 - 0.12 * named) if level > middle else ("below", 0.08 + 0.12 * named)
-            axis.text(0.98, y, f"{name} {measured(metric, level)} ({where})", transform=axis.transAxes, ha="right",
-                      va="center", fontsize=7, color=color, zorder=5,
-                      bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
+            where, y = (
+                ("above", 0.92 - 0.12 * named) if level > middle else ("below", 0.08 + 0.12 * named)
+            )
+            axis.text(
+                0.98,
+                y,
+                f"{name} {measured(metric, level)} ({where})",
+                transform=axis.transAxes,
+                ha="right",
+                va="center",
+                fontsize=7,
+                color=color,
+                zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+            )
             named += 1
 
 
 def _mean_of(found: list[Line], method: str, metric: str) -> float:
     """Mean over patients of what a method has on the images of a comparison."""
-    values = [(line.values.get(method, {}).get(metric, math.nan), line.image.patient) for line in found]
+    values = [
+        (line.values.get(method, {}).get(metric, math.nan), line.image.patient) for line in found
+    ]
     having = [(value, patient) for value, patient in values if not math.isnan(value)]
     return patient_interval([value for value, _ in having], [patient for _, patient in having])[0]

@@ -1,4 +1,6 @@
-"""The compressed files of a store as files, for `decode` and for whoever wants to read them with other tools."""
+"""The compressed files of a store as files, for `decode` and for whoever wants to read them with
+other tools.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from benchmark.store.view import Scored
 
 
 def write_files(scored: Scored, folder: Path) -> list[Path]:
-    """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (.j2k for the peers); returns the paths."""
+    """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (.j2k for the peers);
+    returns the paths.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for row in scored.store.each_row([row.key for row in scored.rows]):

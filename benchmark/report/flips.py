@@ -1,4 +1,6 @@
-"""How often scoring the stretched PNG names another winner by PSNR than scoring the decoded image does."""
+"""How often scoring the stretched PNG names another winner by PSNR than scoring the decoded image
+does.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,25 @@ class Flips:
 
 @once
 def flips(scored: Scored) -> list[Flips]:
-    """For each comparison: pairs (plain, SINCO) scored both ways, and those whose PSNR difference changes its sign."""
+    """For each comparison: pairs (plain, SINCO) scored both ways, and those whose PSNR difference
+    changes its sign.
+    """
     decoded, stretched = (scored.values_as[score_as] for score_as in ("decoded", "stretched-png"))
     out = []
     for comparison in compare(scored) if stretched else ():
         pairs = [pair for image in comparison.images for pair in image.pairs]
-        ways = np.array([[[values.get(key, {}).get(("psnr_db", ""), math.nan) for key in pair] for pair in pairs]
-                         for values in (decoded, stretched)]).reshape(2, -1, 2)
-        first, second = np.sign(np.subtract(*np.moveaxis(ways[:, np.isfinite(ways).all((0, 2))], -1, 0)))
+        ways = np.array(
+            [
+                [
+                    [values.get(key, {}).get(("psnr_db", ""), math.nan) for key in pair]
+                    for pair in pairs
+                ]
+                for values in (decoded, stretched)
+            ]
+        ).reshape(2, -1, 2)
+        first, second = np.sign(
+            np.subtract(*np.moveaxis(ways[:, np.isfinite(ways).all((0, 2))], -1, 0))
+        )
         if first.size:
             out.append(Flips(comparison.group, first.size, int(np.sum(first != second))))
     return out

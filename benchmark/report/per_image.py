@@ -1,4 +1,6 @@
-"""Image by image: plain, SINCO and the peers side by side, their differences and what the null band says of them."""
+"""Image by image: plain, SINCO and the peers side by side, their differences and what the null band
+says of them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from benchmark.store.view import Scored, once
 class Line:
     """One image of one comparison.
 
-    values: method (plain, sinco, a codec's name, original) -> metric -> mean over the seeds that have it, nan for none.
+    values: method (plain, sinco, a codec's name, original) -> metric -> mean over the seeds that
+    have it, nan for none.
     """
 
     comparison: Comparison
@@ -25,10 +28,14 @@ class Line:
 
 
 def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]]:
-    """Codec -> keys of its files of an image, at the rate of a comparison and beside its plain fits."""
+    """Codec -> keys of its files of an image, at the rate of a comparison and beside its plain
+    fits.
+    """
     out: dict[str, list[str]] = {}
     for row in scored.files.get(sample_hash, []):
-        if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(group.settings):
+        if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(
+            group.settings
+        ):
             out.setdefault(row.facts["codec"], []).append(row.key)
     return dict(sorted(out.items()))
 
@@ -40,68 +47,138 @@ def lines(scored: Scored, comparison: Comparison) -> list[Line]:
     metrics = [*metrics_of(scored), *areas_of(scored), *right_of(scored)]
 
     def means(keys: list[str]) -> dict[str, float]:
-        out = {metric: _mean(scored.value(key, metric, loss, others) for key in keys) for metric in metrics}
+        out = {
+            metric: _mean(scored.value(key, metric, loss, others) for key in keys)
+            for metric in metrics
+        }
         return out | {"bpp": _mean(scored.by_key[key].facts.get("bpp", math.nan) for key in keys)}
 
     def line(image: Image) -> Line:
         sinco, plain = [key for key, _ in image.pairs], [key for _, key in image.pairs]
-        original = {metric: _mean(scored.value(key, name, loss, others) for key in plain + sinco)
-                    for metric, name in bounds_of(scored).items()}
-        files = {codec: means(keys) for codec, keys in peers(scored, image.sample_hash, comparison.group).items()}
-        return Line(comparison, image, {"plain": means(plain), "sinco": means(sinco), **files, "original": original})
+        original = {
+            metric: _mean(scored.value(key, name, loss, others) for key in plain + sinco)
+            for metric, name in bounds_of(scored).items()
+        }
+        files = {
+            codec: means(keys)
+            for codec, keys in peers(scored, image.sample_hash, comparison.group).items()
+        }
+        return Line(
+            comparison,
+            image,
+            {"plain": means(plain), "sinco": means(sinco), **files, "original": original},
+        )
 
     return [line(image) for image in comparison.images]
 
 
 def _mean(values: Iterable[float]) -> float:
     finite = [value for value in values if not math.isnan(value)]
-    return sum(finite) / len(finite) if finite else math.nan  # np.mean takes ten times as long for five seeds
+    return (
+        sum(finite) / len(finite) if finite else math.nan
+    )  # np.mean takes ten times as long for five seeds
 
 
 def areas_of(scored: Scored) -> list[str]:
     """The falsely marked area on slices without lesion, as far as networks of masks read."""
-    return [metric.replace("dice", "fp_area_px") for metric in metrics_of(scored) if metric.startswith("dice")]
+    return [
+        metric.replace("dice", "fp_area_px")
+        for metric in metrics_of(scored)
+        if metric.startswith("dice")
+    ]
 
 
 @once
 def right_of(scored: Scored) -> list[str]:
-    """Whether the true class was answered, as far as networks of labels read images whose class is known."""
-    known = {reader for values in scored.values.values() for metric, reader in values if metric == "label_right"}
-    return [metric.replace("kl", "label_right") for metric in metrics_of(scored) if metric.startswith("kl") and known]
+    """Whether the true class was answered, as far as networks of labels read images whose class is
+    known.
+    """
+    known = {
+        reader
+        for values in scored.values.values()
+        for metric, reader in values
+        if metric == "label_right"
+    }
+    return [
+        metric.replace("kl", "label_right")
+        for metric in metrics_of(scored)
+        if metric.startswith("kl") and known
+    ]
 
 
 def bounds_of(scored: Scored) -> dict[str, str]:
-    """Metric -> the name of the same score of the original, which no file can be expected to exceed."""
-    read = [metric for metric in (*metrics_of(scored), *right_of(scored)) if metric.startswith(("dice", "label_right"))]
-    return {metric: f"{metric.removesuffix('_eval')}_original{'_eval' if metric.endswith('_eval') else ''}" for metric in read}
+    """Metric -> the name of the same score of the original, which no file can be expected to
+    exceed.
+    """
+    read = [
+        metric
+        for metric in (*metrics_of(scored), *right_of(scored))
+        if metric.startswith(("dice", "label_right"))
+    ]
+    return {
+        metric: (
+            f"{metric.removesuffix('_eval')}_original{'_eval' if metric.endswith('_eval') else ''}"
+        )
+        for metric in read
+    }
 
 
 def flat(scored: Scored, line: Line) -> dict[str, Any]:
-    """One row of per_image.csv: facts, METHOD_METRIC for every method, and METRIC_difference, _band and _verdict."""
+    """One row of per_image.csv: facts, METHOD_METRIC for every method, and METRIC_difference, _band
+    and _verdict.
+    """
     group, image = line.comparison.group, line.image
     out: dict[str, Any] = {
-        "dataset": group.dataset, "sample_id": image.sample_id, "patient": image.patient, "inr": group.inr,
-        "segmenter": group.segmenter, "segmenter_hash": group.segmenter_hash, "lambda": group.lam,
-        "settings": json.dumps(dict(group.settings)), "seeds": len(image.pairs), "cells_failed": image.failed,
-        "cells_unpaired": image.unpaired}
+        "dataset": group.dataset,
+        "sample_id": image.sample_id,
+        "patient": image.patient,
+        "inr": group.inr,
+        "segmenter": group.segmenter,
+        "segmenter_hash": group.segmenter_hash,
+        "lambda": group.lam,
+        "settings": json.dumps(dict(group.settings)),
+        "seeds": len(image.pairs),
+        "cells_failed": image.failed,
+        "cells_unpaired": image.unpaired,
+    }
     for metric in metrics_of(scored):
         found = image.differences.get(metric)
-        out |= {f"{metric}_difference": found and found.difference, f"{metric}_band": found and found.band,
-                f"{metric}_verdict": found.verdict if found else "failed" if not image.pairs else None}
+        out |= {
+            f"{metric}_difference": found and found.difference,
+            f"{metric}_band": found and found.band,
+            f"{metric}_verdict": found.verdict if found else "failed" if not image.pairs else None,
+        }
     for method, values in line.values.items():
         out |= {f"{method.replace('+', '_')}_{metric}": value for metric, value in values.items()}
     return out
 
 
 def underperformers(found: list[Line]) -> list[dict[str, Any]]:
-    """One row for each image and metric in which SINCO is worse than its plain twins, worst (in bands) first."""
-    worse = [(difference, line) for line in found for difference in line.image.differences.values()
-             if difference.gain < 0]
+    """One row for each image and metric in which SINCO is worse than its plain twins, worst (in
+    bands) first.
+    """
+    worse = [
+        (difference, line)
+        for line in found
+        for difference in line.image.differences.values()
+        if difference.gain < 0
+    ]
     worse.sort(key=lambda pair: (pair[0].verdict != "loss", pair[0].severity))
-    return [{
-        "dataset": line.comparison.group.dataset, "sample_id": line.image.sample_id, "patient": line.image.patient,
-        "inr": line.comparison.group.inr, "segmenter": line.comparison.group.segmenter,
-        "lambda": line.comparison.group.lam, "metric": difference.metric, "plain": difference.plain,
-        "sinco": difference.sinco, "difference": difference.difference, "band": difference.band,
-        "beyond_band": None if difference.band is None else difference.verdict == "loss", "seeds": difference.seeds,
-    } for difference, line in worse]
+    return [
+        {
+            "dataset": line.comparison.group.dataset,
+            "sample_id": line.image.sample_id,
+            "patient": line.image.patient,
+            "inr": line.comparison.group.inr,
+            "segmenter": line.comparison.group.segmenter,
+            "lambda": line.comparison.group.lam,
+            "metric": difference.metric,
+            "plain": difference.plain,
+            "sinco": difference.sinco,
+            "difference": difference.difference,
+            "band": difference.band,
+            "beyond_band": None if difference.band is None else difference.verdict == "loss",
+            "seeds": difference.seeds,
+        }
+        for difference, line in worse
+    ]

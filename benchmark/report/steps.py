@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 def write_steps(found: Found, name: str, path: Path) -> Path:
     """Write a PNG with one panel a step that was taken."""
-    panels = ["image", *(["brain"] if found.brain is not None else []), *(["class"] if found.probabilities else []),
-              *(["lesion"] if found.lesion is not None else [])]
+    panels = [
+        "image",
+        *(["brain"] if found.brain is not None else []),
+        *(["class"] if found.probabilities else []),
+        *(["lesion"] if found.lesion is not None else []),
+    ]
     drawn, axes = figure(1, len(panels), (3.2, 3.5))
     for axis, panel in zip(axes[0], panels, strict=True):
         if panel == "class":
             names = list(found.probabilities)
             colors = [SINCO if each == found.answered else BAND for each in names]
-            axis.barh(names[::-1], [found.probabilities[each] for each in names[::-1]], color=colors[::-1])
+            axis.barh(
+                names[::-1], [found.probabilities[each] for each in names[::-1]], color=colors[::-1]
+            )
             axis.set(xlim=(0, 1), xlabel="probability", title=found.answered, box_aspect=1)
             continue
         image = found.read if panel == "lesion" and found.read is not None else found.image
@@ -34,8 +40,14 @@ def write_steps(found: Found, name: str, path: Path) -> Path:
         if panel == "lesion" and found.lesion is not None:
             contour(axis, found.lesion, SINCO)
         area = int(found.lesion.sum()) if found.lesion is not None else 0
-        axis.set_title({"image": name, "brain": "without skull", "lesion": f"lesion, {area:,} px" if area else "no lesion found"}[panel],
-                       fontsize=9)
+        axis.set_title(
+            {
+                "image": name,
+                "brain": "without skull",
+                "lesion": f"lesion, {area:,} px" if area else "no lesion found",
+            }[panel],
+            fontsize=9,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path)
     return path

@@ -1,15 +1,26 @@
-"""One look for all pictures: colors that color-blind readers can tell apart (Okabe and Ito), no window, plain axes."""
+"""One look for all pictures: colors that color-blind readers can tell apart (Okabe and Ito), no
+window, plain axes.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-PLAIN, SINCO, TRUTH, EVAL, PEER, BAND = "#000000", "#D55E00", "#009E73", "#56B4E9", "#0072B2", "#BBBBBB"
+PLAIN, SINCO, TRUTH, EVAL, PEER, BAND = (
+    "#000000",
+    "#D55E00",
+    "#009E73",
+    "#56B4E9",
+    "#0072B2",
+    "#BBBBBB",
+)
 CYCLE = (SINCO, PEER, TRUTH, "#CC79A7")
 
 
 def figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure of rows x columns axes of `size` inches each, drawn without a display; axes are always a 2-D array."""
+    """A figure of rows x columns axes of `size` inches each, drawn without a display; axes are
+    always a 2-D array.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

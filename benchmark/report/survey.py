@@ -39,23 +39,39 @@ def print_survey(survey: Survey, console: Console) -> None:
 
 
 def findings(survey: Survey, width: int, several: bool) -> list[Text]:
-    """The findings in lines of at most `width` characters (but for a word that is longer); `several`: data sets are named."""
+    """The findings in lines of at most `width` characters (but for a word that is longer);
+    `several`: data sets are named.
+    """
     out, kinds = [], survey.by_kind()
     for name, found in kinds.items():
         kind = KINDS[name]
         head = f"{kind.level}  {name}  {_places(found)}: {kind.meaning}"
-        out += [Text(line, STYLES[kind.level] if i == 0 else "") for i, line in enumerate(_wrapped(head, width, "    "))]
+        out += [
+            Text(line, STYLES[kind.level] if i == 0 else "")
+            for i, line in enumerate(_wrapped(head, width, "    "))
+        ]
         for observation in found[:MOST]:
             one = f"{observation.where[0]}: " if len(observation.where) == 1 else ""
             said = one + observation.what
-            out += map(Text, _wrapped("    " + (said if several else _short(said, survey)), width, "      "))
+            out += map(
+                Text,
+                _wrapped("    " + (said if several else _short(said, survey)), width, "      "),
+            )
         if len(found) > MOST:
             out.append(Text(f"    and {len(found) - MOST:,} more: --json"))
         if kind.todo != "nothing":
             out += map(Text, _wrapped(f"    try: {kind.todo}", width, "         "))
     levels: Counter[str] = Counter(KINDS[o.name].level for o in survey.observations)
-    total = ", ".join(f"{levels[level]:,} {level}{'s' if levels[level] != 1 else ''}" for level in STYLES)
-    return [*out, Text(f"{_cases(len(survey.cases))} looked at: {total}", "bold red" if survey.failed else "bold green")]
+    total = ", ".join(
+        f"{levels[level]:,} {level}{'s' if levels[level] != 1 else ''}" for level in STYLES
+    )
+    return [
+        *out,
+        Text(
+            f"{_cases(len(survey.cases))} looked at: {total}",
+            "bold red" if survey.failed else "bold green",
+        ),
+    ]
 
 
 def as_json(survey: Survey) -> dict[str, Any]:
@@ -63,16 +79,34 @@ def as_json(survey: Survey) -> dict[str, Any]:
     read = {f.case.title: f for f in survey.facts}
     cases = []
     for case in survey.cases:
-        who = {"data_set": case.dataset, "case": case.name, "person": case.person, "split": case.split, "readable": case.title in read}
+        who = {
+            "data_set": case.dataset,
+            "case": case.name,
+            "person": case.person,
+            "split": case.split,
+            "readable": case.title in read,
+        }
         cases.append(who | (_as_plain(read[case.title]) if case.title in read else {}))
-    found = [{"name": o.name, "level": KINDS[o.name].level, "where": list(o.where), "what": o.what, "meaning": KINDS[o.name].meaning,
-              "todo": KINDS[o.name].todo} for o in survey.observations]
+    found = [
+        {
+            "name": o.name,
+            "level": KINDS[o.name].level,
+            "where": list(o.where),
+            "what": o.what,
+            "meaning": KINDS[o.name].meaning,
+            "todo": KINDS[o.name].todo,
+        }
+        for o in survey.observations
+    ]
     return {"failed": survey.failed, "findings": found, "cases": cases}
 
 
 def _as_plain(facts: CaseFacts) -> dict[str, Any]:
     channels = {name: vars(found) for name, found in facts.channels.items()}
-    values: dict[str, Any] = plain({name: value for name, value in vars(facts).items() if name != "case"} | {"channels": channels})
+    values: dict[str, Any] = plain(
+        {name: value for name, value in vars(facts).items() if name != "case"}
+        | {"channels": channels}
+    )
     return values
 
 
@@ -80,7 +114,14 @@ def _counts(survey: Survey, title: str, ours: Sequence[CaseFacts]) -> Table:
     """Splits against patients, cases, planes and lesions, and classes where pictures have one."""
     classes = sorted({f.label for f in ours if f.label})
     masked = any(f.labels is not None for f in ours)
-    heads = ["split", "patients", "cases", "slices", *(["with lesion", "slices with lesion"] if masked else []), *classes]
+    heads = [
+        "split",
+        "patients",
+        "cases",
+        "slices",
+        *(["with lesion", "slices with lesion"] if masked else []),
+        *classes,
+    ]
     table = _table(*heads)
     everyone = [case for case in survey.cases if case.dataset == title]
     others = sorted({case.split for case in everyone} - set(SPLITS))
@@ -88,8 +129,15 @@ def _counts(survey: Survey, title: str, ours: Sequence[CaseFacts]) -> Table:
         cases = [case for case in everyone if split in ("all", case.split)]
         read = [f for f in ours if split in ("all", f.case.split)]
         row = [len({case.person for case in cases}), len(cases), sum(f.shape[0] for f in read)]
-        row += [sum(f.lesion_planes > 0 for f in read), sum(f.lesion_planes for f in read)] if masked else []
-        table.add_row(split or "left out", *(f"{n:,}" for n in [*row, *(sum(f.label == name for f in read) for name in classes)]))
+        row += (
+            [sum(f.lesion_planes > 0 for f in read), sum(f.lesion_planes for f in read)]
+            if masked
+            else []
+        )
+        table.add_row(
+            split or "left out",
+            *(f"{n:,}" for n in [*row, *(sum(f.label == name for f in read) for name in classes)]),
+        )
     return table
 
 
@@ -97,8 +145,12 @@ def _facts(ours: Sequence[CaseFacts]) -> Table:
     """Shapes, spacings, orientations and label values, each with the number of its cases."""
     table = _table("of the scans", "", left=2)
     table.add_row("slices x rows x columns", _spread([" x ".join(map(str, f.shape)) for f in ours]))
-    table.add_row("spacing, mm", _spread([" x ".join(f"{mm:.4g}" for mm in f.spacing_mm) for f in ours]))
-    table.add_row("orientation of the files", _spread([f.orientation or "not stated" for f in ours]))
+    table.add_row(
+        "spacing, mm", _spread([" x ".join(f"{mm:.4g}" for mm in f.spacing_mm) for f in ours])
+    )
+    table.add_row(
+        "orientation of the files", _spread([f.orientation or "not stated" for f in ours])
+    )
     table.add_row("channels", _spread([", ".join(f.channels) for f in ours]))
     voxels: Counter[int] = Counter()
     within: Counter[int] = Counter()
@@ -106,7 +158,13 @@ def _facts(ours: Sequence[CaseFacts]) -> Table:
         voxels.update(f.labels or {})
         within.update(dict.fromkeys(f.labels or {}, 1))
     if voxels:
-        table.add_row("label values", "; ".join(f"{value}: {voxels[value]:,} voxels in {within[value]:,}" for value in sorted(voxels)))
+        table.add_row(
+            "label values",
+            "; ".join(
+                f"{value}: {voxels[value]:,} voxels in {within[value]:,}"
+                for value in sorted(voxels)
+            ),
+        )
     return table
 
 
@@ -117,15 +175,26 @@ def _intensities(ours: Sequence[CaseFacts]) -> Table:
         found = [f.channels[name] for f in ours if name in f.channels]
         constants = [one.background for one in found if one.background is not None]
         shares = [100 * one.background_share for one in found if one.background is not None]
-        columns = [[one.low for one in found], [one.p0_5 for one in found], [one.p99_5 for one in found], [one.high for one in found]]
-        table.add_row(name, ", ".join(sorted({one.dtype for one in found})), *map(_range, columns),
-                      f"{_range(constants)} ({_range(shares, 3)} %)" if shares else "none")
+        columns = [
+            [one.low for one in found],
+            [one.p0_5 for one in found],
+            [one.p99_5 for one in found],
+            [one.high for one in found],
+        ]
+        table.add_row(
+            name,
+            ", ".join(sorted({one.dtype for one in found})),
+            *map(_range, columns),
+            f"{_range(constants)} ({_range(shares, 3)} %)" if shares else "none",
+        )
     return table
 
 
 def _table(*heads: str, left: int = 1) -> Table:
     """Two spaces between columns, no lines: the same where it is piped."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", highlight=False)
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", highlight=False
+    )
     for i, head in enumerate(heads):
         table.add_column(head, justify="left" if i < left else "right", overflow="fold")
     return table
@@ -161,4 +230,6 @@ def _short(text: str, survey: Survey) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

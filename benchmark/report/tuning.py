@@ -14,18 +14,25 @@ from benchmark.report.words import lambda_text, number, plain, plural
 from benchmark.search.tune import BITS, BPPS, STEPS, Candidate, Row
 from benchmark.types import LOST_DB
 
-MARGIN = 1.3  # the smallest step of the grid is 1.33; a default between two rates of the grid does not make the margin smaller
-RULE = ("Chosen (bold) is the highest mean PSNR among the candidates of which no fit went wrong, and none either at the next higher rates "
-        f"of the same optimizer and steps, up to the first that is {MARGIN:g} times higher: a step of the grid to the cliff. So the "
-        "highest rate is never chosen.")
+# the smallest step of the grid is 1.33; a default between two rates of the grid does not make the
+# margin smaller
+MARGIN = 1.3
+RULE = (
+    "Chosen (bold) is the highest mean PSNR among the candidates of which no fit went wrong, and"
+    " none either at the next higher rates of the same optimizer and steps, up to the first that"
+    f" is {MARGIN:g} times higher: a step of the grid to the cliff. So the highest rate is never"
+    " chosen."
+)
 ALL_SIZES = "all sizes"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One candidate over some fits: mean PSNR (nan where a fit is not finite), how many went wrong, median seconds a fit.
+    """One candidate over some fits: mean PSNR (nan where a fit is not finite), how many went wrong,
+    median seconds a fit.
 
-    worst_gap_db: the farthest, over the images, from the best that any candidate reached there (nan likewise).
+    worst_gap_db: the farthest, over the images, from the best that any candidate reached there (nan
+    likewise).
     """
 
     candidate: Candidate
@@ -38,7 +45,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The outcome for a backbone at one size, or at all of them pooled: all standings, the chosen one, and the shipped default."""
+    """The outcome for a backbone at one size, or at all of them pooled: all standings, the chosen
+    one, and the shipped default.
+    """
 
     inr: str
     size: str
@@ -55,51 +64,104 @@ def standings(rows: Sequence[Row]) -> list[Standing]:
     groups: dict[Candidate, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.candidate, []).append(row)
-        best[row.size, row.image] = float(np.fmax(best.get((row.size, row.image), math.nan), row.psnr_db))
-    return [Standing(candidate, float(np.mean([row.psnr_db for row in own])),
-                     float(np.max([best[row.size, row.image] - row.psnr_db for row in own])),
-                     sum(bool(row.went_wrong) for row in own), len(own), float(np.median([row.seconds for row in own])))
-            for candidate, own in sorted(groups.items(), key=lambda item: (item[0].steps, item[0].optimizer, item[0].lr))]
+        best[row.size, row.image] = float(
+            np.fmax(best.get((row.size, row.image), math.nan), row.psnr_db)
+        )
+    return [
+        Standing(
+            candidate,
+            float(np.mean([row.psnr_db for row in own])),
+            float(np.max([best[row.size, row.image] - row.psnr_db for row in own])),
+            sum(bool(row.went_wrong) for row in own),
+            len(own),
+            float(np.median([row.seconds for row in own])),
+        )
+        for candidate, own in sorted(
+            groups.items(), key=lambda item: (item[0].steps, item[0].optimizer, item[0].lr)
+        )
+    ]
 
 
 def choose(found: Sequence[Standing]) -> Standing | None:
     """The standing that RULE names; None where none is safe."""
     safe = []
     for one in found:
-        above = [other for other in found if other.candidate.lr > one.candidate.lr
-                 and replace(other.candidate, lr=one.candidate.lr) == one.candidate]
-        edge = min((other.candidate.lr for other in above if other.candidate.lr >= MARGIN * one.candidate.lr), default=None)
-        if edge is not None and not any(other.gone_wrong for other in [one, *above] if other.candidate.lr <= edge):
+        above = [
+            other
+            for other in found
+            if other.candidate.lr > one.candidate.lr
+            and replace(other.candidate, lr=one.candidate.lr) == one.candidate
+        ]
+        edge = min(
+            (
+                other.candidate.lr
+                for other in above
+                if other.candidate.lr >= MARGIN * one.candidate.lr
+            ),
+            default=None,
+        )
+        if edge is not None and not any(
+            other.gone_wrong for other in [one, *above] if other.candidate.lr <= edge
+        ):
             safe.append(one)
     return max(safe, key=lambda one: one.psnr_db, default=None)
 
 
 def outcomes(rows: Sequence[Row], defaults: dict[str, Candidate]) -> list[Tuned]:
-    """By backbone and size, smallest first, and pooled over the sizes of a backbone where there are several."""
+    """By backbone and size, smallest first, and pooled over the sizes of a backbone where there are
+    several.
+    """
     out = []
     for inr in dict.fromkeys(row.inr for row in rows):
         own = [row for row in rows if row.inr == inr]
-        groups = {size: [row for row in own if row.size == size] for size in dict.fromkeys(row.size for row in own)}
+        groups = {
+            size: [row for row in own if row.size == size]
+            for size in dict.fromkeys(row.size for row in own)
+        }
         groups = dict(sorted(groups.items(), key=lambda item: item[1][0].bpp))
         if len(groups) > 1:
             groups[ALL_SIZES] = own
         for size, group in groups.items():
             found = standings(group)
             default = next((one for one in found if one.candidate == defaults.get(inr)), None)
-            out.append(Tuned(inr, size, max(row.n_parameters for row in group), group[0].bpp, found, choose(found), default))
+            out.append(
+                Tuned(
+                    inr,
+                    size,
+                    max(row.n_parameters for row in group),
+                    group[0].bpp,
+                    found,
+                    choose(found),
+                    default,
+                )
+            )
     return out
 
 
 def as_json(tuned: Tuned) -> dict[str, Any]:
     """Plain values, with None where a number is not finite."""
-    return plain(asdict(tuned) | ({"n_parameters": None, "bpp": None} if tuned.size == ALL_SIZES else {}))
+    return plain(
+        asdict(tuned) | ({"n_parameters": None, "bpp": None} if tuned.size == ALL_SIZES else {})
+    )
 
 
 def markdown(rows: Sequence[Row], tuned: Sequence[Tuned], command: str) -> str:
-    """The whole page: how it was made, what was chosen beside the shipped defaults, then every candidate."""
-    parts = ["# Tuning", _made(rows, command), "## Chosen, and what ships", RULE, table(*summary(tuned))]
+    """The whole page: how it was made, what was chosen beside the shipped defaults, then every
+    candidate.
+    """
+    parts = [
+        "# Tuning",
+        _made(rows, command),
+        "## Chosen, and what ships",
+        RULE,
+        table(*summary(tuned)),
+    ]
     for one in tuned:
-        where = "" if one.size == ALL_SIZES else f" ({one.n_parameters:,} parameters, {one.bpp:.2f} bpp)"
+        where = (
+            ""
+            if one.size == ALL_SIZES
+            else f" ({one.n_parameters:,} parameters, {one.bpp:.2f} bpp)"
+        )
         parts += [f"## {one.inr}, {one.size}{where}", _candidates(one)]
     wrong = [row for row in rows if row.went_wrong]
     parts += [f"## Gone wrong: {len(wrong)} of {plural(len(rows), 'fit')}", _wrong(wrong)]
@@ -109,14 +171,21 @@ def markdown(rows: Sequence[Row], tuned: Sequence[Tuned], command: str) -> str:
 def _made(rows: Sequence[Row], command: str) -> str:
     patients, images = len({row.patient for row in rows}), len({row.image for row in rows})
     kernels = ", ".join(sorted({row.kernel for row in rows if row.kernel}))
-    longer = "; ".join(f"{name} gets {factor:g} times the steps of the preset" for name, factor in STEPS.items())
+    longer = "; ".join(
+        f"{name} gets {factor:g} times the steps of the preset" for name, factor in STEPS.items()
+    )
     return (
-        f"`{command}`\n\n{plural(len(rows), 'fit')} at lambda 0 of {plural(images, 'image')} of {plural(patients, 'patient')}, train split "
-        f"of {', '.join(sorted({row.dataset for row in rows}))}; seed 0; kernel {kernels}. PSNR is that of the float weights. Sizes: the "
-        f"largest whose files at {BITS} bits stay within {', '.join(f'{bpp:g}' for bpp in BPPS)} bpp. The grid is the same for all "
-        "backbones and sizes, with the shipped default added where it lacks it; schedule cosine. Seconds are medians of a fit's share of "
-        f"its batch. They are too noisy to give every optimizer the same number of them, so {longer}: compare the last columns. A fit has "
-        f"gone wrong that is not finite, is worse than a flat image, or ends more than {LOST_DB:g} dB below its best on the way.")
+        f"`{command}`\n\n{plural(len(rows), 'fit')} at lambda 0 of {plural(images, 'image')} of"
+        f" {plural(patients, 'patient')}, train split of"
+        f" {', '.join(sorted({row.dataset for row in rows}))}; seed 0; kernel {kernels}. PSNR is"
+        f" that of the float weights. Sizes: the largest whose files at {BITS} bits stay within"
+        f" {', '.join(f'{bpp:g}' for bpp in BPPS)} bpp. The grid is the same for all backbones and"
+        " sizes, with the shipped default added where it lacks it; schedule cosine. Seconds are"
+        " medians of a fit's share of its batch. They are too noisy to give every optimizer the"
+        f" same number of them, so {longer}: compare the last columns. A fit has gone wrong that is"
+        f" not finite, is worse than a flat image, or ends more than {LOST_DB:g} dB below its best"
+        " on the way."
+    )
 
 
 def _label(candidate: Candidate) -> str:
@@ -127,28 +196,65 @@ def summary(tuned: Sequence[Tuned]) -> tuple[list[str], list[list[str]]]:
     """Heads and lines of the table that sets what was chosen beside the shipped default."""
     rows = []
     for one in tuned:
-        chosen, default = (math.nan if it is None else it.psnr_db for it in (one.chosen, one.default))
-        rows.append([f"{one.inr}, {one.size}", _label(one.chosen.candidate) if one.chosen else "none is safe",
-                     number(chosen, 2), _label(one.default.candidate) if one.default else "not fitted",
-                     number(default, 2), number(chosen - default, 2, sign=True),
-                     f"{one.default.gone_wrong} of {one.default.fits}" if one.default else "-"])
-    return ["backbone, size", "chosen", "dB", "default", "dB", "chosen - default dB", "default gone wrong"], rows
+        chosen, default = (
+            math.nan if it is None else it.psnr_db for it in (one.chosen, one.default)
+        )
+        rows.append(
+            [
+                f"{one.inr}, {one.size}",
+                _label(one.chosen.candidate) if one.chosen else "none is safe",
+                number(chosen, 2),
+                _label(one.default.candidate) if one.default else "not fitted",
+                number(default, 2),
+                number(chosen - default, 2, sign=True),
+                f"{one.default.gone_wrong} of {one.default.fits}" if one.default else "-",
+            ]
+        )
+    return [
+        "backbone, size",
+        "chosen",
+        "dB",
+        "default",
+        "dB",
+        "chosen - default dB",
+        "default gone wrong",
+    ], rows
 
 
 def _candidates(tuned: Tuned) -> str:
     rows = []
     for one in tuned.standings:
-        cells = [number(one.psnr_db, 2), number(one.worst_gap_db, 2), f"{one.gone_wrong} of {one.fits}", number(one.seconds, 2)]
+        cells = [
+            number(one.psnr_db, 2),
+            number(one.worst_gap_db, 2),
+            f"{one.gone_wrong} of {one.fits}",
+            number(one.seconds, 2),
+        ]
         name = _label(one.candidate) + (" (default)" if one is tuned.default else "")
-        rows.append([f"**{cell}**" for cell in [name, *cells]] if one is tuned.chosen else [name, *cells])
-    return table(["candidate", "mean dB", "worst image below its best, dB", "gone wrong", "seconds"], rows)
+        rows.append(
+            [f"**{cell}**" for cell in [name, *cells]] if one is tuned.chosen else [name, *cells]
+        )
+    return table(
+        ["candidate", "mean dB", "worst image below its best, dB", "gone wrong", "seconds"], rows
+    )
 
 
 def _wrong(wrong: Sequence[Row]) -> str:
     """How each candidate of a backbone and size went wrong, each way counted."""
     counts: dict[tuple[str, str, str], int] = {}
     for row in wrong:
-        how = f"ended over {LOST_DB:g} dB below its best" if row.went_wrong.startswith("ended") else row.went_wrong
+        how = (
+            f"ended over {LOST_DB:g} dB below its best"
+            if row.went_wrong.startswith("ended")
+            else row.went_wrong
+        )
         name = (f"{row.inr}, {row.size}", _label(row.candidate), how)
         counts[name] = counts.get(name, 0) + 1
-    return table(["backbone, size", "candidate", "how", "fits"], [[*name, str(n)] for name, n in counts.items()]) if counts else ""
+    return (
+        table(
+            ["backbone, size", "candidate", "how", "fits"],
+            [[*name, str(n)] for name, n in counts.items()],
+        )
+        if counts
+        else ""
+    )

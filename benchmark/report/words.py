@@ -10,11 +10,31 @@ from typing import Any
 from benchmark.stats.compare import Group
 from benchmark.store.view import Scored
 
-LABELS = {"psnr_db": "PSNR", "ssim": "SSIM", "dice": "Dice (loss)", "dice_eval": "Dice (eval)", "label_kept": "kept (loss)",
-          "label_kept_eval": "kept (eval)", "kl": "KL (loss)", "kl_eval": "KL (eval)"}
+LABELS = {
+    "psnr_db": "PSNR",
+    "ssim": "SSIM",
+    "dice": "Dice (loss)",
+    "dice_eval": "Dice (eval)",
+    "label_kept": "kept (loss)",
+    "label_kept_eval": "kept (eval)",
+    "kl": "KL (loss)",
+    "kl_eval": "KL (eval)",
+}
 UNITS = {"psnr_db": " dB"}
-DIGITS = {"psnr_db": 2, "ssim": 3, "dice": 3, "dice_eval": 3, "label_kept": 2, "label_kept_eval": 2, "kl": 4, "kl_eval": 4,
-          "label_right": 2, "label_right_eval": 2, "fp_area_px": 0, "fp_area_px_eval": 0}
+DIGITS = {
+    "psnr_db": 2,
+    "ssim": 3,
+    "dice": 3,
+    "dice_eval": 3,
+    "label_kept": 2,
+    "label_kept_eval": 2,
+    "kl": 4,
+    "kl_eval": 4,
+    "label_right": 2,
+    "label_right_eval": 2,
+    "fp_area_px": 0,
+    "fp_area_px_eval": 0,
+}
 MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
 LEGEND = """\
 diff: SINCO - plain;  << worse beyond the null band,  < worse within it,
@@ -53,7 +73,9 @@ def interval(metric: str, low: float, high: float) -> str:
 
 
 def mark(gain: float, verdict: str) -> str:
-    """The sign behind a difference: see LEGEND. gain: the difference, above 0 where it is for the better."""
+    """The sign behind a difference: see LEGEND. gain: the difference, above 0 where it is for the
+    better.
+    """
     return "<" if verdict == "tie" and gain < 0 else MARKS[verdict]
 
 
@@ -66,25 +88,42 @@ def lambda_text(lam: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+    return (
+        f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun.endswith('s') else 's'}"
+    )
 
 
 def backbone(inr: str, settings: Collection[str]) -> str:
-    """A backbone's name, apart where its fits start from a learned state; settings: those of its fits, by name."""
+    """A backbone's name, apart where its fits start from a learned state; settings: those of its
+    fits, by name.
+    """
     return f"{inr} (learned init)" if "init" in settings else inr
 
 
 def learned_inits(scored: Scored) -> list[str]:
     """A sentence on each learned initial state: its bytes are in no file and in no bpp."""
-    found = {(row.facts["inr"], row.facts["init"], row.facts["init_bytes"]) for row in scored.rows if row.facts.get("init")}
-    return [f"{backbone(inr, ('init',))}: fits start from the initial state {hash_}, {size:,} bytes shared by all images, not in bpp; "
-            "files hold all weights, so decoding does not need it" for inr, hash_, size in sorted(found)]
+    found = {
+        (row.facts["inr"], row.facts["init"], row.facts["init_bytes"])
+        for row in scored.rows
+        if row.facts.get("init")
+    }
+    return [
+        f"{backbone(inr, ('init',))}: fits start from the initial state {hash_}, {size:,} bytes"
+        " shared by all images, not in bpp; files hold all weights, so decoding does not need it"
+        for inr, hash_, size in sorted(found)
+    ]
 
 
 def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
-    """A short name for each comparison: backbone, segmenter, lambda, and those settings that tell two of them apart."""
+    """A short name for each comparison: backbone, segmenter, lambda, and those settings that tell
+    two of them apart.
+    """
     several = len({group.dataset for group in groups}) > 1
-    bases = [f"{backbone(group.inr, dict(group.settings))} + {group.segmenter}, lambda {lambda_text(group.lam)}" for group in groups]
+    bases = [
+        f"{backbone(group.inr, dict(group.settings))} + {group.segmenter}, lambda"
+        f" {lambda_text(group.lam)}"
+        for group in groups
+    ]
     if several:
         bases = [f"{group.dataset}: {base}" for group, base in zip(groups, bases, strict=True)]
     settings = [dict(group.settings) | {"weights": group.segmenter_hash[:6]} for group in groups]
@@ -92,7 +131,9 @@ def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
 
 
 def told_apart(bases: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:
-    """`bases` with the settings appended that differ between those of the same name; settings are JSON texts."""
+    """`bases` with the settings appended that differ between those of the same name; settings are
+    JSON texts.
+    """
     flat = [_flat(each) for each in settings]
     out = []
     for base, mine in zip(bases, flat, strict=True):

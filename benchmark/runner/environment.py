@@ -11,17 +11,37 @@ from typing import Any
 from benchmark import __version__
 from benchmark.plugins import checkout_root
 
-PACKAGES = ("torch", "numpy", "scikit-image", "imagecodecs", "nibabel", "nilearn", "safetensors", "msgpack", "tinycudann")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scikit-image",
+    "imagecodecs",
+    "nibabel",
+    "nilearn",
+    "safetensors",
+    "msgpack",
+    "tinycudann",
+)
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions, device in words, threads, and the commit of the checkout (with whether it had changes)."""
+    """Versions, device in words, threads, and the commit of the checkout (with whether it had
+    changes).
+    """
     import torch
 
     name = torch.cuda.get_device_name() if device == "cuda" else _cpu_name()
-    return {"sinco-bench": __version__, "python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
-            "packages": {package: found for package in PACKAGES if (found := _version(package))},
-            "device": device, "device_name": name, "threads": torch.get_num_threads(), "cores": os.cpu_count(), "git": _git()}
+    return {
+        "sinco-bench": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {package: found for package in PACKAGES if (found := _version(package))},
+        "device": device,
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "git": _git(),
+    }
 
 
 def _version(package: str) -> str | None:
@@ -34,7 +54,10 @@ def _version(package: str) -> str | None:
 def _cpu_name() -> str:
     try:
         with open("/proc/cpuinfo") as file:
-            return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.processor())
+            return next(
+                (line.split(":", 1)[1].strip() for line in file if line.startswith("model name")),
+                platform.processor(),
+            )
     except OSError:
         return platform.processor()
 
@@ -45,9 +68,17 @@ def _git() -> dict[str, Any] | None:
         return None
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):  # no git here, or not a git checkout: a fact like any other
+        return {
+            "commit": git("rev-parse", "HEAD"),
+            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
+        }
+    except (
+        OSError,
+        subprocess.SubprocessError,
+    ):  # no git here, or not a git checkout: a fact like any other
         return None

@@ -1,4 +1,5 @@
-"""Runs a job: fits what is missing in batches, writes bytes, decodes them, scores what was decoded, stores it.
+"""Runs a job: fits what is missing in batches, writes bytes, decodes them, scores what was decoded,
+stores it.
 
 Bytes are the only way from fit to score: `Scorer` is given rows and nothing of the fitted model.
 """
@@ -34,12 +35,23 @@ RESTARTS = 3
 class Runner:
     """One job on one store and device."""
 
-    def __init__(self, job: Job, store: Store, progress: Listener, *, device: str, batch: int | None = None,
-                 fresh: bool = False, kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        job: Job,
+        store: Store,
+        progress: Listener,
+        *,
+        device: str,
+        batch: int | None = None,
+        fresh: bool = False,
+        kernel: str = "auto",
+    ) -> None:
         self.job, self.store, self.progress = job, store, progress
         self.device, self.batch, self.fresh, self.kernel = device, batch, fresh, kernel
         self.clock = Clock()  # what `profile` reads
-        self.restarts: dict[str, int] = store.recall("runs", "restarts") or {}  # family -> how often its fits were started again
+        self.restarts: dict[str, int] = (
+            store.recall("runs", "restarts") or {}
+        )  # family -> how often its fits were started again
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[tuple[Any, ...], Sized] = {}
         self._pilot_samples: dict[tuple[tuple[int, ...], int], list[Sample]] = {}
@@ -48,15 +60,23 @@ class Runner:
     def run(self) -> None:
         """Do all that is missing; what is finished is stored as soon as its batch ends.
 
-        Raises InputError before the first fit where a reader cannot be loaded, or a backbone not made or not meet the rate.
+        Raises InputError before the first fit where a reader cannot be loaded, or a backbone not
+        made or not meet the rate.
         """
         self.store.add_samples(self.job.samples.values(), self.job.dataset_options)
-        self.store.remove(unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values())  # mended since then
-        self.store.add([self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()])
+        self.store.remove(
+            unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values()
+        )  # mended since then
+        self.store.add(
+            [self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()]
+        )
         statuses = self.store.statuses(cell.key for cell in self.job.cells)
         uneven = self._uneven()
-        todo = [cell for cell in self.job.cells
-                if self.fresh or statuses.get(cell.key, "failed") == "failed" or cell.key in uneven]
+        todo = [
+            cell
+            for cell in self.job.cells
+            if self.fresh or statuses.get(cell.key, "failed") == "failed" or cell.key in uneven
+        ]
         for note in self.job.notes:
             self.progress.say(note)
         self.progress.plan(batches(todo, max(1, len(todo))), len(self.job.cells) - len(todo))
@@ -64,7 +84,9 @@ class Runner:
             self._network(checkpoint)
         for name in sorted({cell.inr.name for cell in todo if cell.codec is None}):
             check_kernel(self.kernel, name, self.device)
-        if self.kernel == "auto" and not worth_compiling(sum(_work(cell) for cell in todo if cell.codec is None)):
+        if self.kernel == "auto" and not worth_compiling(
+            sum(_work(cell) for cell in todo if cell.codec is None)
+        ):
             self.kernel = "torch"
         for cell in todo:
             self._settle(cell)
@@ -81,18 +103,27 @@ class Runner:
 
     def segments(self) -> dict[str, Any]:
         """Reader hash -> what gives its probabilities, for the contours in pictures."""
-        return {reader.hash: self._network(reader).segment_planes for reader in self.job.readers if reader.task == "mask"}
+        return {
+            reader.hash: self._network(reader).segment_planes
+            for reader in self.job.readers
+            if reader.task == "mask"
+        }
 
     def descriptions(self) -> dict[str, Any]:
         """Hash of a reader of labels -> what says its answer, for the captions of pictures."""
         networks = [self._network(reader) for reader in self.job.readers]
-        return {network.hash: network.describe for network in networks if isinstance(network, LabelNetwork)}
+        return {
+            network.hash: network.describe
+            for network in networks
+            if isinstance(network, LabelNetwork)
+        }
 
     def _files_at_once(self) -> int:
         """Decoded and scored together: 64 slices, or volumes of about as many planes."""
         return max(1, 64 // max((sample.depth for sample in self.job.samples.values()), default=1))
 
-    # --- fits -----------------------------------------------------------------------------------------------------
+    # --- fits
+    # -----------------------------------------------------------------------------------------------------
 
     def _fit(self, batch: Sequence[Cell]) -> list[Row]:
         """Fit one batch and write its files; whatever goes wrong becomes rows that say so."""
@@ -103,44 +134,96 @@ class Runner:
             penalty = None
             if first.lam > 0:
                 assert first.regularizer is not None
-                make = index.get("regularizer", first.regularizer.name).load()(**dict(first.regularizer.args)).make
-                penalty = make(samples, self._network(self.job.segmenter_of(first), first.precision).planes(first.depth))
-            members = [Member(sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0))
-                       for cell, sample in zip(batch, samples, strict=True)]
+                make = (
+                    index.get("regularizer", first.regularizer.name)
+                    .load()(**dict(first.regularizer.args))
+                    .make
+                )
+                penalty = make(
+                    samples,
+                    self._network(self.job.segmenter_of(first), first.precision).planes(
+                        first.depth
+                    ),
+                )
+            members = [
+                Member(
+                    sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0)
+                )
+                for cell, sample in zip(batch, samples, strict=True)
+            ]
             with self.clock.part("fit"):
-                fitted = fit(sized.inr, members, first.recipe, fidelity=first.fidelity, penalty=penalty, device=self.device,
-                             kernel=self.kernel, on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db),
-                             init=self.job.inits[first.init].state if first.init else None)
+                fitted = fit(
+                    sized.inr,
+                    members,
+                    first.recipe,
+                    fidelity=first.fidelity,
+                    penalty=penalty,
+                    device=self.device,
+                    kernel=self.kernel,
+                    on_step=lambda step, psnr_db: self.progress.step(batch, step, psnr_db),
+                    init=self.job.inits[first.init].state if first.init else None,
+                )
             self.clock.split("fit", fitted.spent)
-        except Exception as error:  # a plug-in may raise anything: its cells fail, the other batches go on
+        except (
+            Exception
+        ) as error:  # a plug-in may raise anything: its cells fail, the other batches go on
             return [failed_row(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
         with self.clock.part("encode"):
-            return [fit_row(cell, sample, sized, fitted, k, device=self.device, restarts=self.restarts.get(cell.family, 0))
-                    for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))]
+            return [
+                fit_row(
+                    cell,
+                    sample,
+                    sized,
+                    fitted,
+                    k,
+                    device=self.device,
+                    restarts=self.restarts.get(cell.family, 0),
+                )
+                for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))
+            ]
 
     def _restart(self) -> None:
-        """Fit again, at half the rate, what went wrong and all that it is compared with; each at most RESTARTS times."""
+        """Fit again, at half the rate, what went wrong and all that it is compared with; each at
+        most RESTARTS times.
+        """
         fits = {cell.key: cell for cell in self.job.fits}
         for _ in range(RESTARTS):
-            diverged = [key for key, status in self.store.statuses(fits).items() if status == "diverged"]
+            diverged = [
+                key for key, status in self.store.statuses(fits).items() if status == "diverged"
+            ]
             # A row of an earlier attempt says nothing about this one.
-            wrong = {fits[row.key].family for row in self.store.each_row(diverged, data=False)
-                     if row.facts.get("restarts", 0) == self.restarts.get(fits[row.key].family, 0) < RESTARTS}
+            wrong = {
+                fits[row.key].family
+                for row in self.store.each_row(diverged, data=False)
+                if row.facts.get("restarts", 0)
+                == self.restarts.get(fits[row.key].family, 0)
+                < RESTARTS
+            }
             if not wrong:
                 return
             counts = {family: self.restarts.get(family, 0) + 1 for family in wrong}
             self.restarts = (self.store.recall("runs", "restarts") or {}) | self.restarts | counts
             self.store.remember("runs", "restarts", self.restarts)
             again = [cell for cell in fits.values() if cell.family in wrong]
-            self.progress.say(f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half the learning rate")
+            self.progress.say(
+                f"gone wrong: {len(wrong)} of the fits; they and their twins start again at half"
+                " the learning rate"
+            )
             self.progress.more(batches(again, max(1, len(again))))
             self.fit_all(again)
 
     def _uneven(self) -> set[str]:
-        """Keys of stored fits whose family has started again without them: a restart that was interrupted, or for another lambda."""
-        suspects = {cell.key: cell.family for cell in self.job.fits if self.restarts.get(cell.family)}
-        return {row.key for row in self.store.each_row(list(suspects), data=False)
-                if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]}
+        """Keys of stored fits whose family has started again without them: a restart that was
+        interrupted, or for another lambda.
+        """
+        suspects = {
+            cell.key: cell.family for cell in self.job.fits if self.restarts.get(cell.family)
+        }
+        return {
+            row.key
+            for row in self.store.each_row(list(suspects), data=False)
+            if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]
+        }
 
     def fit_all(self, cells: Sequence[Cell]) -> None:
         """Fit, encode, decode, score and store cells, batch by batch."""
@@ -150,37 +233,99 @@ class Runner:
             self.progress.done(batch, time.perf_counter() - start)
 
     def _unreadable(self, sample_id: str, why: str) -> Row:
-        return Row(unreadable_key(self.job.dataset_name, sample_id), "failed", why, "",
-                   {"dataset": self.job.dataset_name, "sample_id": sample_id, "patient": sample_id, "method": "unreadable"})
+        return Row(
+            unreadable_key(self.job.dataset_name, sample_id),
+            "failed",
+            why,
+            "",
+            {
+                "dataset": self.job.dataset_name,
+                "sample_id": sample_id,
+                "patient": sample_id,
+                "method": "unreadable",
+            },
+        )
 
     def _at_once(self, cells: Sequence[Cell]) -> int:
-        kinds = {(cell.shape, self._settle(cell).inr, cell.depth, *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else ())): cell
-                 for cell in cells if cell.codec is None}
-        return min((images_at_once(cell.shape, self._settle(cell).inr, self.device,
-                                   self._network(self.job.segmenter_of(cell), cell.precision) if cell.lam > 0 else None, cell.depth)
-                    for cell in kinds.values()), default=1)
+        kinds = {
+            (
+                cell.shape,
+                self._settle(cell).inr,
+                cell.depth,
+                *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else ()),
+            ): cell
+            for cell in cells
+            if cell.codec is None
+        }
+        return min(
+            (
+                images_at_once(
+                    cell.shape,
+                    self._settle(cell).inr,
+                    self.device,
+                    (
+                        self._network(self.job.segmenter_of(cell), cell.precision)
+                        if cell.lam > 0
+                        else None
+                    ),
+                    cell.depth,
+                )
+                for cell in kinds.values()
+            ),
+            default=1,
+        )
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
             with self.clock.part("rate search"):
-                self.sized[name] = settle(cell, self.job.samples[cell.sample_hash], lambda: self._pilots(cell.shape, cell.depth),
-                                          self.store, device=self.device, kernel=self.kernel, say=self.progress.say)
+                self.sized[name] = settle(
+                    cell,
+                    self.job.samples[cell.sample_hash],
+                    lambda: self._pilots(cell.shape, cell.depth),
+                    self.store,
+                    device=self.device,
+                    kernel=self.kernel,
+                    say=self.progress.say,
+                )
         return self.sized[name]
 
     def _pilots(self, shape: tuple[int, ...], depth: int) -> list[Sample]:
-        """Images of the train split, so that no scored image helps to choose its own rate; with a lesion where scored ones have one."""
+        """Images of the train split, so that no scored image helps to choose its own rate; with a
+        lesion where scored ones have one.
+        """
         alike = (shape, depth)
         if alike not in self._pilot_samples:
-            found = list(islice((sample for sample in self._train() if (sample.image.shape, sample.depth) == alike), PILOTS))
+            found = list(
+                islice(
+                    (
+                        sample
+                        for sample in self._train()
+                        if (sample.image.shape, sample.depth) == alike
+                    ),
+                    PILOTS,
+                )
+            )
             if not found:
-                self.progress.say("the train split has no such image: size and bit width are chosen on the images that are scored")
-                found = [sample for sample in self.job.samples.values() if (sample.image.shape, sample.depth) == alike][:PILOTS]
+                self.progress.say(
+                    "the train split has no such image: size and bit width are chosen on the images"
+                    " that are scored"
+                )
+                found = [
+                    sample
+                    for sample in self.job.samples.values()
+                    if (sample.image.shape, sample.depth) == alike
+                ][:PILOTS]
             self._pilot_samples[alike] = found
         return self._pilot_samples[alike]
 
     def _train(self) -> Iterator[Sample]:
-        """Usable training images that are not scored in this run; with a lesion, unless those that are have none."""
-        dims, lesions = self.job.selection.dims, any(sample.has_lesion for sample in self.job.samples.values())
+        """Usable training images that are not scored in this run; with a lesion, unless those that
+        are have none.
+        """
+        dims, lesions = (
+            self.job.selection.dims,
+            any(sample.has_lesion for sample in self.job.samples.values()),
+        )
         ids, load = reader_of(self.job.dataset, dims)
         for sample_id in ids("train"):
             try:
@@ -195,10 +340,13 @@ class Runner:
         name = (checkpoint.hash, precision)
         if name not in self.networks:
             with self.clock.part("load networks"):
-                self.networks[name] = load_network(checkpoint, device=self.device, precision=precision)
+                self.networks[name] = load_network(
+                    checkpoint, device=self.device, precision=precision
+                )
         return self.networks[name]
 
-    # --- peers ----------------------------------------------------------------------------------------------------
+    # --- peers
+    # ----------------------------------------------------------------------------------------------------
 
     def encode_peers(self, cells: Sequence[Cell]) -> None:
         """Encode, decode, score and store the files of classical codecs."""
@@ -213,22 +361,44 @@ class Runner:
         sample = self.job.samples[cell.sample_hash]
         start = time.perf_counter()
         try:
-            data = index.get("codec", cell.codec.name).load()(**dict(cell.codec.args)).encode(sample, sized.bytes)
+            data = (
+                index.get("codec", cell.codec.name)
+                .load()(**dict(cell.codec.args))
+                .encode(sample, sized.bytes)
+            )
         except CellFailed as error:
             return failed_row(cell, sized, error.found)
         except Exception as error:  # as with backbones: a plug-in may raise anything
             return failed_row(cell, sized, f"{type(error).__name__}: {error}")
         seconds = time.perf_counter() - start
-        return Row(cell.key, "ok", "", cell.sample_hash, facts_of(cell, sized) | {
-            "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]), "bpp_allowed": 8 * sized.bytes / (
-                sample.image.shape[0] * sample.image.shape[1]), "fit_seconds": seconds, "encode_seconds": 0.0}, data)
+        return Row(
+            cell.key,
+            "ok",
+            "",
+            cell.sample_hash,
+            facts_of(cell, sized)
+            | {
+                "bpp": 8 * len(data) / (sample.image.shape[0] * sample.image.shape[1]),
+                "bpp_allowed": 8 * sized.bytes / (sample.image.shape[0] * sample.image.shape[1]),
+                "fit_seconds": seconds,
+                "encode_seconds": 0.0,
+            },
+            data,
+        )
 
-    # --- scores ---------------------------------------------------------------------------------------------------
+    # --- scores
+    # ---------------------------------------------------------------------------------------------------
 
     def _rescore(self) -> None:
-        """Score stored bytes with readers and metrics that they have no scores of; nothing is fitted again."""
-        alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(list)  # keys by what they must have
-        marks = {hash_: tuple(self.scorer.marks(sample)) for hash_, sample in self.job.samples.items()}
+        """Score stored bytes with readers and metrics that they have no scores of; nothing is
+        fitted again.
+        """
+        alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(
+            list
+        )  # keys by what they must have
+        marks = {
+            hash_: tuple(self.scorer.marks(sample)) for hash_, sample in self.job.samples.items()
+        }
         for cell in self.job.cells:
             alike[marks[cell.sample_hash]].append(cell.key)
         wanted = [key for due, keys in alike.items() for key in self.store.unscored(keys, due)]
@@ -238,7 +408,9 @@ class Runner:
             self._keep(self.store.rows(group), anew=False)
 
     def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
-        """Store rows with their scores. anew: the rows' files are new, so scores of earlier ones go."""
+        """Store rows with their scores. anew: the rows' files are new, so scores of earlier ones
+        go.
+        """
         scores = self.scorer.score(rows)
         with self.clock.part("store"):
             self.store.add(rows, scores, anew=anew)
@@ -251,4 +423,4 @@ def _work(cell: Cell) -> float:
 
 
 def _groups_of(items: Sequence[Any], count: int) -> list[Sequence[Any]]:
-    return [items[i:i + count] for i in range(0, len(items), count)]
+    return [items[i : i + count] for i in range(0, len(items), count)]

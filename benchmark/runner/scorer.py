@@ -15,20 +15,33 @@ from benchmark.networks.network import Network
 from benchmark.plan.job import Job
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
-from benchmark.score.metrics import image_scores, label_scores, plane_reader_scores, plane_scores, reader_scores, stretched_png
+from benchmark.score.metrics import (
+    image_scores,
+    label_scores,
+    plane_reader_scores,
+    plane_scores,
+    reader_scores,
+    stretched_png,
+)
 from benchmark.store.store import Row, Score
 from benchmark.types import IMAGE_METRICS, Sample
 
 
 class Scorer:
-    """Decodes the files of one job and scores them, with every reader of the job. network: gives a reader's network."""
+    """Decodes the files of one job and scores them, with every reader of the job. network: gives a
+    reader's network.
+    """
 
     def __init__(self, job: Job, network: Callable[[Checkpoint], Network], clock: Clock) -> None:
         self.job, self.network, self.clock = job, network, clock
-        self.originals: dict[tuple[str, str], np.ndarray] = {}  # (reader, sample) -> what it reads in the original
+        self.originals: dict[
+            tuple[str, str], np.ndarray
+        ] = {}  # (reader, sample) -> what it reads in the original
 
     def marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
-        """(score_as, reader, its hash, metric) of scores that every file of a sample has once it was scored."""
+        """(score_as, reader, its hash, metric) of scores that every file of a sample has once it
+        was scored.
+        """
         for score_as in self.job.selection.score_as:
             for metric in IMAGE_METRICS:
                 yield score_as, "", "", metric
@@ -40,7 +53,9 @@ class Scorer:
                 yield score_as, reader.name, reader.hash, metric
 
     def score(self, rows: Sequence[Row]) -> list[Score]:
-        """All scores of rows, from their decoded files; a file that cannot be decoded makes its row a failed one."""
+        """All scores of rows, from their decoded files; a file that cannot be decoded makes its row
+        a failed one.
+        """
         decoded: list[tuple[Row, Decoded]] = []
         for row in rows:
             if row.data is not None:
@@ -48,8 +63,16 @@ class Scorer:
                     with self.clock.part("decode"):
                         decoded.append((row, self._decode(row)))
                 except Exception as error:  # a plug-in may raise anything
-                    why = error.found if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
-                    row.status, row.reason, row.data = "failed", f"its file cannot be decoded: {why}", None
+                    why = (
+                        error.found
+                        if isinstance(error, BenchmarkError)
+                        else f"{type(error).__name__}: {error}"
+                    )
+                    row.status, row.reason, row.data = (
+                        "failed",
+                        f"its file cannot be decoded: {why}",
+                        None,
+                    )
         with self.clock.part("score: metrics"):
             return self._scores([row for row, _ in decoded], [image for _, image in decoded])
 
@@ -59,9 +82,13 @@ class Scorer:
             images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
             for row, image in zip(rows, images, strict=True):
                 sample = self.job.samples[row.sample_hash]
-                scores += [Score(row.key, metric, value, score_as=score_as)
-                           for metric, value in (image_scores(sample.image, image, sample.brain, sample.depth)
-                                                 | plane_scores(sample.image, image, sample.depth)).items()]
+                scores += [
+                    Score(row.key, metric, value, score_as=score_as)
+                    for metric, value in (
+                        image_scores(sample.image, image, sample.brain, sample.depth)
+                        | plane_scores(sample.image, image, sample.depth)
+                    ).items()
+                ]
             for checkpoint in self.job.readers:
                 found = self._read(checkpoint, rows, images)
                 for row, seen, d in zip(rows, found, decoded, strict=True):
@@ -72,17 +99,25 @@ class Scorer:
                     else:
                         read = (seen if d.mask is None else d.mask, on_original, sample)
                         values = reader_scores(*read) | plane_reader_scores(*read)
-                    scores += [Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
-                               for metric, value in values.items()]
+                    scores += [
+                        Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
+                        for metric, value in values.items()
+                    ]
         return scores
 
     @staticmethod
     def _decode(row: Row) -> Decoded:
         assert row.data is not None
         codec = row.facts["codec"]
-        return decode(row.data) if codec is None else index.get("codec", codec).load()().decode(row.data)
+        return (
+            decode(row.data)
+            if codec is None
+            else index.get("codec", codec).load()().decode(row.data)
+        )
 
-    def _read(self, checkpoint: Checkpoint, rows: Sequence[Row], images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _read(
+        self, checkpoint: Checkpoint, rows: Sequence[Row], images: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
         """The reader's masks of decoded images, or its answers; images of one shape at once."""
         groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
         for i, (row, image) in enumerate(zip(rows, images, strict=True)):
@@ -91,7 +126,11 @@ class Scorer:
         for (_, depth), members in groups.items():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
             with self.clock.part("score: readers"):
-                seen = self.network(checkpoint).planes(depth).see(np.stack([images[i] for i in members]), volumes)
+                seen = (
+                    self.network(checkpoint)
+                    .planes(depth)
+                    .see(np.stack([images[i] for i in members]), volumes)
+                )
             out.update(zip(members, seen, strict=True))
         return [out[i] for i in range(len(images))]
 

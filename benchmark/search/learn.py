@@ -1,7 +1,9 @@
-"""Reptile: an initial state from which a few steps fit images of a kind (Nichol, Achiam, Schulman 2018, arXiv 1803.02999).
+"""Reptile: an initial state from which a few steps fit images of a kind (Nichol, Achiam, Schulman
+2018, arXiv 1803.02999).
 
-Each round fits a batch of training images from the current state for a few steps, and moves the state towards the mean of
-where the fits ended. Their `phi <- phi + epsilon mean(phi_i - phi)`, with epsilon falling linearly to 0.
+Each round fits a batch of training images from the current state for a few steps, and moves the
+state towards the mean of where the fits ended. Their `phi <- phi + epsilon mean(phi_i - phi)`, with
+epsilon falling linearly to 0.
 """
 
 from __future__ import annotations
@@ -28,30 +30,48 @@ from benchmark.search.tune import training_images
 from benchmark.types import Recipe, Sample
 
 SEED = 0  # of the backbone's own draw, where learning starts
-STEP_SIZE = 1.0  # epsilon of the first round, as in the paper's experiments on images; 0.5 learned 1 dB less in as many rounds
-# Of the backbone's own rate: a gentler one leaves fits near where they started, so that their mean means something. SIREN 4x16, 16 LGG
-# images: 30 rounds of 50 steps at 7.5e-3 taught nothing, 48 of 20 at 3.75e-3 gained 2.4 dB on others after 50 steps at 7.5e-3.
+# epsilon of the first round, as in the paper's experiments on images; 0.5 learned 1 dB less in as
+# many rounds
+STEP_SIZE = 1.0
+# Of the backbone's own rate: a gentler one leaves fits near where they started, so that their mean
+# means something. SIREN 4x16, 16 LGG images: 30 rounds of 50 steps at 7.5e-3 taught nothing, 48 of
+# 20 at 3.75e-3 gained 2.4 dB on others after 50 steps at 7.5e-3.
 RATE = 0.5
 
 
 def recipe_of(inr: Choice, steps: int) -> Recipe:
-    """The backbone's own optimizer at RATE times its rate, and the schedule of `standard` cut to so many steps."""
+    """The backbone's own optimizer at RATE times its rate, and the schedule of `standard` cut to so
+    many steps.
+    """
     recipe = recipe_for(index.get("inr", inr.name), preset("standard"), dict(inr.args), steps=steps)
     return replace(recipe, lr=RATE * recipe.lr)
 
 
 def images_to_learn(dataset: Any, limit: int) -> tuple[list[Sample], list[str]]:
-    """One image with a lesion of each of `limit` training patients, all of the first's shape, and notes on what was left out."""
+    """One image with a lesion of each of `limit` training patients, all of the first's shape, and
+    notes on what was left out.
+    """
     found, notes = training_images(dataset, limit)
     same = [sample for sample in found if sample.image.shape == found[0].image.shape]
     if len(same) < len(found):
-        notes.append(f"left out: {len(found) - len(same)} images of another shape than {found[0].image.shape}")
+        notes.append(
+            f"left out: {len(found) - len(same)} images of another shape than"
+            f" {found[0].image.shape}"
+        )
     return same, notes
 
 
-def learn(inr: Choice, samples: Sequence[Sample], *, rounds: int, steps: int, device: str = "cpu",
-          say: Callable[[str], None] = lambda text: None) -> dict[str, np.ndarray]:
-    """The learned state: float32 parameters by name. Images take their turns, as many a round as are fitted at once.
+def learn(
+    inr: Choice,
+    samples: Sequence[Sample],
+    *,
+    rounds: int,
+    steps: int,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, np.ndarray]:
+    """The learned state: float32 parameters by name. Images take their turns, as many a round as
+    are fitted at once.
 
     Raises InputError where every fit of a round goes wrong.
     """
@@ -59,33 +79,84 @@ def learn(inr: Choice, samples: Sequence[Sample], *, rounds: int, steps: int, de
     own = build(inr, shape[2], SEED).named_parameters()
     state = {name: p.detach().cpu().numpy().astype(np.float64) for name, p in own}
     count = min(len(samples), images_at_once(shape, inr, device))
-    work = float(rounds * count * steps * shape[0] * shape[1] * sum(array.size for array in state.values()))
+    work = float(
+        rounds * count * steps * shape[0] * shape[1] * sum(array.size for array in state.values())
+    )
     kernel = "auto" if worth_compiling(work) else "torch"
     for turn in range(rounds):
         batch = [samples[(turn * count + i) % len(samples)] for i in range(count)]
-        fitted = fit(inr, [Member(sample, SEED) for sample in batch], recipe, device=device, kernel=kernel, init=_float32(state))
+        fitted = fit(
+            inr,
+            [Member(sample, SEED) for sample in batch],
+            recipe,
+            device=device,
+            kernel=kernel,
+            init=_float32(state),
+        )
         # As for the fits of a run, but worse than a flat image is no fault after so few steps.
         well = np.flatnonzero(fitted.finite & ~lost(fitted.fidelity, fitted.best))
         if not len(well):
-            raise InputError(f"learning an initial state of {inr.name}", f"every fit of round {turn + 1} went wrong",
-                             f"python -m benchmark tune --inr {inr.name}: it finds a rate at which they do not")
+            raise InputError(
+                f"learning an initial state of {inr.name}",
+                f"every fit of round {turn + 1} went wrong",
+                f"python -m benchmark tune --inr {inr.name}: it finds a rate at which they do not",
+            )
         epsilon = STEP_SIZE * (1 - turn / rounds)
-        state = {name: array + epsilon * (np.mean([fitted.states[k][name] for k in well], axis=0, dtype=np.float64) - array)
-                 for name, array in state.items()}
+        state = {
+            name: (
+                array
+                + epsilon
+                * (
+                    np.mean([fitted.states[k][name] for k in well], axis=0, dtype=np.float64)
+                    - array
+                )
+            )
+            for name, array in state.items()
+        }
         psnr_db = float(np.mean(-10 * np.log10(fitted.fidelity[well])))
-        say(f"round {turn + 1} of {rounds}: {psnr_db:.2f} dB after {steps} steps"
-            + (f"; {count - len(well)} of {count} fits went wrong and are left out" if len(well) < count else ""))
+        say(
+            f"round {turn + 1} of {rounds}: {psnr_db:.2f} dB after {steps} steps"
+            + (
+                f"; {count - len(well)} of {count} fits went wrong and are left out"
+                if len(well) < count
+                else ""
+            )
+        )
     return _float32(state)
 
 
-def save(path: Path, state: dict[str, np.ndarray], inr: Choice, samples: Sequence[Sample], *, rounds: int, steps: int) -> dict[str, Any]:
+def save(
+    path: Path,
+    state: dict[str, np.ndarray],
+    inr: Choice,
+    samples: Sequence[Sample],
+    *,
+    rounds: int,
+    steps: int,
+) -> dict[str, Any]:
     """Write the state with its card; returns the card. The same state and card make the same bytes."""
     recipe = recipe_of(inr, steps)
-    card = {"inr": inr.name, "args": dict(inr.args), "source": inr.source, "dataset": samples[0].dataset,
-            "channels": list(samples[0].channels), "shape": list(samples[0].image.shape), "images": [sample.id for sample in samples],
-            "patients": sorted({sample.patient for sample in samples}), "rounds": rounds, "steps": steps, "step_size": STEP_SIZE,
-            "optimizer": recipe.optimizer, "lr": recipe.lr, "seed": SEED}
-    save_atomically(path, {name: torch.from_numpy(array) for name, array in state.items()}, {"card": json.dumps(card)})
+    card = {
+        "inr": inr.name,
+        "args": dict(inr.args),
+        "source": inr.source,
+        "dataset": samples[0].dataset,
+        "channels": list(samples[0].channels),
+        "shape": list(samples[0].image.shape),
+        "images": [sample.id for sample in samples],
+        "patients": sorted({sample.patient for sample in samples}),
+        "rounds": rounds,
+        "steps": steps,
+        "step_size": STEP_SIZE,
+        "optimizer": recipe.optimizer,
+        "lr": recipe.lr,
+        "seed": SEED,
+    }
+    save_atomically(
+        path,
+        {name: torch.from_numpy(array) for name, array in state.items()},
+        {"card": json.dumps(card)},
+    )
     return card
 
 

@@ -1,7 +1,9 @@
-"""A recorded search for the optimizer and the learning rate of each backbone: one grid, the same for all of them and for every size.
+"""A recorded search for the optimizer and the learning rate of each backbone: one grid, the same
+for all of them and for every size.
 
-Plain fits (lambda 0) of training images, the PSNR of their float weights, and whether they went wrong. Each is a row of a CSV that
-grows with every batch, so a search that was interrupted goes on; the choice and the tables are views of those rows (report/tuning.py).
+Plain fits (lambda 0) of training images, the PSNR of their float weights, and whether they went
+wrong. Each is a row of a CSV that grows with every batch, so a search that was interrupted goes on;
+the choice and the tables are views of those rows (report/tuning.py).
 """
 
 from __future__ import annotations
@@ -29,10 +31,20 @@ from benchmark.plugins.choice import Choice
 from benchmark.runner.rate import largest
 from benchmark.types import Recipe, Sample
 
-GRID = {"soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2), "adam": (1e-3, 2e-3, 5e-3, 1e-2)}
-STEPS = {"adam": 2.5}  # times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot
-BPPS, BITS = (0.3, 0.6, 1.2), 10  # the three sizes of a backbone: the largest that meet these rates at this bit width
-ERROR = "error: "  # how `went_wrong` begins where the fit raised: such a row is no evidence, and is made again
+GRID = {
+    "soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2),
+    "adam": (1e-3, 2e-3, 5e-3, 1e-2),
+}
+STEPS = {
+    "adam": 2.5
+    # times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot
+}
+BPPS, BITS = (
+    (0.3, 0.6, 1.2),
+    10,
+)  # the three sizes of a backbone: the largest that meet these rates at this bit width
+# how `went_wrong` begins where the fit raised: such a row is no evidence, and is made again
+ERROR = "error: "
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Row:
-    """One fit. key: of its cell, so a changed backbone or optimizer is fitted again. psnr_db: nan where not finite.
+    """One fit. key: of its cell, so a changed backbone or optimizer is fitted again. psnr_db: nan
+    where not finite.
 
-    bpp: of a file of this size at 10 bits. went_wrong: how, empty where it did not. seconds: its share of its batch.
+    bpp: of a file of this size at 10 bits. went_wrong: how, empty where it did not. seconds: its
+    share of its batch.
     """
 
     key: str
@@ -79,15 +93,18 @@ class Row:
         return Candidate(self.optimizer, self.lr, self.steps, self.warmup)
 
 
-# --- what is to be fitted ---------------------------------------------------------------------------------------------
+# --- what is to be fitted
+# ---------------------------------------------------------------------------------------------
 
 
 def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list[str]]:
-    """One image with a lesion of each of `limit` patients of the train split, and a note on each that cannot be used."""
+    """One image with a lesion of each of `limit` patients of the train split, and a note on each
+    that cannot be used.
+    """
     found: dict[str, Sample] = {}
     notes, taken = [], set()
     for sample_id in spread(dataset.ids("train")):
-        name = (sample_id.rpartition("-")[0] or sample_id)
+        name = sample_id.rpartition("-")[0] or sample_id
         if len(found) == limit:
             break
         if name in taken:
@@ -102,20 +119,48 @@ def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list
             found[sample.patient] = sample
             taken.add(name)
     if not found:
-        raise InputError("images of the train split with a lesion", notes[0] if notes else "there are none", "another --dataset or --root")
+        raise InputError(
+            "images of the train split with a lesion",
+            notes[0] if notes else "there are none",
+            "another --dataset or --root",
+        )
     return list(found.values()), notes
 
 
-def recipes(inr: Choice, base: Preset, optimizers: Sequence[str] = (), lrs: Sequence[float] = (),
-            steps: int | None = None) -> list[Recipe]:
-    """The shipped default of a backbone, and the grid; optimizers, lrs: instead of the grid's. The same for every size."""
-    entry, args, steps = index.get("inr", inr.name), dict(inr.args), base.steps if steps is None else steps
+def recipes(
+    inr: Choice,
+    base: Preset,
+    optimizers: Sequence[str] = (),
+    lrs: Sequence[float] = (),
+    steps: int | None = None,
+) -> list[Recipe]:
+    """The shipped default of a backbone, and the grid; optimizers, lrs: instead of the grid's. The
+    same for every size.
+    """
+    entry, args, steps = (
+        index.get("inr", inr.name),
+        dict(inr.args),
+        base.steps if steps is None else steps,
+    )
     wanted = [recipe_for(entry, base, args, steps=steps)]
     for optimizer in optimizers or GRID:
         if optimizer not in GRID and not lrs:
-            raise InputError(f"--optimizer {optimizer}", "the grid has no rates for it", f"--optimizer {optimizer} --lr 1e-3,1e-2")
-        wanted += [recipe_for(entry, base, args, optimizer=optimizer, lr=lr, steps=round(steps * STEPS.get(optimizer, 1)))
-                   for lr in lrs or GRID[optimizer]]
+            raise InputError(
+                f"--optimizer {optimizer}",
+                "the grid has no rates for it",
+                f"--optimizer {optimizer} --lr 1e-3,1e-2",
+            )
+        wanted += [
+            recipe_for(
+                entry,
+                base,
+                args,
+                optimizer=optimizer,
+                lr=lr,
+                steps=round(steps * STEPS.get(optimizer, 1)),
+            )
+            for lr in lrs or GRID[optimizer]
+        ]
     coded = []
     for recipe in wanted:
         choice = Choice.of("optimizer", recipe.optimizer)
@@ -123,8 +168,11 @@ def recipes(inr: Choice, base: Preset, optimizers: Sequence[str] = (), lrs: Sequ
     return list(dict.fromkeys(coded))
 
 
-def sizes(inr: Choice, sample: Sample, recipe: Recipe) -> tuple[list[tuple[Choice, float]], list[str]]:
-    """(backbone, bpp of its files) at each of BPPS, and a note on each rate that no size of its own meets.
+def sizes(
+    inr: Choice, sample: Sample, recipe: Recipe
+) -> tuple[list[tuple[Choice, float]], list[str]]:
+    """(backbone, bpp of its files) at each of BPPS, and a note on each rate that no size of its own
+    meets.
 
     `inr` leaves its size open. Raises InputError where none is small enough.
     """
@@ -133,7 +181,16 @@ def sizes(inr: Choice, sample: Sample, recipe: Recipe) -> tuple[list[tuple[Choic
     found: dict[Any, tuple[Choice, float]] = {}
     notes = []
     for bpp in BPPS:
-        cell = Cell(sample.dataset, sample.id, sample.patient, sample.hash, inr, Rate(bpp, BITS), recipe, shape=sample.image.shape)
+        cell = Cell(
+            sample.dataset,
+            sample.id,
+            sample.patient,
+            sample.hash,
+            inr,
+            Rate(bpp, BITS),
+            recipe,
+            shape=sample.image.shape,
+        )
         sized = largest(cell, sample, BITS)
         value = None if sized is None else dict(sized.inr.args)[size]
         if sized is None or value in found:
@@ -142,13 +199,20 @@ def sizes(inr: Choice, sample: Sample, recipe: Recipe) -> tuple[list[tuple[Choic
         else:
             found[value] = (sized.inr, 8 * sized.bytes / (height * width))
     if not found:
-        raise InputError(f"{inr.name} at {BPPS[-1]} bpp on {height} x {width} pixels", "its smallest file is larger", "larger images")
+        raise InputError(
+            f"{inr.name} at {BPPS[-1]} bpp on {height} x {width} pixels",
+            "its smallest file is larger",
+            "larger images",
+        )
     return list(found.values()), notes
 
 
-def plan_search(inrs: Sequence[Choice], samples: Sequence[Sample],
-                grid: dict[str, list[Recipe]]) -> tuple[dict[str, Row], list[Cell], list[str]]:
-    """Every fit of the search: rows by key with what is known before it, their cells, and notes. grid: by backbone."""
+def plan_search(
+    inrs: Sequence[Choice], samples: Sequence[Sample], grid: dict[str, list[Recipe]]
+) -> tuple[dict[str, Row], list[Cell], list[str]]:
+    """Every fit of the search: rows by key with what is known before it, their cells, and notes.
+    grid: by backbone.
+    """
     rows: dict[str, Row] = {}
     cells, notes = [], []
     for inr in inrs:
@@ -161,24 +225,67 @@ def plan_search(inrs: Sequence[Choice], samples: Sequence[Sample],
                 notes += found
             for choice, bpp in sized[shape]:
                 for recipe in grid[inr.name]:
-                    cell = Cell(sample.dataset, sample.id, sample.patient, sample.hash, choice, Rate(None, BITS), recipe, shape=shape)
+                    cell = Cell(
+                        sample.dataset,
+                        sample.id,
+                        sample.patient,
+                        sample.hash,
+                        choice,
+                        Rate(None, BITS),
+                        recipe,
+                        shape=shape,
+                    )
                     cells.append(cell)
-                    rows[cell.key] = Row(cell.key, sample.dataset, sample.id, sample.patient, inr.name, f"{name}={dict(choice.args)[name]}",
-                                         0, round(bpp, 4), **asdict(Candidate.of(recipe)), psnr_db=math.nan, went_wrong="", seconds=0.0,
-                                         kernel="", device="")
+                    rows[cell.key] = Row(
+                        cell.key,
+                        sample.dataset,
+                        sample.id,
+                        sample.patient,
+                        inr.name,
+                        f"{name}={dict(choice.args)[name]}",
+                        0,
+                        round(bpp, 4),
+                        **asdict(Candidate.of(recipe)),
+                        psnr_db=math.nan,
+                        went_wrong="",
+                        seconds=0.0,
+                        kernel="",
+                        device="",
+                    )
     return rows, cells, notes
 
 
-# --- the fits ---------------------------------------------------------------------------------------------------------
+# --- the fits
+# ---------------------------------------------------------------------------------------------------------
 
 
-def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sample], path: Path, progress: Listener, *, device: str,
-           batch: int | None = None) -> list[Row]:
-    """Fit what `path` does not hold yet, adding to it after every batch; returns the rows of all `planned` fits."""
+def search(
+    planned: dict[str, Row],
+    cells: Sequence[Cell],
+    samples: Sequence[Sample],
+    path: Path,
+    progress: Listener,
+    *,
+    device: str,
+    batch: int | None = None,
+) -> list[Row]:
+    """Fit what `path` does not hold yet, adding to it after every batch; returns the rows of all
+    `planned` fits.
+    """
     stored = read_rows(path)
-    todo = [cell for cell in cells if cell.key not in stored or stored[cell.key].went_wrong.startswith(ERROR)]
+    todo = [
+        cell
+        for cell in cells
+        if cell.key not in stored or stored[cell.key].went_wrong.startswith(ERROR)
+    ]
     by_hash = {sample.hash: sample for sample in samples}
-    at_once = min((images_at_once(shape, inr, device) for shape, inr in {(cell.shape, cell.inr) for cell in todo}), default=1)
+    at_once = min(
+        (
+            images_at_once(shape, inr, device)
+            for shape, inr in {(cell.shape, cell.inr) for cell in todo}
+        ),
+        default=1,
+    )
     groups = batches(todo, batch or at_once)
     progress.plan(groups, len(cells) - len(todo))
     for group in groups:
@@ -190,22 +297,44 @@ def search(planned: dict[str, Row], cells: Sequence[Cell], samples: Sequence[Sam
     return [stored[cell.key] for cell in cells]
 
 
-def _fit(group: Sequence[Cell], samples: Sequence[Sample], planned: dict[str, Row], progress: Listener, device: str) -> list[Row]:
+def _fit(
+    group: Sequence[Cell],
+    samples: Sequence[Sample],
+    planned: dict[str, Row],
+    progress: Listener,
+    device: str,
+) -> list[Row]:
     rows = [replace(planned[cell.key], device=device) for cell in group]
     try:
-        fitted = fit(group[0].inr, [Member(sample, cell.seed) for cell, sample in zip(group, samples, strict=True)], group[0].recipe,
-                     device=device, kernel="auto", on_step=lambda step, psnr_db: progress.step(group, step, psnr_db))
+        fitted = fit(
+            group[0].inr,
+            [Member(sample, cell.seed) for cell, sample in zip(group, samples, strict=True)],
+            group[0].recipe,
+            device=device,
+            kernel="auto",
+            on_step=lambda step, psnr_db: progress.step(group, step, psnr_db),
+        )
     except BenchmarkError:
         raise
     except Exception as error:  # a plug-in may raise anything: its rows say so, the search goes on
         return [replace(row, went_wrong=f"{ERROR}{type(error).__name__}: {error}") for row in rows]
-    return [replace(row, n_parameters=sum(a.size for a in fitted.states[k].values()), psnr_db=_psnr_db(fitted.fidelity[k]),
-                    went_wrong=went_wrong(fitted, k, sample), seconds=round(fitted.seconds / len(rows), 4), kernel=fitted.kernel)
-            for k, (row, sample) in enumerate(zip(rows, samples, strict=True))]
+    return [
+        replace(
+            row,
+            n_parameters=sum(a.size for a in fitted.states[k].values()),
+            psnr_db=_psnr_db(fitted.fidelity[k]),
+            went_wrong=went_wrong(fitted, k, sample),
+            seconds=round(fitted.seconds / len(rows), 4),
+            kernel=fitted.kernel,
+        )
+        for k, (row, sample) in enumerate(zip(rows, samples, strict=True))
+    ]
 
 
 def _psnr_db(fidelity: float) -> float:
-    return round(float(-10 * np.log10(max(fidelity, 1e-20))), 4) if np.isfinite(fidelity) else math.nan
+    return (
+        round(float(-10 * np.log10(max(fidelity, 1e-20))), 4) if np.isfinite(fidelity) else math.nan
+    )
 
 
 def went_wrong(fitted: Fitted, k: int, sample: Sample) -> str:
@@ -215,28 +344,42 @@ def went_wrong(fitted: Fitted, k: int, sample: Sample) -> str:
         return "not finite"
     if end > float(sample.image.var()):
         return "worse than a flat image"
-    return f"ended {_psnr_db(best) - _psnr_db(end):.1f} dB below its best" if lost(end, best) else ""
+    return (
+        f"ended {_psnr_db(best) - _psnr_db(end):.1f} dB below its best" if lost(end, best) else ""
+    )
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
+# --- the file
+# ---------------------------------------------------------------------------------------------------------
 
 COLUMNS = [field.name for field in fields(Row)]
-_KINDS: dict[str, type] = {field.name: {"int": int, "float": float}.get(str(field.type), str) for field in fields(Row)}
+_KINDS: dict[str, type] = {
+    field.name: {"int": int, "float": float}.get(str(field.type), str) for field in fields(Row)
+}
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """The rows of a search by key, the last of each; none where there is no such file. A torn last line is left out."""
+    """The rows of a search by key, the last of each; none where there is no such file. A torn last
+    line is left out.
+    """
     if not path.is_file():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames is not None and list(reader.fieldnames) != COLUMNS:
-            raise InputError(f"the search in {path}", "its columns are not those of a search", "another --out")
+            raise InputError(
+                f"the search in {path}", "its columns are not those of a search", "another --out"
+            )
         whole = [row for row in reader if None not in row and None not in row.values()]
     try:
-        return {row["key"]: Row(**{name: _KINDS[name](text) for name, text in row.items()}) for row in whole}
+        return {
+            row["key"]: Row(**{name: _KINDS[name](text) for name, text in row.items()})
+            for row in whole
+        }
     except ValueError as error:
-        raise InputError(f"the search in {path}", f"a line cannot be read: {error}", "mend it, or another --out") from None
+        raise InputError(
+            f"the search in {path}", f"a line cannot be read: {error}", "mend it, or another --out"
+        ) from None
 
 
 def append_rows(path: Path, rows: Iterable[Row]) -> None:

@@ -1,9 +1,10 @@
-"""Who wins: paired differences, null bands, intervals, ties. Views of a store; no fits, no pandas, no torch.
+"""Who wins: paired differences, null bands, intervals, ties. Views of a store; no fits, no pandas,
+no torch.
 
-A pair is a SINCO fit and its lambda = 0 twin: same image, seed, rate and recipe. Fits are chaotic, so a shared seed
-pairs little: a null twin (weights scaled by 1 + 1e-7 at the start) differs from the plain twin by tenths of a dB. Those
-null differences are what a paired difference is judged by (`null_band`). A failed cell is counted, never left out in
-silence.
+A pair is a SINCO fit and its lambda = 0 twin: same image, seed, rate and recipe. Fits are chaotic,
+so a shared seed pairs little: a null twin (weights scaled by 1 + 1e-7 at the start) differs from
+the plain twin by tenths of a dB. Those null differences are what a paired difference is judged by
+(`null_band`). A failed cell is counted, never left out in silence.
 """
 
 from __future__ import annotations
@@ -23,8 +24,16 @@ from benchmark.store.view import Scored, is_fit, is_sinco, once
 METRICS = ("psnr_db", "ssim", "dice", "dice_eval", "label_kept", "label_kept_eval", "kl", "kl_eval")
 LOWER = ("kl", "kl_eval")
 # To sort by where no band is.
-SENSIBLE = {"psnr_db": 1.0, "ssim": 0.02, "dice": 0.1, "dice_eval": 0.1, "label_kept": 0.1, "label_kept_eval": 0.1, "kl": 0.1,
-            "kl_eval": 0.1}
+SENSIBLE = {
+    "psnr_db": 1.0,
+    "ssim": 0.02,
+    "dice": 0.1,
+    "dice_eval": 0.1,
+    "label_kept": 0.1,
+    "label_kept_eval": 0.1,
+    "kl": 0.1,
+    "kl_eval": 0.1,
+}
 FEWEST_NULLS = 3
 
 
@@ -39,20 +48,25 @@ def rms(values: np.ndarray) -> float:
 
 
 def null_band(pooled: np.ndarray, own: np.ndarray, seeds: int) -> float | None:
-    """How far the mean of `seeds` paired differences of one image moves by chance: half the width of a 95 % band.
+    """How far the mean of `seeds` paired differences of one image moves by chance: half the width
+    of a 95 % band.
 
-    pooled: all null differences (null twin - plain twin) of the comparison; own: those of this image. n = len(pooled):
+    pooled: all null differences (null twin - plain twin) of the comparison; own: those of this
+    image. n = len(pooled):
 
         band = t(0.975, n) * max(rms(pooled), rms(own) where own has at least 3) / sqrt(seeds)
 
-    and None where n < 3. Null differences have mean zero by construction, so n of them leave n degrees of freedom; a
-    SINCO fit and its twin differ by two draws of chaos as two twins do, as long as lambda leaves chaos as it is.
+    and None where n < 3. Null differences have mean zero by construction, so n of them leave n
+    degrees of freedom; a SINCO fit and its twin differ by two draws of chaos as two twins do, as
+    long as lambda leaves chaos as it is.
 
-    Sound? In a simulation where lambda does nothing, verdicts other than tie come out at 4-5 % where all images are
-    equally chaotic. Where chaos differs about 8-fold between images, one seed gives 7 %, but 40 % on the most chaotic
-    image; three to five seeds give 2-3 %, and about 10 % there, thanks to the image's own nulls. So one seed screens,
-    several decide, and among many images a few verdicts are chance. The band speaks of the seeds and images that were
-    run (the interval of the total: of other patients), and not of a lambda so large that it makes fits more chaotic.
+    Sound? In a simulation where lambda does nothing, verdicts other than tie come out at 4-5 %
+    where all images are equally chaotic. Where chaos differs about 8-fold between images, one seed
+    gives 7 %, but 40 % on the most chaotic image; three to five seeds give 2-3 %, and about 10 %
+    there, thanks to the image's own nulls. So one seed screens, several decide, and among many
+    images a few verdicts are chance. The band speaks of the seeds and images that were run (the
+    interval of the total: of other patients), and not of a lambda so large that it makes fits more
+    chaotic.
     """
     if len(pooled) < FEWEST_NULLS:
         return None
@@ -62,7 +76,9 @@ def null_band(pooled: np.ndarray, own: np.ndarray, seeds: int) -> float | None:
 
 @once
 def metrics_of(scored: Scored) -> tuple[str, ...]:
-    """Those of METRICS that a store's readers can give: without a classifier none of labels, and the other way round."""
+    """Those of METRICS that a store's readers can give: without a classifier none of labels, and
+    the other way round.
+    """
     if not scored.label_readers:
         return METRICS[:4]
 
@@ -87,10 +103,14 @@ def verdict(difference: float, band: float | None) -> str:
     return "tie" if abs(difference) <= band else "win" if difference > 0 else "loss"
 
 
-def patient_interval(differences: Sequence[float], patients: Sequence[str]) -> tuple[float, float, float]:
-    """(mean, low, high): the mean of the patients' means and its 95 % t interval; bounds are nan below 2 patients.
+def patient_interval(
+    differences: Sequence[float], patients: Sequence[str]
+) -> tuple[float, float, float]:
+    """(mean, low, high): the mean of the patients' means and its 95 % t interval; bounds are nan
+    below 2 patients.
 
-    Slices of one patient are not independent, so a patient counts once: mean +- t(0.975, P - 1) * s / sqrt(P).
+    Slices of one patient are not independent, so a patient counts once: mean +- t(0.975, P - 1) * s
+    / sqrt(P).
     """
     by_patient: dict[str, list[float]] = defaultdict(list)
     for difference, patient in zip(differences, patients, strict=True):
@@ -99,7 +119,11 @@ def patient_interval(differences: Sequence[float], patients: Sequence[str]) -> t
     if means.size == 0:
         return math.nan, math.nan, math.nan
     mean = float(means.mean())
-    half = t_quantile(means.size - 1) * float(means.std(ddof=1)) / math.sqrt(means.size) if means.size > 1 else math.nan
+    half = (
+        t_quantile(means.size - 1) * float(means.std(ddof=1)) / math.sqrt(means.size)
+        if means.size > 1
+        else math.nan
+    )
     return mean, mean - half, mean + half
 
 
@@ -117,8 +141,14 @@ class Group:
     @classmethod
     def of(cls, scored: Scored, row: Row) -> Group:
         facts = row.facts
-        return cls(facts["dataset"], facts["inr"], facts["segmenter"], facts["segmenter_hash"], facts["lambda"],
-                   scored.settings(row, penalty=True))
+        return cls(
+            facts["dataset"],
+            facts["inr"],
+            facts["segmenter"],
+            facts["segmenter_hash"],
+            facts["lambda"],
+            scored.settings(row, penalty=True),
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +179,9 @@ class Difference:
 
 @dataclass
 class Image:
-    """One image of a comparison: its pairs of keys (SINCO, twin), null pairs (null twin, twin), and what went wrong."""
+    """One image of a comparison: its pairs of keys (SINCO, twin), null pairs (null twin, twin), and
+    what went wrong.
+    """
 
     sample_id: str
     sample_hash: str
@@ -168,7 +200,9 @@ class Image:
 
 @dataclass(frozen=True)
 class Summary:
-    """One metric over all images of a comparison. `floor`: rms of single null differences, nan where there are none."""
+    """One metric over all images of a comparison. `floor`: rms of single null differences, nan
+    where there are none.
+    """
 
     metric: str
     images: int
@@ -182,12 +216,16 @@ class Summary:
     high: float
     floor: float
     nulls: int
-    mean_band: float  # the null band of `mean`, of equally chaotic images; nan below 3 null differences
+    mean_band: (
+        float  # the null band of `mean`, of equally chaotic images; nan below 3 null differences
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """SINCO against its plain twins, one backbone, segmenter and lambda; images where SINCO is worse first."""
+    """SINCO against its plain twins, one backbone, segmenter and lambda; images where SINCO is
+    worse first.
+    """
 
     group: Group
     readers: tuple[str, ...]  # hashes of the readers behind dice_eval
@@ -217,11 +255,15 @@ def compare(scored: Scored) -> list[Comparison]:
             members[Group.of(scored, row)].append(row)
         elif is_fit(row) and row.facts.get("null") and row.status == "ok":
             nulls[row.facts.get("twin") or ""].append(row.key)
-    order = sorted(members, key=lambda g: (g.dataset, g.inr, g.segmenter, g.segmenter_hash, g.settings, g.lam))
+    order = sorted(
+        members, key=lambda g: (g.dataset, g.inr, g.segmenter, g.segmenter_hash, g.settings, g.lam)
+    )
     return [_comparison(scored, group, members[group], nulls) for group in order]
 
 
-def _comparison(scored: Scored, group: Group, rows: list[Row], nulls: Mapping[str, list[str]]) -> Comparison:
+def _comparison(
+    scored: Scored, group: Group, rows: list[Row], nulls: Mapping[str, list[str]]
+) -> Comparison:
     images: dict[tuple[str, str], Image] = {}
     for row in rows:
         who = row.facts["sample_id"], row.sample_hash
@@ -237,15 +279,28 @@ def _comparison(scored: Scored, group: Group, rows: list[Row], nulls: Mapping[st
         else:
             image.pairs.append((row.key, twin))
     others = scored.others(group.segmenter_hash, (row.key for row in rows))
-    summaries = {metric: _compare_metric(scored, group, list(images.values()), metric, others) for metric in METRICS}
+    summaries = {
+        metric: _compare_metric(scored, group, list(images.values()), metric, others)
+        for metric in METRICS
+    }
     ordered = sorted(images.values(), key=lambda image: (image.severity, image.sample_id))
-    return Comparison(group, tuple(others), ordered, {m: s for m, s in summaries.items() if s.images})
+    return Comparison(
+        group, tuple(others), ordered, {m: s for m, s in summaries.items() if s.images}
+    )
 
 
-def _compare_metric(scored: Scored, group: Group, images: list[Image], metric: str, others: list[str]) -> Summary:
+def _compare_metric(
+    scored: Scored, group: Group, images: list[Image], metric: str, others: list[str]
+) -> Summary:
     """Write each image's difference in `metric` into it and return their summary."""
+
     def both(keys: list[tuple[str, str]]) -> np.ndarray:
-        read = np.array([[scored.value(key, metric, group.segmenter_hash, others) for key in pair] for pair in keys])
+        read = np.array(
+            [
+                [scored.value(key, metric, group.segmenter_hash, others) for key in pair]
+                for pair in keys
+            ]
+        )
         read = read.reshape(-1, 2)
         return read[np.isfinite(read).all(1)]
 
@@ -256,25 +311,64 @@ def _compare_metric(scored: Scored, group: Group, images: list[Image], metric: s
         pairs = both(image.pairs)
         if len(pairs):
             sinco, plain = pairs.mean(0)
-            difference, band = float(np.mean(pairs[:, 0] - pairs[:, 1])), null_band(pooled, null, len(pairs))
-            image.differences[metric] = Difference(metric, float(plain), float(sinco), difference, len(pairs), band,
-                                                   verdict(gain(metric, difference), band))
+            difference, band = (
+                float(np.mean(pairs[:, 0] - pairs[:, 1])),
+                null_band(pooled, null, len(pairs)),
+            )
+            image.differences[metric] = Difference(
+                metric,
+                float(plain),
+                float(sinco),
+                difference,
+                len(pairs),
+                band,
+                verdict(gain(metric, difference), band),
+            )
             found.append((image, image.differences[metric]))
-    mean, low, high = patient_interval([d.difference for _, d in found], [image.patient for image, _ in found])
+    mean, low, high = patient_interval(
+        [d.difference for _, d in found], [image.patient for image, _ in found]
+    )
     count = [d.verdict for _, d in found].count
     floor = rms(pooled) if len(pooled) else math.nan
     patients = Counter(image.patient for image, _ in found)
-    # The mean over patients weighs an image with 1 / (patients * its patient's images), and chaos is independent.
-    weights = [1 / (len(patients) * patients[image.patient] * math.sqrt(d.seeds)) for image, d in found]
-    mean_band = t_quantile(len(pooled)) * floor * math.hypot(*weights) if len(pooled) >= FEWEST_NULLS else math.nan
-    return Summary(metric, len(found), len(patients), count("win"), count("tie"), count("loss"), count("unknown"),
-                   mean, low, high, floor, len(pooled), mean_band)
+    # The mean over patients weighs an image with 1 / (patients * its patient's images), and chaos
+    # is independent.
+    weights = [
+        1 / (len(patients) * patients[image.patient] * math.sqrt(d.seeds)) for image, d in found
+    ]
+    mean_band = (
+        t_quantile(len(pooled)) * floor * math.hypot(*weights)
+        if len(pooled) >= FEWEST_NULLS
+        else math.nan
+    )
+    return Summary(
+        metric,
+        len(found),
+        len(patients),
+        count("win"),
+        count("tie"),
+        count("loss"),
+        count("unknown"),
+        mean,
+        low,
+        high,
+        floor,
+        len(pooled),
+        mean_band,
+    )
 
 
 def read_by(scored: Scored, comparison: Comparison, reader: str) -> tuple[Summary, list[Image]]:
-    """Dice of a comparison's fits as one reader sees them: the summary, and the images with that difference alone."""
+    """Dice of a comparison's fits as one reader sees them: the summary, and the images with that
+    difference alone.
+    """
     images = [replace(image, differences={}) for image in comparison.images]
-    return _compare_metric(scored, replace(comparison.group, segmenter_hash=reader), images, "dice", []), images
+    return (
+        _compare_metric(
+            scored, replace(comparison.group, segmenter_hash=reader), images, "dice", []
+        ),
+        images,
+    )
 
 
 def failures(scored: Scored) -> list[Row]:

@@ -1,4 +1,6 @@
-"""A store read once: cells, what was read off their files, and which cells belong together. No pandas, no torch."""
+"""A store read once: cells, what was read off their files, and which cells belong together. No
+pandas, no torch.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,15 @@ Values = dict[str, dict[tuple[str, str], float]]  # key -> (metric, reader hash)
 
 
 class Scored:
-    """A store read once: the cells of its latest run and what was read off their files, as `score_as` sees them.
+    """A store read once: the cells of its latest run and what was read off their files, as
+    `score_as` sees them.
 
     `everything` takes in what earlier runs left in the same store.
     """
 
-    def __init__(self, store: Store, score_as: str = "decoded", *, everything: bool = False) -> None:
+    def __init__(
+        self, store: Store, score_as: str = "decoded", *, everything: bool = False
+    ) -> None:
         self.store, self.score_as, self.stored = store, score_as, store.count()
         self.run: dict[str, Any] = store.recall("runs", "latest") or {}
         keys = None if everything else self.run.get("keys") or None
@@ -37,8 +42,12 @@ class Scored:
             if row.facts.get("codec") and row.status == "ok":
                 self.files[row.sample_hash].append(row)
         self.names: dict[str, str] = {}  # reader hash -> name
-        self.members: dict[str, list[str]] = store.recall("runs", "members") or {}  # of ensembles: hash -> those of its networks
-        self.label_readers: set[str] = set()  # hashes of those that read labels; the others read masks
+        self.members: dict[str, list[str]] = (
+            store.recall("runs", "members") or {}
+        )  # of ensembles: hash -> those of its networks
+        self.label_readers: set[str] = (
+            set()
+        )  # hashes of those that read labels; the others read masks
         self.values_as: dict[str, Values] = defaultdict(lambda: defaultdict(dict))
         for key, metric, value, reader, reader_hash, scored_as in store.each_score(keys):
             if reader_hash:
@@ -50,8 +59,14 @@ class Scored:
         self.values = self.values_as[score_as]
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
         # Those that have no score as yet too.
-        self.label_readers |= {hash_ for hash_, reader in listed.items() if "classes" in (reader.get("card") or {})}
-        fitted = {row.facts["segmenter_hash"]: row.facts["segmenter"] for row in self.rows if is_sinco(row)}
+        self.label_readers |= {
+            hash_ for hash_, reader in listed.items() if "classes" in (reader.get("card") or {})
+        }
+        fitted = {
+            row.facts["segmenter_hash"]: row.facts["segmenter"]
+            for row in self.rows
+            if is_sinco(row)
+        }
         self.names.update({hash_: reader["name"] for hash_, reader in listed.items()} | fitted)
         self.readers = list(listed) or sorted(self.names)
         roles = [hash_ for hash_, reader in listed.items() if reader.get("role") == "loss"]
@@ -64,7 +79,10 @@ class Scored:
 
     def even(self, a: str, b: str) -> bool:
         """Whether two stored fits started again equally often, that is, at the same learning rate."""
-        first, second = (self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None for key in (a, b))
+        first, second = (
+            self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None
+            for key in (a, b)
+        )
         return first == second
 
     def kin(self, a: str, b: str) -> bool:
@@ -73,13 +91,23 @@ class Scored:
         return not first.isdisjoint(second)
 
     def others(self, loss: str | None, keys: Iterable[str]) -> list[str]:
-        """Readers that were not in the loss, nor members of it, and have read at least one of the cells."""
+        """Readers that were not in the loss, nor members of it, and have read at least one of the
+        cells.
+        """
         seen = {reader for key in keys for _, reader in self.values.get(key, ())}
-        return [reader for reader in self.readers if reader in seen and (loss is None or not self.kin(reader, loss))]
+        return [
+            reader
+            for reader in self.readers
+            if reader in seen and (loss is None or not self.kin(reader, loss))
+        ]
 
     def readers_of(self, metric: str, readers: Iterable[str]) -> list[str]:
         """Those of `readers` that give a metric: masks have a Dice, labels a kl."""
-        return [reader for reader in readers if (metric in LABEL_METRICS) == (reader in self.label_readers)]
+        return [
+            reader
+            for reader in readers
+            if (metric in LABEL_METRICS) == (reader in self.label_readers)
+        ]
 
     def data(self, key: str) -> bytes:
         """The file of a cell that is ok."""
@@ -88,26 +116,53 @@ class Scored:
         return row.data
 
     def settings(self, row: Row, *, penalty: bool) -> tuple[tuple[str, str], ...]:
-        """`settings` or `penalty_settings` of a cell, sorted; worked out once for all cells that share them."""
+        """`settings` or `penalty_settings` of a cell, sorted; worked out once for all cells that
+        share them.
+        """
         facts = row.facts
-        shared = [id(facts.get(name)) for name in ("identity", "recipe", "inr_args")]  # see _Shared: the same object, not an equal one
-        name = (penalty, *shared, *(facts.get(name) for name in ("bits", "bpp_requested", "depth", "fidelity", "regularizer", "precision")))
+        shared = [
+            id(facts.get(name)) for name in ("identity", "recipe", "inr_args")
+        ]  # see _Shared: the same object, not an equal one
+        name = (
+            penalty,
+            *shared,
+            *(
+                facts.get(name)
+                for name in (
+                    "bits",
+                    "bpp_requested",
+                    "depth",
+                    "fidelity",
+                    "regularizer",
+                    "precision",
+                )
+            ),
+        )
         if name not in self._settings:
-            self._settings[name] = tuple(sorted((penalty_settings if penalty else settings)(facts).items()))
+            self._settings[name] = tuple(
+                sorted((penalty_settings if penalty else settings)(facts).items())
+            )
         return self._settings[name]
 
     def value(self, key: str, metric: str, loss: str | None, others: Sequence[str] = ()) -> float:
-        """One number of a cell, nan where there is none: `dice` by the network in the loss, `dice_eval` by `others` that read masks."""
+        """One number of a cell, nan where there is none: `dice` by the network in the loss,
+        `dice_eval` by `others` that read masks.
+        """
         values = self.values.get(key, {})
         if metric.endswith("_eval"):
             name = metric.removesuffix("_eval")
-            read = [values.get((name, reader), math.nan) for reader in (self.readers_of(name, others) if self.label_readers else others)]
+            read = [
+                values.get((name, reader), math.nan)
+                for reader in (self.readers_of(name, others) if self.label_readers else others)
+            ]
             return sum(read) / len(read) if read else math.nan
         return values.get((metric, (loss or "") if metric in READER_METRICS else ""), math.nan)
 
 
 class _Shared:
-    """One object for equal texts and settings of all rows: a report then takes 7 kB a cell and not 70, and ids tell settings apart."""
+    """One object for equal texts and settings of all rows: a report then takes 7 kB a cell and not
+    70, and ids tell settings apart.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Any, Any] = {}
@@ -118,9 +173,17 @@ class _Shared:
     def slim(self, row: Row) -> Row:
         """The row with shared facts; of its identity what the tables look at."""
         identity = row.facts.get("identity") or {}
-        facts = row.facts | {"identity": {name: identity[name] for name in ("inr", "fit_version", "init") if name in identity}}
+        facts = row.facts | {
+            "identity": {
+                name: identity[name] for name in ("inr", "fit_version", "init") if name in identity
+            }
+        }
         row.facts = {self(name): self._shared(value) for name, value in facts.items()}
-        row.status, row.reason, row.sample_hash = self(row.status), self(row.reason), self(row.sample_hash)
+        row.status, row.reason, row.sample_hash = (
+            self(row.status),
+            self(row.reason),
+            self(row.sample_hash),
+        )
         return row
 
     def _shared(self, value: Any) -> Any:
@@ -131,12 +194,14 @@ class _Shared:
 
 def once(make: Callable[Concatenate[Scored, P], T]) -> Callable[Concatenate[Scored, P], T]:
     """Made once for each Scored: tables, pages and pictures all ask for it."""
+
     @wraps(make)
     def kept(scored: Scored, *args: P.args, **kwargs: P.kwargs) -> T:
         what = (make, *args, *kwargs.items())
         if what not in scored._made:
             scored._made[what] = make(scored, *args, **kwargs)
         return scored._made[what]
+
     return kept
 
 
@@ -154,22 +219,41 @@ def is_sinco(row: Row) -> bool:
 
 
 def settings(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What a plain fit and the codec files beside it share, as JSON texts: backbone as asked for, rate and recipe."""
+    """What a plain fit and the codec files beside it share, as JSON texts: backbone as asked for,
+    rate and recipe.
+    """
     identity = facts.get("identity") or {}
     inr = identity.get("inr") or {}  # here the size that the rate decides is still open
-    recipe = {key: value for key, value in (facts.get("recipe") or {}).items() if key != "penalty_every"}
+    recipe = {
+        key: value for key, value in (facts.get("recipe") or {}).items() if key != "penalty_every"
+    }
     bits = facts.get("bits") if facts.get("bpp_requested") is None else None
-    return _texts({"inr_args": dict(inr["args"]) if inr else facts.get("inr_args"), "inr_source": inr.get("source"),
-                   "fit_version": identity.get("fit_version"), "init": identity.get("init"), "recipe": recipe,
-                   "bpp_requested": facts.get("bpp_requested"), "bits": bits, "depth": facts.get("depth")})
+    return _texts(
+        {
+            "inr_args": dict(inr["args"]) if inr else facts.get("inr_args"),
+            "inr_source": inr.get("source"),
+            "fit_version": identity.get("fit_version"),
+            "init": identity.get("init"),
+            "recipe": recipe,
+            "bpp_requested": facts.get("bpp_requested"),
+            "bits": bits,
+            "depth": facts.get("depth"),
+        }
+    )
 
 
 def penalty_settings(facts: Mapping[str, Any]) -> dict[str, str]:
     """`settings` and what else makes a SINCO fit."""
     every = (facts.get("recipe") or {}).get("penalty_every")
-    return settings(facts) | _texts({"penalty_every": every} | {
-        name: facts.get(name) for name in ("fidelity", "regularizer", "precision")})
+    return settings(facts) | _texts(
+        {"penalty_every": every}
+        | {name: facts.get(name) for name in ("fidelity", "regularizer", "precision")}
+    )
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value, sort_keys=True) for name, value in values.items() if value not in (None, {})}
+    return {
+        name: json.dumps(value, sort_keys=True)
+        for name, value in values.items()
+        if value not in (None, {})
+    }

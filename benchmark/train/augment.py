@@ -1,6 +1,8 @@
-"""Cheap random changes to a batch of slices, so that a network learns anatomy rather than one scanner or one patient.
+"""Cheap random changes to a batch of slices, so that a network learns anatomy rather than one
+scanner or one patient.
 
-Blur and noise are among them on purpose: the networks will read decoded images, which are smoother than originals.
+Blur and noise are among them on purpose: the networks will read decoded images, which are smoother
+than originals.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import torch
 from torch.nn import functional as F
 
 
-def augment(images: torch.Tensor, truth: torch.Tensor, generator: torch.Generator,
-            kind: str = "full") -> tuple[torch.Tensor, torch.Tensor]:
-    """Flip, rotate, scale, shift, bend both; change gamma, contrast, brightness, sharpness and noise of the images.
+def augment(
+    images: torch.Tensor, truth: torch.Tensor, generator: torch.Generator, kind: str = "full"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flip, rotate, scale, shift, bend both; change gamma, contrast, brightness, sharpness and
+    noise of the images.
 
-    images [B, C, H, W] in [0, 1]; truth: masks [B, 1, H, W], beside them what moves along [B, 2, H, W], or labels [B], which stay.
-    kind: full, flips or none; volumes [B, C, D, H, W] are flipped only, up and down too. `generator` is on the CPU, so that
-    every device draws the same.
+    images [B, C, H, W] in [0, 1]; truth: masks [B, 1, H, W], beside them what moves along [B, 2, H,
+    W], or labels [B], which stay. kind: full, flips or none; volumes [B, C, D, H, W] are flipped
+    only, up and down too. `generator` is on the CPU, so that every device draws the same.
     """
     if kind == "none":
         return images, truth
@@ -50,15 +54,21 @@ def _warp(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
     batch, _, height, width = shape
     angle = _uniform(generator, batch, -20.0, 20.0) * math.pi / 180
     scale = _uniform(generator, batch, 0.8, 1.25)
-    flip_x, flip_y = ((torch.rand(batch, generator=generator) < 0.5).float() * 2 - 1 for _ in range(2))
+    flip_x, flip_y = (
+        (torch.rand(batch, generator=generator) < 0.5).float() * 2 - 1 for _ in range(2)
+    )
     shift_x, shift_y = (_uniform(generator, batch, -0.12, 0.12) for _ in range(2))
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    rows = (torch.stack([cos * flip_x, -sin * flip_y, shift_x], 1),
-            torch.stack([sin * flip_x, cos * flip_y, shift_y], 1))
+    rows = (
+        torch.stack([cos * flip_x, -sin * flip_y, shift_x], 1),
+        torch.stack([sin * flip_x, cos * flip_y, shift_y], 1),
+    )
     grid = F.affine_grid(torch.stack(rows, 1), [batch, 1, height, width], align_corners=False)
     # A coarse random field, enlarged: about 3 pixels of 128 at most places.
     field = 0.05 * torch.randn(batch, 2, 5, 5, generator=generator)
-    return grid + F.interpolate(field, (height, width), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    return grid + F.interpolate(field, (height, width), mode="bicubic", align_corners=True).permute(
+        0, 2, 3, 1
+    )
 
 
 def _intensities(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -76,9 +86,13 @@ def _intensities(images: torch.Tensor, generator: torch.Generator) -> torch.Tens
 
 
 def _blur(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian of seven taps as shifted sums: five times faster than a one-channel convolution on a CPU."""
+    """Gaussian of seven taps as shifted sums: five times faster than a one-channel convolution on a
+    CPU.
+    """
     taps = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-3, 4)]
     for dim in (2, 3):
-        shifted = [tap / sum(taps) * images.roll(k, dim) for k, tap in zip(range(-3, 4), taps, strict=True)]
+        shifted = [
+            tap / sum(taps) * images.roll(k, dim) for k, tap in zip(range(-3, 4), taps, strict=True)
+        ]
         images = torch.stack(shifted).sum(0)
     return images

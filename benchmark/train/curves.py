@@ -18,7 +18,10 @@ def draw_curves(path: Path, history: Sequence[dict[str, float]], best_epoch: int
     word = {"val_dice": "validation Dice", "val_accuracy": "validation accuracy"}[name]
     epochs = [row["epoch"] for row in history]
     marker = "o" if len(history) < 3 else ""  # a line needs two points to be seen
-    for axes, key, label, color in ((loss_axes, "loss", "training loss", "C0"), (score_axes, name, word, "C1")):
+    for axes, key, label, color in (
+        (loss_axes, "loss", "training loss", "C0"),
+        (score_axes, name, word, "C1"),
+    ):
         axes.plot(epochs, [row[key] for row in history], color=color, marker=marker)
         axes.set_ylabel(label, color=color)
     best = next(row[name] for row in history if row["epoch"] == best_epoch)

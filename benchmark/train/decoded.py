@@ -1,7 +1,7 @@
 """Training images as a decoder returns them: a network that never saw compression is a confounder.
 
-A codec's images are kept with the prepared ones. An INR's are plain fits of the preset `quick`, kept in a store of their own, so
-that what was fitted before is not fitted again.
+A codec's images are kept with the prepared ones. An INR's are plain fits of the preset `quick`,
+kept in a store of their own, so that what was fitted before is not fitted again.
 """
 
 from __future__ import annotations
@@ -35,19 +35,31 @@ class Compressor:
     @classmethod
     def of(cls, name: str, bpp: float, args: dict[str, Any]) -> Compressor:
         size = index.get("inr", name).declared["size"] if (kind := kind_of(name)) == "inr" else None
-        return cls(Choice.of(kind, name, **({size: ...} if size else {}) | args), bpp)  # the rate decides a size that is left open
+        return cls(
+            Choice.of(kind, name, **({size: ...} if size else {}) | args), bpp
+        )  # the rate decides a size that is left open
 
     def text(self) -> str:
         """What a resumed training must agree with."""
         return f"{self.choice.name} {dict(self.choice.args)} {self.choice.source}"
 
-    def decoded(self, samples: Sequence[Sample], dataset: Any, device: str, told: Told) -> list[Sample]:
-        """Each sample with the decoded image in place of its own; raises InputError where one cannot be compressed so far."""
+    def decoded(
+        self, samples: Sequence[Sample], dataset: Any, device: str, told: Told
+    ) -> list[Sample]:
+        """Each sample with the decoded image in place of its own; raises InputError where one
+        cannot be compressed so far.
+        """
         if samples[0].depth > 1:
-            raise InputError("--train-on compressed with a network that reads volumes", "only slices are compressed for training",
-                             "--train-on original")
+            raise InputError(
+                "--train-on compressed with a network that reads volumes",
+                "only slices are compressed for training",
+                "--train-on original",
+            )
         if self.choice.kind == "codec":
-            return [self._by_codec(sample, told, i + 1, len(samples)) for i, sample in enumerate(samples)]
+            return [
+                self._by_codec(sample, told, i + 1, len(samples))
+                for i, sample in enumerate(samples)
+            ]
         return self._by_inr(samples, dataset, device, told)
 
     def _by_codec(self, sample: Sample, told: Told, i: int, count: int) -> Sample:
@@ -65,7 +77,9 @@ class Compressor:
         told("compressing", i, count)
         return replace(sample, image=arrays["image"])
 
-    def _by_inr(self, samples: Sequence[Sample], dataset: Any, device: str, told: Told) -> list[Sample]:
+    def _by_inr(
+        self, samples: Sequence[Sample], dataset: Any, device: str, told: Told
+    ) -> list[Sample]:
         from benchmark.bitstream import decode
         from benchmark.plan.job import Job
         from benchmark.plan.selection import Selection
@@ -74,13 +88,21 @@ class Compressor:
 
         own = {sample.hash: sample for sample in samples}
         cells = [self._cell(sample) for sample in own.values()]
-        selection = Selection(inr=(self.choice.name,), lam=(0.0,), dataset=samples[0].dataset, split="train", bpp=self.bpp)
+        selection = Selection(
+            inr=(self.choice.name,),
+            lam=(0.0,),
+            dataset=samples[0].dataset,
+            split="train",
+            bpp=self.bpp,
+        )
         job = Job(selection, dataset, samples[0].dataset, own, {}, [], [], cells)
         with Store(cache_folder() / "decoded") as store:
             try:
                 Runner(job, store, _Progress(told), device=device).run()
             except InputError as error:  # no size of the backbone is small enough
-                raise InputError(error.asked, error.found, error.todo.replace("--bpp", "--train-bpp")) from None
+                raise InputError(
+                    error.asked, error.found, error.todo.replace("--bpp", "--train-bpp")
+                ) from None
             images = {}
             for row in store.each_row([cell.key for cell in cells]):
                 if row.status != "ok" or row.data is None:
@@ -90,14 +112,29 @@ class Compressor:
 
     def _cell(self, sample: Sample) -> Cell:
         """A plain fit, as `run --preset quick --lambda 0` would make it."""
-        recipe = recipe_for(index.get("inr", self.choice.name), preset("quick"), dict(self.choice.args))
+        recipe = recipe_for(
+            index.get("inr", self.choice.name), preset("quick"), dict(self.choice.args)
+        )
         optimizer = Choice.of("optimizer", recipe.optimizer)
         recipe = replace(recipe, optimizer_args=optimizer.args, optimizer_source=optimizer.source)
-        return Cell(sample.dataset, sample.id, sample.patient, sample.hash, self.choice, Rate(self.bpp), recipe, shape=sample.image.shape)
+        return Cell(
+            sample.dataset,
+            sample.id,
+            sample.patient,
+            sample.hash,
+            self.choice,
+            Rate(self.bpp),
+            recipe,
+            shape=sample.image.shape,
+        )
 
     def _failed(self, sample: Sample, why: str) -> InputError:
-        return InputError(f"the image {sample.id} ({extent(sample.image.shape, 1)}) by {self.choice.name} at {self.bpp:g} bpp", why,
-                          "a higher --train-bpp, or another --compressor")
+        return InputError(
+            f"the image {sample.id} ({extent(sample.image.shape, 1)}) by {self.choice.name} at"
+            f" {self.bpp:g} bpp",
+            why,
+            "a higher --train-bpp, or another --compressor",
+        )
 
 
 def kind_of(name: str) -> str:
@@ -105,8 +142,11 @@ def kind_of(name: str) -> str:
     for kind in ("codec", "inr"):
         if name in index.entries(kind):
             return kind
-    raise InputError(f"--compressor {name}", "no codec and no backbone of that name",
-                     did_you_mean(name, [*index.entries("codec"), *index.entries("inr")]))
+    raise InputError(
+        f"--compressor {name}",
+        "no codec and no backbone of that name",
+        did_you_mean(name, [*index.entries("codec"), *index.entries("inr")]),
+    )
 
 
 class _Progress(Quiet):

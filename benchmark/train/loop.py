@@ -1,7 +1,8 @@
 """The training loop: an optimizer, a schedule, early stopping.
 
-Everything random in an epoch is drawn from generators seeded by (seed, epoch), and the learning rate is a function of
-the step, so a run that was stopped and resumed does what an unbroken one does.
+Everything random in an epoch is drawn from generators seeded by (seed, epoch), and the learning
+rate is a function of the step, so a run that was stopped and resumed does what an unbroken one
+does.
 """
 
 from __future__ import annotations
@@ -26,36 +27,55 @@ from benchmark.train.state import copy_of, load_state, save_state
 from benchmark.train.transfer import groups, train_mode
 
 
-def train(module: nn.Module, train_slices: Slices, val_slices: Slices, recipe: TrainRecipe, *,
-          state_path: Path | None = None, resume: bool = False,
-          on_epoch: Callable[[Progress], None] = lambda progress: None,
-          on_batch: Callable[[int, int], None] = lambda step, steps: None) -> Progress:
-    """Train `module` in place and leave it with the weights of its best epoch on the validation split.
+def train(
+    module: nn.Module,
+    train_slices: Slices,
+    val_slices: Slices,
+    recipe: TrainRecipe,
+    *,
+    state_path: Path | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[Progress], None] = lambda progress: None,
+    on_batch: Callable[[int, int], None] = lambda step, steps: None,
+) -> Progress:
+    """Train `module` in place and leave it with the weights of its best epoch on the validation
+    split.
 
-    Patience 0: no early stopping, and the last epoch's weights stay. With few validation patients the best epoch is
-    noise, and the last one has the lowest learning rate (so does nnU-Net, Isensee et al. 2021).
-    After each epoch the state goes to `state_path`; `resume` goes on from it. Raises InputError where it belongs to
-    another recipe or network, or where the loss is no longer finite.
+    Patience 0: no early stopping, and the last epoch's weights stay. With few validation patients
+    the best epoch is noise, and the last one has the lowest learning rate (so does nnU-Net, Isensee
+    et al. 2021). After each epoch the state goes to `state_path`; `resume` goes on from it. Raises
+    InputError where it belongs to another recipe or network, or where the loss is no longer finite.
     """
     flat = train_slices.images.ndim == 4
     module = channels_last(module, recipe.device) if flat else module.to(recipe.device)
     if recipe.loss == "weighted-dice":
-        train_slices = replace(train_slices, truth=torch.cat([train_slices.truth, edge_weights(train_slices.truth)], 1))
+        train_slices = replace(
+            train_slices, truth=torch.cat([train_slices.truth, edge_weights(train_slices.truth)], 1)
+        )
     train_slices, val_slices = train_slices.to(recipe.device), val_slices.to(recipe.device)
     optimizer = optimizer_of(module, recipe)
     progress, best = Progress(), copy_of(module)
     if resume and state_path is not None:
         progress, best = load_state(state_path, module, optimizer, recipe)
-    while progress.epoch < recipe.epochs and not 0 < recipe.patience <= progress.epoch - progress.best_epoch:
+    while (
+        progress.epoch < recipe.epochs
+        and not 0 < recipe.patience <= progress.epoch - progress.best_epoch
+    ):
         began, began_cpu = time.perf_counter(), time.process_time()
         loss = _epoch(module, optimizer, train_slices, recipe, progress.epoch, on_batch)
         reading = read(module, val_slices)
         progress.epoch += 1
         progress.minutes += (time.perf_counter() - began) / 60
         progress.cpu_minutes += (time.process_time() - began_cpu) / 60
-        progress.history.append({"epoch": progress.epoch, "loss": loss, f"val_{reading.name}": reading.score})
+        progress.history.append(
+            {"epoch": progress.epoch, "loss": loss, f"val_{reading.name}": reading.score}
+        )
         if reading.score > progress.best_score or recipe.patience == 0:
-            progress.best_score, progress.best_epoch, best = reading.score, progress.epoch, copy_of(module)
+            progress.best_score, progress.best_epoch, best = (
+                reading.score,
+                progress.epoch,
+                copy_of(module),
+            )
         if state_path is not None:
             save_state(state_path, module, optimizer, recipe, progress, best)
         on_epoch(progress)
@@ -73,14 +93,21 @@ def optimizer_of(module: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimize
     return torch.optim.AdamW(parts, lr=recipe.lr, weight_decay=recipe.weight_decay)
 
 
-def _epoch(module: nn.Module, optimizer: torch.optim.Optimizer, slices: Slices, recipe: TrainRecipe, epoch: int,
-           on_batch: Callable[[int, int], None]) -> float:
+def _epoch(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    slices: Slices,
+    recipe: TrainRecipe,
+    epoch: int,
+    on_batch: Callable[[int, int], None],
+) -> float:
     train_mode(module)
     seed = 1_000_003 * recipe.seed + epoch
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout draws from the global generator
     order = torch.randperm(len(slices), generator=generator)
-    # A last batch of one or two slices would upset batch normalisation: spread the remainder, and let no batch be of one.
+    # A last batch of one or two slices would upset batch normalisation: spread the remainder, and
+    # let no batch be of one.
     count = round(len(order) / recipe.batch)
     parts = order.tensor_split(max(1, count if recipe.batch == 1 else min(count, len(order) // 2)))
     total = 0.0
@@ -90,13 +117,23 @@ def _epoch(module: nn.Module, optimizer: torch.optim.Optimizer, slices: Slices, 
             group["lr"] = rate * group["scale"]
         total += _step(module, optimizer, slices, part, recipe, generator)
         if not math.isfinite(total):
-            raise InputError(f"training with --lr {recipe.lr}", f"no finite loss, epoch {epoch + 1}", "a smaller --lr")
+            raise InputError(
+                f"training with --lr {recipe.lr}",
+                f"no finite loss, epoch {epoch + 1}",
+                "a smaller --lr",
+            )
         on_batch(i + 1, len(parts))
     return total / len(parts)
 
 
-def _step(module: nn.Module, optimizer: torch.optim.Optimizer, slices: Slices, part: torch.Tensor, recipe: TrainRecipe,
-          generator: torch.Generator) -> float:
+def _step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    slices: Slices,
+    part: torch.Tensor,
+    recipe: TrainRecipe,
+    generator: torch.Generator,
+) -> float:
     """One step on the slices `part`; returns the loss before it."""
     images, truth = augment(slices.images[part], slices.truth[part], generator, recipe.augment)
     if images.ndim == 4:

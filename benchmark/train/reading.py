@@ -1,4 +1,6 @@
-"""How well a network reads a split while and after it is trained: masks by patient, labels by class."""
+"""How well a network reads a split while and after it is trained: masks by patient, labels by
+class.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from benchmark.train.data import Slices
 
 @dataclass(frozen=True)
 class MaskScore:
-    """Dice of masks by patient over slices with a lesion, and falsely marked pixels on those without."""
+    """Dice of masks by patient over slices with a lesion, and falsely marked pixels on those
+    without.
+    """
 
     dice_by_patient: dict[str, float]
     fp_area_px: float | None
@@ -44,19 +48,31 @@ class LabelScore:
     @property
     def recall(self) -> dict[str, float]:
         """By class, of those that the split has."""
-        return {name: row[i] / sum(row) for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True)) if sum(row)}
+        return {
+            name: row[i] / sum(row)
+            for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
+            if sum(row)
+        }
 
 
 def read(module: nn.Module, slices: Slices, batch: int = 32) -> MaskScore | LabelScore:
-    """Read every slice with the module as it stands (evaluation mode, float32; of masks the threshold is 0.5)."""
-    return read_labels(module, slices, batch) if slices.classes else mask_score(read_masks(module, slices, batch), slices)
+    """Read every slice with the module as it stands (evaluation mode, float32; of masks the
+    threshold is 0.5).
+    """
+    return (
+        read_labels(module, slices, batch)
+        if slices.classes
+        else mask_score(read_masks(module, slices, batch), slices)
+    )
 
 
 def read_labels(module: nn.Module, slices: Slices, batch: int = 32) -> LabelScore:
     """What a label network answers."""
     counts = torch.zeros(len(slices.classes), len(slices.classes), dtype=torch.int64)
     for part, logits in _logits(module, slices, batch):
-        for true, answer in zip(slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True):
+        for true, answer in zip(
+            slices.truth[part].tolist(), logits.argmax(1).tolist(), strict=True
+        ):
             counts[true, answer] += 1
     return LabelScore(slices.classes, counts.tolist())
 
@@ -72,23 +88,32 @@ def mask_score(found: np.ndarray, slices: Slices) -> MaskScore:
     hits, marks, areas = (x.sum((1, 2)).tolist() for x in (found & true, found, true))
     by_patient: dict[str, list[float]] = {}
     empty = []
-    for patient, hit, marked, area in zip(_each_plane(slices.patients, len(found)), hits, marks, areas, strict=True):
+    for patient, hit, marked, area in zip(
+        _each_plane(slices.patients, len(found)), hits, marks, areas, strict=True
+    ):
         if area:
             by_patient.setdefault(patient, []).append(2 * hit / (marked + area))
         else:
             empty.append(marked)
-    return MaskScore({patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
-                     sum(empty) / len(empty) if empty else None)
+    return MaskScore(
+        {patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
+        sum(empty) / len(empty) if empty else None,
+    )
 
 
 def scores_by_patient(found: np.ndarray, slices: Slices) -> dict[str, dict[str, float]]:
-    """Every metric of benchmark/networks/masks.py of `read_masks`, for each patient over all slices or planes of the patient."""
+    """Every metric of benchmark/networks/masks.py of `read_masks`, for each patient over all slices
+    or planes of the patient.
+    """
     true = _planes(slices.truth[:, :1] > 0.5)
     members: dict[str, list[int]] = {}
     for i, patient in enumerate(_each_plane(slices.patients, len(found))):
         members.setdefault(patient, []).append(i)
     spacings = dict(zip(slices.patients, slices.spacings_mm, strict=True))
-    return {patient: mask_scores(found[own], true[own], spacings[patient]) for patient, own in sorted(members.items())}
+    return {
+        patient: mask_scores(found[own], true[own], spacings[patient])
+        for patient, own in sorted(members.items())
+    }
 
 
 def finite(scores: dict[str, float]) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""How a network is trained, as plain values: what a resumed run must agree with, and what a card tells. No torch here."""
+"""How a network is trained, as plain values: what a resumed run must agree with, and what a card
+tells. No torch here.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,16 @@ from benchmark.plugins.index import Entry
 if TYPE_CHECKING:
     from benchmark.train.decoded import Compressor
 
-LOSSES = {"mask": ("bce+dice", "bce", "dice", "weighted-dice", "focal-tversky"),  # the first is the default
-          "label": ("cross-entropy", "kl")}
+LOSSES = {
+    "mask": (
+        "bce+dice",
+        "bce",
+        "dice",
+        "weighted-dice",
+        "focal-tversky",
+    ),  # the first is the default
+    "label": ("cross-entropy", "kl"),
+}
 RATES = {"adamw": 2e-3, "adam": 2e-3, "sgd": 1e-2}  # the default --lr of each optimizer
 SCHEDULES = ("one-cycle", "constant")
 AUGMENTS = ("full", "flips", "none")
@@ -21,8 +31,23 @@ TARGETS = ("lesion", "brain")
 TRAIN_ON = ("original", "compressed", "both")
 # Recipes of the prior work. A recipe only sets defaults: every option that is given wins.
 RECIPES: dict[str, dict[str, Any]] = {
-    "reproduction": {"loss": "bce", "optimizer": "adam", "lr": 1e-4, "schedule": "constant", "epochs": 75, "batch": 32, "patience": 0},
-    "classifier": {"loss": "kl", "optimizer": "sgd", "lr": 1e-2, "schedule": "constant", "epochs": 50, "batch": 2},
+    "reproduction": {
+        "loss": "bce",
+        "optimizer": "adam",
+        "lr": 1e-4,
+        "schedule": "constant",
+        "epochs": 75,
+        "batch": 32,
+        "patience": 0,
+    },
+    "classifier": {
+        "loss": "kl",
+        "optimizer": "sgd",
+        "lr": 1e-2,
+        "schedule": "constant",
+        "epochs": 50,
+        "batch": 2,
+    },
 }
 
 
@@ -35,7 +60,9 @@ class TrainRecipe:
     lr: float = 2e-3
     batch: int = 16
     seed: int = 0
-    patience: int = 10  # epochs without a better validation; 0: never stop early, keep the last epoch
+    patience: int = (
+        10  # epochs without a better validation; 0: never stop early, keep the last epoch
+    )
     optimizer: str = "adamw"
     schedule: str = "one-cycle"
     augment: str = "full"
@@ -47,7 +74,9 @@ class TrainRecipe:
     compressor: str = ""  # what compressed the training images, with its source; "": nothing
     train_bpp: float | None = None
     init: str = ""  # hash of the checkpoint that the weights start from; "": random
-    fresh: tuple[str, ...] = ()  # how the names of parameters begin that start at random all the same
+    fresh: tuple[
+        str, ...
+    ] = ()  # how the names of parameters begin that start at random all the same
     freeze: tuple[str, ...] = ()  # and of those that stay as they are
     loaded_rate: float = 1.0  # of the learning rate, for what was loaded
     data: str = ""  # hash of the splits
@@ -55,7 +84,9 @@ class TrainRecipe:
 
 @dataclass(frozen=True)
 class Training:
-    """What the command line asks for. recipe: what was asked of it, epochs 0 for as many as show IMAGES_SHOWN images."""
+    """What the command line asks for. recipe: what was asked of it, epochs 0 for as many as show
+    IMAGES_SHOWN images.
+    """
 
     segmenter: Entry
     dataset: Entry
@@ -71,7 +102,9 @@ class Training:
 
 @dataclass
 class Progress:
-    """How far a training is: epochs done, minutes of them, the best validation score and its epoch, one row an epoch."""
+    """How far a training is: epochs done, minutes of them, the best validation score and its epoch,
+    one row an epoch.
+    """
 
     epoch: int = 0
     minutes: float = 0.0
@@ -87,7 +120,9 @@ def rate_at(recipe: TrainRecipe, step: int, steps: int) -> float:
 
 
 def one_cycle(step: int, steps: int, lr: float) -> float:
-    """Linear from lr/25 to lr over the first quarter, then a half cosine to 0 (after Smith, arXiv 1708.07120)."""
+    """Linear from lr/25 to lr over the first quarter, then a half cosine to 0 (after Smith, arXiv
+    1708.07120).
+    """
     warm = max(1, steps // 4)
     if step < warm:
         return lr * (0.04 + 0.96 * step / warm)

@@ -15,7 +15,8 @@ from benchmark.plugins.index import get
 
 
 def find_start(spec: str, segmenter: str) -> Checkpoint:
-    """The checkpoint of `--init-from`: NAME@FILE, FILE.safetensors, or the data set that this segmenter's weights are for.
+    """The checkpoint of `--init-from`: NAME@FILE, FILE.safetensors, or the data set that this
+    segmenter's weights are for.
 
     Raises InputError where there is none, and where it is another segmenter's.
     """
@@ -23,56 +24,89 @@ def find_start(spec: str, segmenter: str) -> Checkpoint:
         name, _, file = spec.rpartition("@")
         if name not in ("", segmenter):
             known = get("segmenter", name).name
-            raise InputError(f"--init-from {spec}", f"weights of {name} do not fit {segmenter}", f"--segmenter {known}")
+            raise InputError(
+                f"--init-from {spec}",
+                f"weights of {name} do not fit {segmenter}",
+                f"--segmenter {known}",
+            )
         path = Path(file)
         card = read_card(path)
         if card["segmenter"] != segmenter:
-            raise InputError(f"--init-from {spec}", f"they are weights of {card['segmenter']}, not of {segmenter}",
-                             f"--segmenter {card['segmenter']}")
+            raise InputError(
+                f"--init-from {spec}",
+                f"they are weights of {card['segmenter']}, not of {segmenter}",
+                f"--segmenter {card['segmenter']}",
+            )
         return find_checkpoint(f"{segmenter}@{path}", card["dataset"])
     try:
         return find_checkpoint(segmenter, spec)
     except InputError as error:
-        raise InputError(f"--init-from {spec}", error.found, f"FILE.safetensors, or a data set that {segmenter} was trained on") from None
+        raise InputError(
+            f"--init-from {spec}",
+            error.found,
+            f"FILE.safetensors, or a data set that {segmenter} was trained on",
+        ) from None
 
 
 def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> None:
-    """Put a checkpoint's weights into a module, but for those whose names begin with one of `fresh`: these stay at random.
+    """Put a checkpoint's weights into a module, but for those whose names begin with one of
+    `fresh`: these stay at random.
 
-    Raises InputError where a name or a shape of the others differs, and where a beginning fits no parameter.
+    Raises InputError where a name or a shape of the others differs, and where a beginning fits no
+    parameter.
     """
     own, loaded = module.state_dict(), read_weights(start)
     for beginning in fresh:
         _check_beginning("--fresh", beginning, own)
     kept = {name: own[name] for name in own if name.startswith(tuple(fresh))} if fresh else {}
     if len(kept) == len(own):
-        raise InputError(f"--fresh {' --fresh '.join(fresh)}", "all weights begin so: nothing is left to start from",
-                         "fewer of them, or no --init-from")
-    weights = {name: tensor for name, tensor in loaded.items() if not (fresh and name.startswith(tuple(fresh)))}
-    wrong = [f"{name} is {_shape(weights.get(name))} there and {_shape(own[name])} here" for name in own
-             if name not in kept and _shape(weights.get(name)) != _shape(own[name])]
+        raise InputError(
+            f"--fresh {' --fresh '.join(fresh)}",
+            "all weights begin so: nothing is left to start from",
+            "fewer of them, or no --init-from",
+        )
+    weights = {
+        name: tensor
+        for name, tensor in loaded.items()
+        if not (fresh and name.startswith(tuple(fresh)))
+    }
+    wrong = [
+        f"{name} is {_shape(weights.get(name))} there and {_shape(own[name])} here"
+        for name in own
+        if name not in kept and _shape(weights.get(name)) != _shape(own[name])
+    ]
     wrong += [f"{name} is there, and not here" for name in weights if name not in own]
     if wrong:
         first = wrong[0].split(" ", 1)[0]
         layer = first.rpartition(".")[0] or first
-        raise InputError(f"to start from {start.path}", f"{len(wrong)} of its {len(loaded)} tensors do not fit: {'; '.join(wrong[:3])}",
-                         f"the --set options that it was trained with, or leave what differs at random: --fresh {layer}")
+        raise InputError(
+            f"to start from {start.path}",
+            f"{len(wrong)} of its {len(loaded)} tensors do not fit: {'; '.join(wrong[:3])}",
+            "the --set options that it was trained with, or leave what differs at random: --fresh"
+            f" {layer}",
+        )
     module.load_state_dict(weights | kept)
 
 
 def freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
-    """Parameters whose names begin so get no gradient; raises InputError where none does, or all do."""
+    """Parameters whose names begin so get no gradient; raises InputError where none does, or all
+    do.
+    """
     names = dict(module.named_parameters())
     for beginning in beginnings:
         _check_beginning("--freeze", beginning, names)
     for name, parameter in names.items():
         parameter.requires_grad_(not name.startswith(tuple(beginnings)) if beginnings else True)
     if not any(parameter.requires_grad for parameter in names.values()):
-        raise InputError(f"--freeze {' --freeze '.join(beginnings)}", "nothing is left to train", "fewer of them")
+        raise InputError(
+            f"--freeze {' --freeze '.join(beginnings)}", "nothing is left to train", "fewer of them"
+        )
 
 
 def train_mode(module: nn.Module) -> None:
-    """Training mode, but for parts that are frozen as a whole: their BatchNorm statistics stay as they are too."""
+    """Training mode, but for parts that are frozen as a whole: their BatchNorm statistics stay as
+    they are too.
+    """
     module.train()
     for part in module.modules():
         own = list(part.parameters())
@@ -81,7 +115,9 @@ def train_mode(module: nn.Module) -> None:
 
 
 def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[dict]:
-    """Parameter groups for an optimizer with the `scale` of their learning rate: loaded_rate of what was loaded, 1 of what is fresh."""
+    """Parameter groups for an optimizer with the `scale` of their learning rate: loaded_rate of
+    what was loaded, 1 of what is fresh.
+    """
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     new = [p for name, p in named if fresh and name.startswith(tuple(fresh))]
     old = [p for name, p in named if not (fresh and name.startswith(tuple(fresh)))]
@@ -90,8 +126,11 @@ def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[
 
 def _check_beginning(option: str, beginning: str, names: Iterable[str]) -> None:
     if not any(name.startswith(beginning) for name in names):
-        raise InputError(f"{option} {beginning}", "no parameter's name begins so",
-                         did_you_mean(beginning, {name.partition(".")[0] for name in names}))
+        raise InputError(
+            f"{option} {beginning}",
+            "no parameter's name begins so",
+            did_you_mean(beginning, {name.partition(".")[0] for name in names}),
+        )
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

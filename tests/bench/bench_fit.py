@@ -1,7 +1,9 @@
-"""What the optimizers reach in how many steps, and what a step costs: `python -m pytest tests/bench/bench_fit.py`.
+"""What the optimizers reach in how many steps, and what a step costs: `python -m pytest
+tests/bench/bench_fit.py`.
 
-SIREN 4x16 (881 parameters) at 128 x 128 on three images: tumour slices of LGG where SINCO_BENCH_DATA has it, else mni-lesion.
-PSNR is of the float weights before they are written, as in the literature's learning curves.
+SIREN 4x16 (881 parameters) at 128 x 128 on three images: tumour slices of LGG where
+SINCO_BENCH_DATA has it, else mni-lesion. PSNR is of the float weights before they are written, as
+in the literature's learning curves.
 """
 
 import os
@@ -18,7 +20,9 @@ from benchmark.types import Recipe
 
 SIREN = Choice.of("inr", "siren", hidden_features=16, hidden_layers=3)
 RECIPES = {
-    "adam 2e-4 constant": [Recipe("adam", 2e-4, steps, "constant", 0) for steps in (400, 1000, 2000)],
+    "adam 2e-4 constant": [
+        Recipe("adam", 2e-4, steps, "constant", 0) for steps in (400, 1000, 2000)
+    ],
     "adam 2e-3 cosine": [Recipe("adam", 2e-3, steps, "cosine", 20) for steps in (400, 1000)],
     "soap 3e-3 cosine": [Recipe("soap", 3e-3, steps, "cosine", 20) for steps in (100, 200, 400)],
 }
@@ -36,13 +40,19 @@ def images():
 def test_quality(images, capsys):
     members = [Member(sample) for sample in images]
     with capsys.disabled():
-        print(f"\nmean PSNR (dB) on {len(images)} images of {images[0].dataset}; seconds a fit, {len(members)} at once")
+        print(
+            f"\nmean PSNR (dB) on {len(images)} images of {images[0].dataset}; seconds a fit,"
+            f" {len(members)} at once"
+        )
         for name, recipes in RECIPES.items():
             for recipe in recipes:
                 fitted = fit(SIREN, members, recipe)
                 assert fitted.finite.all(), f"{name} diverged"
                 psnr = -10 * np.log10(fitted.fidelity)
-                print(f"{name:<20} {recipe.steps:>5} steps  {psnr.mean():5.2f} dB  {fitted.seconds / len(members):6.2f} s")
+                print(
+                    f"{name:<20} {recipe.steps:>5} steps  {psnr.mean():5.2f} dB "
+                    f" {fitted.seconds / len(members):6.2f} s"
+                )
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "soap"])
@@ -51,5 +61,7 @@ def test_step(benchmark, images, optimizer, k):
     recipe = Recipe(optimizer, 2e-3, 20, "constant", 0)
     members = [Member(images[i % len(images)], seed=i) for i in range(k)]
     result = benchmark.pedantic(fit, (SIREN, members, recipe), rounds=5, warmup_rounds=1)
-    benchmark.extra_info["ms_per_image_step"] = 1e3 * benchmark.stats.compare.stats.median / (20 * k)
+    benchmark.extra_info["ms_per_image_step"] = (
+        1e3 * benchmark.stats.compare.stats.median / (20 * k)
+    )
     assert result.finite.all()

@@ -1,4 +1,6 @@
-"""How long `run --help` takes beside a bare interpreter: `python -m pytest tests/bench/bench_startup.py` prints it."""
+"""How long `run --help` takes beside a bare interpreter: `python -m pytest
+tests/bench/bench_startup.py` prints it.
+"""
 
 import statistics
 import subprocess
@@ -10,8 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ["-m", "benchmark"]
-CALLS = {"bare interpreter": ["-c", "pass"], "run --help": [*PROGRAM, "run", "--help"], "list": [*PROGRAM, "list"],
-         "completion": [*PROGRAM, "completion", "words", "run", "--inr", "s"]}
+CALLS = {
+    "bare interpreter": ["-c", "pass"],
+    "run --help": [*PROGRAM, "run", "--help"],
+    "list": [*PROGRAM, "list"],
+    "completion": [*PROGRAM, "completion", "words", "run", "--inr", "s"],
+}
 
 
 def call(words):
@@ -34,5 +40,8 @@ def test_ratio(capsys):
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     with capsys.disabled():
         for name, value in middle.items():
-            print(f"\n{name:<17} {1000 * value:6.1f} ms  {value / middle['bare interpreter']:.1f}x", end="")
+            print(
+                f"\n{name:<17} {1000 * value:6.1f} ms  {value / middle['bare interpreter']:.1f}x",
+                end="",
+            )
         print()

@@ -1,4 +1,6 @@
-"""What gpu.py prints and how it measures: figures as lines and as JSON, memory and utilization of a GPU, the clock."""
+"""What gpu.py prints and how it measures: figures as lines and as JSON, memory and utilization of a
+GPU, the clock.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +19,48 @@ import torch
 
 @dataclass
 class Report:
-    """Figures as lines and as JSON, written anew after each, so that a run that breaks off keeps what it measured."""
+    """Figures as lines and as JSON, written anew after each, so that a run that breaks off keeps
+    what it measured.
+    """
 
     out: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     figures: list[dict[str, Any]] = field(default_factory=list)
 
-    def say(self, what: str, value: float | None, unit: str, target: float | None = None, **more: Any) -> None:
-        """One figure; value None: not measured, and `unit` says why. It misses its target unless it is below."""
+    def say(
+        self, what: str, value: float | None, unit: str, target: float | None = None, **more: Any
+    ) -> None:
+        """One figure; value None: not measured, and `unit` says why. It misses its target unless it
+        is below.
+        """
         met = None if target is None else value is not None and value < target
         aim = "" if target is None else f" (target: below {target:g}, {'met' if met else 'missed'})"
-        rest = "".join(f", {name.replace('_', ' ')} {v:.4g}" for name, v in more.items() if v is not None)
+        rest = "".join(
+            f", {name.replace('_', ' ')} {v:.4g}" for name, v in more.items() if v is not None
+        )
         print(f"{what}: {unit if value is None else f'{value:.4g} {unit}'}{aim}{rest}", flush=True)
-        self.figures.append({"what": what, "value": value, "unit": unit, "target": target, "met": met, **more})
+        self.figures.append(
+            {"what": what, "value": value, "unit": unit, "target": target, "met": met, **more}
+        )
         if self.out is not None:
-            self.out.write_text(json.dumps({"facts": self.facts, "figures": self.figures}, indent=1) + "\n", encoding="utf-8")
+            self.out.write_text(
+                json.dumps({"facts": self.facts, "figures": self.figures}, indent=1) + "\n",
+                encoding="utf-8",
+            )
 
 
 class Watched:
-    """While it is open: the peak of memory, in GiB, and the median share of time, in %, that some kernel ran. None on a CPU."""
+    """While it is open: the peak of memory, in GiB, and the median share of time, in %, that some
+    kernel ran. None on a CPU.
+    """
 
     def __init__(self, device: str) -> None:
-        self.cuda, self.peak_gib, self.utilization, self._done = device == "cuda", None, None, threading.Event()
+        self.cuda, self.peak_gib, self.utilization, self._done = (
+            device == "cuda",
+            None,
+            None,
+            threading.Event(),
+        )
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._seen: list[float] = []
 
@@ -65,10 +87,19 @@ class Watched:
 
 
 def utilization(uuid: str) -> float | None:
-    """Percent of the last moments in which some kernel ran on that GPU, by nvidia-smi; None where it does not say."""
-    command = ["nvidia-smi", f"--id={uuid}", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    """Percent of the last moments in which some kernel ran on that GPU, by nvidia-smi; None where
+    it does not say.
+    """
+    command = [
+        "nvidia-smi",
+        f"--id={uuid}",
+        "--query-gpu=utilization.gpu",
+        "--format=csv,noheader,nounits",
+    ]
     try:
-        return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout)
+        return float(
+            subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        )
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 

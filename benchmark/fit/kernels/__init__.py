@@ -1,4 +1,6 @@
-"""Compiled kernels (numba): where their code is cached, and whether compiling pays for a run. No numba is imported here."""
+"""Compiled kernels (numba): where their code is cached, and whether compiling pays for a run. No
+numba is imported here.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,15 @@ from pathlib import Path
 
 from benchmark.folders import cache_folder
 
-# Measured on a busy 2-core AMD EPYC: 9 s to compile the coordinate network, SOAP and what they call; 0.6 s to load them again.
+# Measured on a busy 2-core AMD EPYC: 9 s to compile the coordinate network, SOAP and what they
+# call; 0.6 s to load them again.
 COMPILE_SECONDS = 9.0
 TORCH_SECONDS = 6e-10  # of the PyTorch path, a step, a pixel and a parameter
 
 
 def folder() -> Path:
-    """Where compiled code is kept: a folder for each version of the kernels, of numba and of Python, and each processor.
+    """Where compiled code is kept: a folder for each version of the kernels, of numba and of
+    Python, and each processor.
 
     numba itself notices an edit of a function's own file, but not of the files that it calls into.
     """
@@ -28,7 +32,9 @@ def folder() -> Path:
 
 @cache
 def _digest() -> str:
-    digest = hashlib.sha256(f"{version('numba')} {sys.version} {platform.processor()} {_processor()}".encode())
+    digest = hashlib.sha256(
+        f"{version('numba')} {sys.version} {platform.processor()} {_processor()}".encode()
+    )
     here = Path(__file__).parent
     for path in [*sorted(here.glob("*.py")), here.parent / "optimizers" / "_soap_step.py"]:
         digest.update(path.read_bytes())
@@ -37,13 +43,19 @@ def _digest() -> str:
 
 def _processor() -> str:
     try:
-        return next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features")))
+        return next(
+            line
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith(("flags", "Features"))
+        )
     except (OSError, StopIteration):
         return ""
 
 
 def prepare() -> None:
-    """Let numba keep its code in `folder()`, unless NUMBA_CACHE_DIR says where. Call before a kernel's module is imported."""
+    """Let numba keep its code in `folder()`, unless NUMBA_CACHE_DIR says where. Call before a
+    kernel's module is imported.
+    """
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder()))
     import numba
 
@@ -56,7 +68,9 @@ def compiled() -> bool:
 
 
 def remember_compiled() -> None:
-    """To be called after a kernel has run; a cache that cannot be written only costs the next run its time."""
+    """To be called after a kernel has run; a cache that cannot be written only costs the next run
+    its time.
+    """
     if not compiled():
         try:
             folder().mkdir(parents=True, exist_ok=True)
@@ -66,9 +80,11 @@ def remember_compiled() -> None:
 
 
 def worth_compiling(work: float) -> bool:
-    """Whether compiled kernels pay for a run of `work` = steps x pixels x parameters, summed over its fits.
+    """Whether compiled kernels pay for a run of `work` = steps x pixels x parameters, summed over
+    its fits.
 
-    Where they are compiled already they always do; else the PyTorch path must take twice as long as compiling.
+    Where they are compiled already they always do; else the PyTorch path must take twice as long as
+    compiling.
     """
     return compiled() or TORCH_SECONDS * work > 2 * COMPILE_SECONDS
 

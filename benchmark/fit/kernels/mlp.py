@@ -1,8 +1,10 @@
-"""A coordinate network's rendering and gradients in one pass over tiles of pixels, several fits at once.
+"""A coordinate network's rendering and gradients in one pass over tiles of pixels, several fits at
+once.
 
-The activations of a tile stay in a core's cache between the way forward and the way back; nothing of the size of the image
-times the width is ever written to memory. Fits and runs of pixels are independent items of work, each with a gradient of its
-own that is summed afterwards in a fixed order: the result does not depend on the number of threads.
+The activations of a tile stay in a core's cache between the way forward and the way back; nothing
+of the size of the image times the width is ever written to memory. Fits and runs of pixels are
+independent items of work, each with a gradient of its own that is summed afterwards in a fixed
+order: the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -12,16 +14,32 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from benchmark.fit.kernels.tile import ACTIVATIONS, EXACT, FREE, F, T, U, activate, affine, outer, row_sums, scale_rows
+from benchmark.fit.kernels.tile import (
+    ACTIVATIONS,
+    EXACT,
+    FREE,
+    F,
+    T,
+    U,
+    activate,
+    affine,
+    outer,
+    row_sums,
+    scale_rows,
+)
 
 __all__ = ["ACTIVATIONS", "Layout", "T", "lay_out", "work"]
 TILES = 8  # of an item: 2,048 pixels
-IN, OUT, IN4, OUT4, W, B, PACKED, TURNED, BIAS, GRADIENT, BIAS_GRADIENT, X, Z, D = range(14)  # columns of a layer's row
+IN, OUT, IN4, OUT4, W, B, PACKED, TURNED, BIAS, GRADIENT, BIAS_GRADIENT, X, Z, D = range(
+    14
+)  # columns of a layer's row
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything of a network lies in a thread's scratch: `layers` [L, 14] int64, offset of a zero row, length."""
+    """Where everything of a network lies in a thread's scratch: `layers` [L, 14] int64, offset of a
+    zero row, length.
+    """
 
     layers: np.ndarray
     zero: int
@@ -29,7 +47,9 @@ class Layout:
 
 
 def lay_out(widths: list[int], weights: list[int], biases: list[int]) -> Layout:
-    """The layout of a network of these widths [L + 1]; weights and biases [L]: their offsets among a fit's parameters, -1 for none."""
+    """The layout of a network of these widths [L + 1]; weights and biases [L]: their offsets among
+    a fit's parameters, -1 for none.
+    """
     at, layers = 0, np.zeros((len(weights), 14), np.int64)
 
     def take(count: int) -> int:
@@ -43,8 +63,15 @@ def lay_out(widths: list[int], weights: list[int], biases: list[int]) -> Layout:
     before = take(four(widths[0]) * T)
     for row, n, m, w, b in zip(layers, widths, widths[1:], weights, biases, strict=False):
         row[[IN, OUT, IN4, OUT4, W, B, X]] = n, m, four(n), four(m), w, b, before
-        for column, count in ((PACKED, four(n) * four(m)), (TURNED, four(n) * four(m)), (GRADIENT, four(n) * four(m)),
-                              (BIAS, four(m)), (BIAS_GRADIENT, four(m)), (Z, four(m) * T), (D, four(m) * T)):
+        for column, count in (
+            (PACKED, four(n) * four(m)),
+            (TURNED, four(n) * four(m)),
+            (GRADIENT, four(n) * four(m)),
+            (BIAS, four(m)),
+            (BIAS_GRADIENT, four(m)),
+            (Z, four(m) * T),
+            (D, four(m) * T),
+        ):
             row[column] = take(count)
         before = row[Z]
     zero = take(four(max(widths)))
@@ -61,8 +88,8 @@ def _pack(s, row, scale, p):  # type: ignore[no-untyped-def]
             s[row[PACKED] + o * n4 + i] = w
             s[row[TURNED] + i * m4 + o] = w
         s[row[BIAS] + o] = scale * p[row[B] + o] if row[B] >= 0 else F(0.0)
-    s[row[GRADIENT]:row[GRADIENT] + n4 * m4] = F(0.0)
-    s[row[BIAS_GRADIENT]:row[BIAS_GRADIENT] + m4] = F(0.0)
+    s[row[GRADIENT] : row[GRADIENT] + n4 * m4] = F(0.0)
+    s[row[BIAS_GRADIENT] : row[BIAS_GRADIENT] + m4] = F(0.0)
 
 
 @njit(**FREE)
@@ -83,7 +110,9 @@ def _look_up(s, p, index, weight, pixel, x):  # type: ignore[no-untyped-def]
         row = U(x + f * T)
         for t in range(U(T)):
             s[row + t] = F(0.0)
-        for c in range(index.shape[0]):  # outside the loop over pixels: 0.7 ns a corner instead of 1.9
+        for c in range(
+            index.shape[0]
+        ):  # outside the loop over pixels: 0.7 ns a corner instead of 1.9
             at, share = index[c, f], weight[c, f]
             for t in range(U(T)):
                 s[row + t] += p[np.uint32(at[U(pixel) + t])] * share[U(pixel) + t]
@@ -111,9 +140,11 @@ def _forward(s, layers, zero, scales, ratio, kind):  # type: ignore[no-untyped-d
 
 @njit(**FREE)
 def _backward(s, layers, zero, to_input):  # type: ignore[no-untyped-def]
-    """From the gradient of the outputs (rows at the last Z) to those of the weights, and of the inputs where asked.
+    """From the gradient of the outputs (rows at the last Z) to those of the weights, and of the
+    inputs where asked.
 
-    The gradient of a layer's values takes the place of the values themselves, which are needed no longer by then.
+    The gradient of a layer's values takes the place of the values themselves, which are needed no
+    longer by then.
     """
     for i in range(layers.shape[0] - 1, -1, -1):
         row = layers[i]
@@ -127,13 +158,34 @@ def _backward(s, layers, zero, to_input):  # type: ignore[no-untyped-def]
 
 
 @njit(**FREE)
-def work(first, last, chunks, back, kind, ratio, scales, layers, zero, s, p, x, index, weight, image,  # type: ignore[no-untyped-def]
-         target, extra, factor, g, squares):
+def work(
+    first,
+    last,
+    chunks,
+    back,
+    kind,
+    ratio,
+    scales,
+    layers,
+    zero,
+    s,
+    p,
+    x,
+    index,
+    weight,
+    image,  # type: ignore[no-untyped-def]
+    target,
+    extra,
+    factor,
+    g,
+    squares,
+):
     """Items first..last of K * chunks, each the pixels of one run of one fit.
 
-    p [K, P] parameters; inputs are x [1 or K, in, N'] or looked up by index and weight [corners, in, N'] (N': pixels, padded
-    to whole tiles). Without `back`: image [K, N, C]. With it: g [K, chunks, P], the gradient of
-    factor / 2 * |image - target|^2 + <image, extra>, and squares [K, chunks], the squared errors.
+    p [K, P] parameters; inputs are x [1 or K, in, N'] or looked up by index and weight [corners,
+    in, N'] (N': pixels, padded to whole tiles). Without `back`: image [K, N, C]. With it: g [K,
+    chunks, P], the gradient of factor / 2 * |image - target|^2 + <image, extra>, and squares [K,
+    chunks], the squared errors.
     """
     n, channels = target.shape[1], target.shape[2]
     output = layers[-1][Z]

@@ -1,8 +1,10 @@
-"""What a tile of pixels goes through, compiled by numba: affine layers, activations, and their gradients.
+"""What a tile of pixels goes through, compiled by numba: affine layers, activations, and their
+gradients.
 
-All values of a tile lie in one flat float32 array `s`, feature-major: row r of a block at offset x is s[x + r * T : ... + T].
-Rows come in fours (weights are padded with zeros), so that 16 products share 4 loads: 70 GFLOP/s a core where a loop over single
-rows reached a third of it. Offsets are unsigned, which spares numba's check for negative indices and lets LLVM vectorise.
+All values of a tile lie in one flat float32 array `s`, feature-major: row r of a block at offset x
+is s[x + r * T : ... + T]. Rows come in fours (weights are padded with zeros), so that 16 products
+share 4 loads: 70 GFLOP/s a core where a loop over single rows reached a third of it. Offsets are
+unsigned, which spares numba's check for negative indices and lets LLVM vectorise.
 """
 
 from __future__ import annotations
@@ -20,25 +22,54 @@ F = np.float32
 SINE, RELU, GAUSS, GABOR = range(4)
 ACTIVATIONS = ("sine", "relu", "gauss", "gabor")
 
-# Reassociation is for sums over pixels alone: in a range reduction it would cancel the small parts of pi.
+# Reassociation is for sums over pixels alone: in a range reduction it would cancel the small parts
+# of pi.
 FREE: dict[str, Any] = {"fastmath": True, "nogil": True, "cache": True, "error_model": "numpy"}
 EXACT: dict[str, Any] = FREE | {"fastmath": {"contract", "nnan", "ninf", "nsz", "arcp"}}
 
-# pi in three parts, the first two with 12 bits to spare, so that n * part is exact for |n| < 4096 (Cody and Waite 1980).
+# pi in three parts, the first two with 12 bits to spare, so that n * part is exact for |n| < 4096
+# (Cody and Waite 1980).
 PI_A, PI_B, PI_C = F(3.140625), F(0.0009675025939941406), F(1.5099580252808664e-07)
-INVERSE_PI, MAGIC = F(0.3183098861837907), F(12582912.0)  # adding 1.5 * 2^23 rounds a float32 to a whole number
-# Minimax polynomials (Remez): sin(r) / r and cos(r) in r^2 on [-pi/2, pi/2], errors 3e-9 and 2e-10; exp(r) on +-ln(2)/2, 2e-9.
-S0, S1, S2, S3, S4 = F(0.999999978), F(-0.166666481), F(8.33290518e-3), F(-1.98011612e-4), F(2.59093237e-6)
-C0, C1, C2, C3, C4, C5 = F(1.0), F(-0.499999994), F(4.16666363e-2), F(-1.38883614e-3), F(2.47601614e-5), F(-2.60514952e-7)
-E0, E1, E2, E3, E4, E5, E6 = F(1.0), F(1.00000004), F(0.50000002), F(0.16666415), F(0.04166608), F(0.00837513), F(0.00139561)
+INVERSE_PI, MAGIC = (
+    F(0.3183098861837907),
+    F(12582912.0),
+)  # adding 1.5 * 2^23 rounds a float32 to a whole number
+# Minimax polynomials (Remez): sin(r) / r and cos(r) in r^2 on [-pi/2, pi/2], errors 3e-9 and 2e-10;
+# exp(r) on +-ln(2)/2, 2e-9.
+S0, S1, S2, S3, S4 = (
+    F(0.999999978),
+    F(-0.166666481),
+    F(8.33290518e-3),
+    F(-1.98011612e-4),
+    F(2.59093237e-6),
+)
+C0, C1, C2, C3, C4, C5 = (
+    F(1.0),
+    F(-0.499999994),
+    F(4.16666363e-2),
+    F(-1.38883614e-3),
+    F(2.47601614e-5),
+    F(-2.60514952e-7),
+)
+E0, E1, E2, E3, E4, E5, E6 = (
+    F(1.0),
+    F(1.00000004),
+    F(0.50000002),
+    F(0.16666415),
+    F(0.04166608),
+    F(0.00837513),
+    F(0.00139561),
+)
 INVERSE_LN2, LN2_A, LN2_B = F(1.4426950408889634), F(0.693359375), F(-2.12194440e-4)
 
 
 @intrinsic
 def _as_float(typingctx: Any, value: Any) -> Any:
     """The float32 of an int32's bits."""
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.FloatType())
+
     return types.float32(types.int32), codegen
 
 
@@ -79,7 +110,10 @@ def activate(s, kind, ratio, z, d, rows):  # type: ignore[no-untyped-def]
         else:
             sine, cosine = sincos(x)
             e = exp(-(ratio * x) * (ratio * x))
-            s[U(z) + at], s[U(d) + at] = cosine * e, -(sine + F(2.0) * ratio * ratio * x * cosine) * e
+            s[U(z) + at], s[U(d) + at] = (
+                cosine * e,
+                -(sine + F(2.0) * ratio * ratio * x * cosine) * e,
+            )
 
 
 @njit(**FREE)

@@ -1,7 +1,9 @@
-"""SOAP's step for a batch of matrices, compiled by numba: one call where torch makes dozens of small ones.
+"""SOAP's step for a batch of matrices, compiled by numba: one call where torch makes dozens of
+small ones.
 
-The order of operations is that of `_Group.step` in soap.py, its oracle. Products and QR go to the BLAS and LAPACK of scipy:
-loops of our own took 2.5 times as long for a product of 16 x 17, and no less for a QR of 16 x 16.
+The order of operations is that of `_Group.step` in soap.py, its oracle. Products and QR go to the
+BLAS and LAPACK of scipy: loops of our own took 2.5 times as long for a product of 16 x 17, and no
+less for a QR of 16 x 16.
 """
 
 from __future__ import annotations
@@ -11,8 +13,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-# No nnan or ninf: a fit that overflows has to be seen. error_model: a division by zero gives inf and raises nothing.
-FAST: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+# No nnan or ninf: a fit that overflows has to be seen. error_model: a division by zero gives inf
+# and raises nothing.
+FAST: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz"},
+}
 
 
 @njit(**FAST)
@@ -24,7 +32,9 @@ def lerp(old, new, weight):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def descending(values):  # type: ignore[no-untyped-def]
-    """The order of values, largest first: insertion, since they are nearly sorted (np.argsort takes a second to compile)."""
+    """The order of values, largest first: insertion, since they are nearly sorted (np.argsort takes
+    a second to compile).
+    """
     order = np.arange(len(values))
     for i in range(1, len(values)):
         while i > 0 and values[order[i - 1]] < values[order[i]]:
@@ -35,7 +45,9 @@ def descending(values):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def refresh(factor, q, ramp):  # type: ignore[no-untyped-def]
-    """One step of orthogonal iteration, in place; returns the order of the old columns by estimated eigenvalue."""
+    """One step of orthogonal iteration, in place; returns the order of the old columns by estimated
+    eigenvalue.
+    """
     n, values, trace = len(factor), np.zeros_like(ramp), factor.dtype.type(0)
     for i in range(n):
         trace += factor[i, i]
@@ -59,7 +71,9 @@ def refresh(factor, q, ramp):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def direction(g, left, right, q_left, q_right, m, v, constants):  # type: ignore[no-untyped-def]
-    """The update [m, n] of one matrix, to be scaled by the learning rate; factors and moments are brought up to date."""
+    """The update [m, n] of one matrix, to be scaled by the learning rate; factors and moments are
+    brought up to date.
+    """
     lerp(left, g @ g.T, constants[0])
     lerp(right, g.T @ g, constants[0])
     lerp(m, g, constants[1])
@@ -68,17 +82,34 @@ def direction(g, left, right, q_left, q_right, m, v, constants):  # type: ignore
     update = q_left.T @ m @ q_right
     for i in range(update.shape[0]):
         for j in range(update.shape[1]):
-            update[i, j] = update[i, j] / constants[3] / (np.sqrt(v[i, j] / constants[4]) + constants[5])
+            update[i, j] = (
+                update[i, j] / constants[3] / (np.sqrt(v[i, j] / constants[4]) + constants[5])
+            )
     return q_left @ update @ q_right.T
 
 
 @njit(**FAST)
-def step(g, rate, update, where, left, right, q_left, q_right, m, v,  # type: ignore[no-untyped-def]
-         ramp_left, ramp_right, constants, due):
-    """One step of all matrices [B, m, n], of K fits and L layers: reads g [K, P] and writes update [K, P] `where` [L, m, n] says.
+def step(
+    g,
+    rate,
+    update,
+    where,
+    left,
+    right,
+    q_left,
+    q_right,
+    m,
+    v,  # type: ignore[no-untyped-def]
+    ramp_left,
+    ramp_right,
+    constants,
+    due,
+):
+    """One step of all matrices [B, m, n], of K fits and L layers: reads g [K, P] and writes update
+    [K, P] `where` [L, m, n] says.
 
-    rate [K]. constants [6]: the weights of the new factor, gradient and square; Adam's two bias corrections; eps. `due`: the
-    bases are refreshed.
+    rate [K]. constants [6]: the weights of the new factor, gradient and square; Adam's two bias
+    corrections; eps. `due`: the bases are refreshed.
     """
     layers, rows, columns = where.shape
     part = np.empty((rows, columns), g.dtype)

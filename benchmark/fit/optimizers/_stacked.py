@@ -1,4 +1,6 @@
-"""What optimizers over stacked parameters share: [K, ...] tensors of K fits that must not touch each other."""
+"""What optimizers over stacked parameters share: [K, ...] tensors of K fits that must not touch
+each other.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +8,27 @@ import torch
 
 
 class Stacked:
-    """Base of optimizers: all parameters of K fits as one [K, P], so that a step is a few operations, not a few a tensor."""
+    """Base of optimizers: all parameters of K fits as one [K, P], so that a step is a few
+    operations, not a few a tensor.
+    """
 
     def __init__(self, parameters: dict[str, torch.Tensor]) -> None:
         self.parameters = parameters
         first = next(iter(parameters.values()))
         self.alive = torch.ones(len(first), dtype=torch.bool, device=first.device)
         self.sizes = [p[0].numel() for p in parameters.values()]
-        self.change = torch.zeros(len(first), sum(self.sizes), dtype=first.dtype, device=first.device)
+        self.change = torch.zeros(
+            len(first), sum(self.sizes), dtype=first.dtype, device=first.device
+        )
         parts = zip(self.change.split(self.sizes, 1), parameters.values(), strict=True)
-        self.changes = [part.view_as(p) for part, p in parts]  # what each parameter is moved by, in the memory of `change`
+        self.changes = [
+            part.view_as(p) for part, p in parts
+        ]  # what each parameter is moved by, in the memory of `change`
 
     def join(self, gradients: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The gradients as one [K, P]. A fit whose squared norm is not finite is frozen from now on, and its row is 0."""
+        """The gradients as one [K, P]. A fit whose squared norm is not finite is frozen from now
+        on, and its row is 0.
+        """
         flat = torch.cat([gradients[name].flatten(1) for name in self.parameters], 1)
         self.alive &= flat.square().sum(1).isfinite()
         return flat.masked_fill_(~self.alive.unsqueeze(1), 0.0)

@@ -1,4 +1,6 @@
-"""The SINCO penalty: one minus the soft Dice of a segmenter on the rendering, against the true mask."""
+"""The SINCO penalty: one minus the soft Dice of a segmenter on the rendering, against the true
+mask.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,17 @@ Penalty = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tenso
 
 @register.regularizer("dice")
 class Dice:
-    """1 - soft Dice of the network's probability on the unclipped rendering (SINCO, Gao et al. 2023, arXiv 2210.14974)."""
+    """1 - soft Dice of the network's probability on the unclipped rendering (SINCO, Gao et al.
+    2023, arXiv 2210.14974).
+    """
 
     def __init__(self, *, epsilon: float = 1e-6) -> None:
         self.epsilon = epsilon
 
     def make(self, samples: Sequence[Sample], network: Any) -> Penalty:
-        """f(images [k, H, W, C], numbers of their samples [k]) -> (penalty [k], gradient of each one's own penalty [k, H, W, C])."""
+        """f(images [k, H, W, C], numbers of their samples [k]) -> (penalty [k], gradient of each
+        one's own penalty [k, H, W, C]).
+        """
         masks = torch.from_numpy(np.stack([sample.mask for sample in samples]).astype(np.float32))
         volume = torch.tensor([sample.volume.as_row() for sample in samples])
 
