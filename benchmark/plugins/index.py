@@ -309,9 +309,8 @@ def _entry(
             replace(option, default=given.get(option.name, option.default))
             for option in shared_options()
         ]
-    doc = (
-        ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_bytes())) or ""
-    ).partition("\n")[0]
+    whole = ast.get_docstring(node) or ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    doc = " ".join(whole.partition("\n\n")[0].split())  # the first paragraph, however it is wrapped
     return Entry(
         kind,
         literal(call.args[0], "its name"),
