@@ -1,5 +1,37 @@
-"""Does a segmenter in the loss of an INR make the compressed MRI better to read, and on which
+"""sinco-bench: does a segmenter in the loss make INR-compressed MRI better to read, and on which
 images does it not?
+
+    import benchmark as sb
+
+    run = sb.run(inr=["siren"], lam=[1e-5], seeds=range(3))
+    run.underperformers()
+
+The names of benchmark/api.py are handed on when they are first used, so that this import costs
+nothing.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.api import Picture as Picture
+    from benchmark.api import Run as Run
+    from benchmark.api import add_plugin as add_plugin
+    from benchmark.api import open as open
+    from benchmark.api import run as run
+
 __version__ = "0.1.0"
+HANDED_ON = ("Picture", "Run", "add_plugin", "open", "run")
+
+
+def __getattr__(name: str) -> Any:
+    if name in HANDED_ON:
+        from benchmark import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *HANDED_ON])

@@ -9,8 +9,10 @@ from benchmark.types import Recipe
 
 
 class Fit(Protocol):
-    """What a listener looks at in a cell: lambda, and the recipe with its steps."""
+    """What a listener looks at in a cell: its key, lambda, and the recipe with its steps."""
 
+    @property
+    def key(self) -> str: ...
     @property
     def lam(self) -> float: ...
     @property

@@ -162,7 +162,7 @@ def test_nothing_is_written(profile, store_folder, tmp_path_factory, monkeypatch
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     if stored:
         with benchmark.store.store.Store(store_folder) as store:
-            store.remember("runs", "latest", {})
+            store.experiments.begin("first", {}, ())
     before = {path: path.read_bytes() for path in store_folder.glob("*")}
     profile()
     assert {

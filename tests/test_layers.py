@@ -52,6 +52,8 @@ NEVER = {part: "fit" for part in ("score", "store", "stats", "report")}
 # Arrows that run upwards on purpose: authors of plug-ins import one module, which hands on names of
 # these when they are used.
 HANDING_ON = {("benchmark.plugins", module) for module in HANDED_ON.values()}
+# The package's face, for whoever writes `import benchmark as sb`.
+HANDING_ON |= {("benchmark", "benchmark.api")}
 # The registry names the folders that it reads as text.
 HANDING_ON |= {("benchmark.plugins.index", package) for package in PACKAGES.values()}
 # For type checkers alone: a data set says how it is fetched.

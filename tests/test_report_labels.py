@@ -45,9 +45,9 @@ def store_of(folder: Path, *, seed: int = 0) -> Store:
             for metric, value in values.items()
         ]
     store.add([], scores)
-    run = store.recall("runs", "latest")
+    run = store.experiments.get("synthetic").record
     run["readers"].append({"name": "mobilenet-v2", "hash": CLASSIFIER, "role": "eval"})
-    store.remember("runs", "latest", run)
+    synthetic["remember"](store, run)
     return store
 
 

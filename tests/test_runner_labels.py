@@ -280,12 +280,13 @@ def test_a_report_reads_with_ensembles_again(
     capsys.readouterr()
     given: dict[str, Any] = {}
     monkeypatch.setattr(
-        "benchmark.report.write_report", lambda scored, out, **by_hash: given.update(by_hash) or []
+        "benchmark.report.opened.write_report",
+        lambda scored, out, **by_hash: given.update(by_hash) or [],
     )
     assert main(["report", str(store_folder), "--plugin", str(PLUGIN)]) == 0
     assert "no contours" not in capsys.readouterr().err
     with Store(store_folder) as store:
-        first, second = (reader["hash"] for reader in store.recall("runs", "latest")["readers"])
+        first, second = (reader["hash"] for reader in store.experiments.last().record["readers"])
         sample = next(store.sample(row.sample_hash) for row in store.rows())
     assert set(given["segment"]) == {first} and set(given["describe"]) == {second}
     expected = load_network(find_checkpoint(f"unet+dilated@{apart}", "tiny-labels")).segment(

@@ -185,14 +185,14 @@ def test_a_kernel_that_cannot_be_had_is_a_usage_error(networks, store_folder, ca
 
 
 def test_what_always_goes_wrong_is_given_up_and_says_how_often(networks, store_folder):
-    assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1") == 1
+    assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1", "--yes") == 1
     rows = fits(store_folder)
     assert {row.status for row in rows} == {"diverged"} and {
         row.facts["restarts"] for row in rows
     } == {3}
     assert all("started 4 times" in row.reason for row in rows)
     before = [row.facts["fit_seconds"] for row in rows]
-    assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1") == 1
+    assert run(store_folder, "--lambda", "1e-3", "--lr", "1e4", "--limit", "1", "--yes") == 1
     assert [
         row.facts["fit_seconds"] for row in fits(store_folder)
     ] == before  # not fitted a fifth time

@@ -196,7 +196,7 @@ def test_a_batch_that_raises_becomes_rows_and_the_others_go_on(
 @pytest.mark.parametrize("size", [[], ["--bpp", "3"]])
 def test_a_fit_that_diverges_is_a_row_with_a_status(networks, store_folder, size):
     words = ["run", "--out", str(store_folder), *(FAST if not size else [*FAST[:6], *size])]
-    assert main([*words, "--lr", "1e30", "--optimizer", "adam", "--lambda", "0"]) == 1
+    assert main([*words, "--lr", "1e30", "--yes", "--optimizer", "adam", "--lambda", "0"]) == 1
     with Store(store_folder) as store:
         fits = [row for row in store.rows() if row.facts["codec"] is None]
         assert {row.status for row in fits} == {"diverged"} and all(row.reason for row in fits)

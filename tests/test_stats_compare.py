@@ -212,8 +212,8 @@ def test_backbones_lambdas_and_recipes_are_compared_apart(store_folder):
 
 def test_the_latest_run_is_shown_and_everything_when_asked(store_folder):
     store = make_store(store_folder, inrs=("siren", "fourier"))
-    store.remember(
-        "runs", "latest", {"keys": [row.key for row in store.rows() if row.facts["inr"] == "siren"]}
+    synthetic["remember"](
+        store, {}, [row.key for row in store.rows() if row.facts["inr"] == "siren"]
     )
     assert [c.group.inr for c in compare(Scored(store))] == ["siren"]
     assert [c.group.inr for c in compare(Scored(store, everything=True))] == ["fourier", "siren"]

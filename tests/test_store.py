@@ -173,6 +173,7 @@ def test_kill_9_in_the_middle_of_a_batch_keeps_what_was_finished(tmp_path):
 def test_no_store_a_newer_store_and_a_file_in_the_way_are_clear_errors(tmp_path):
     with pytest.raises(InputError, match=r"no store\.sqlite"):
         Store(tmp_path / "nothing", create=False)
+    Store(tmp_path).close()
     db = sqlite3.connect(tmp_path / "store.sqlite")
     db.execute("PRAGMA user_version=99")
     db.close()

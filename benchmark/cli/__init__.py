@@ -11,6 +11,7 @@ import sys
 import warnings
 
 from benchmark.cli.notes import Notes
+from benchmark.cli.parser import Parser
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
 
 COMMANDS = {
@@ -29,9 +30,13 @@ COMMANDS = {
     "read": "strip, classify and segment one image, original or compressed",
     "decode": "turn a compressed file back into an image",
     "report": "make the tables and pictures of a stored run again",
+    "forget": "take an experiment or cells out of a run's folder",
     "doctor": "what this machine has, what is missing, and what to type",
     "completion": "print the shell completion script",
 }
+
+
+CONFIGURED = ("run", "plan", "profile")  # take their options from --config FILE too
 
 
 def _usage() -> str:
@@ -44,6 +49,8 @@ def _usage() -> str:
             "examples:",
             "  python -m benchmark run --inr siren --lambda 1e-5",
             "  python -m benchmark run --help",
+            "",
+            "the command is called sinco-bench too; --version says which one this is",
         ]
     )
 
@@ -63,6 +70,24 @@ def main(argv: list[str] | None = None) -> int:
             return _command(argv, debug)
         finally:
             notes.close()
+
+
+def _add_common(parser: Parser) -> None:
+    """The options of every command."""
+    common = parser.add_argument_group("of every command")
+    common.add_argument("--debug", action="store_true", help="show a traceback with an error")
+    common.add_argument("--quiet", action="store_true", help="say nothing but errors, where it can")
+    common.add_argument("--verbose", action="store_true", help="tell on stderr what is logged")
+
+
+def _log_to_stderr() -> None:
+    import logging
+
+    logger = logging.getLogger("benchmark")
+    logger.setLevel(logging.INFO)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -89,12 +114,21 @@ def _command(argv: list[str], debug: bool) -> int:
                 f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS)
             )
         module = importlib.import_module(f"benchmark.cli.{argv[0]}")
-        from benchmark.cli.parser import Parser
 
         parser = Parser(prog=f"python -m benchmark {argv[0]}", description=module.__doc__)
-        parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
+        _add_common(parser)
         module.add_arguments(parser)
-        args = parser.parse_args(argv[1:])
+        words = argv[1:]
+        if argv[0] in CONFIGURED:
+            from benchmark.cli.config import expanded
+
+            parser.add_argument(
+                "--config", metavar="FILE.toml", help="options from a file; what is typed wins"
+            )
+            words = expanded(words, parser)
+        args = parser.parse_args(words)
+        if args.verbose:
+            _log_to_stderr()
         if plugins := getattr(args, "plugin", ()):
             from benchmark.plugins.index import add_plugin_file
 

@@ -1,12 +1,13 @@
 """Make the tables and pictures of a stored run again; nothing is fitted.
 
-Every number is read from the folder's store.sqlite. The cells of the latest run are shown; --all
-takes in what earlier runs left in the same folder.
+Every number is read from the folder's store.sqlite. Each run into a folder is an experiment of its
+own there: the one that was finished last is shown, or the one that --experiment names; --all takes
+in all that the folder has.
 
 examples:
   python -m benchmark report results/runs/mni-lesion
   python -m benchmark report results/runs/lgg --all --out results/lgg
-  python -m benchmark report results/runs/lgg --score-as stretched-png
+  python -m benchmark report results/runs/lgg --experiment rates --inr siren --lambda 1e-3
   python -m benchmark report results/runs/lgg --json > summaries.json
   python -m benchmark report results/runs/lgg --all --publish results/lgg
   python -m benchmark report results/runs/mni-lesion --files files
@@ -18,13 +19,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.cli.parser import add_plugins
-from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.store.view import Scored
+    from benchmark.store.view import Only
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the --out of a run, with its store.sqlite"
     )
+    parser.add_argument(
+        "--experiment",
+        metavar="NAME",
+        help="which of the folder's experiments (default: the one that was finished last)",
+    )
+    parser.add_argument("--inr", action="append", metavar="NAME", help="only this backbone")
+    parser.add_argument(
+        "--lambda", dest="lam", action="append", metavar="L", help="only this weight of the penalty"
+    )
+    parser.add_argument("--image", action="append", metavar="ID", help="only this image")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to write (default: the same folder)"
     )
@@ -50,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all",
         action="store_true",
         dest="everything",
-        help="all stored cells instead of those of the latest run",
+        help="all stored cells instead of those of one experiment",
     )
     parser.add_argument(
         "--publish",
@@ -71,121 +81,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.report import print_tables, write_report
+    from benchmark.report import print_tables
+    from benchmark.report.opened import Run
     from benchmark.store.store import Store
-    from benchmark.store.view import Scored
 
+    only = only_of(args)
     if args.publish:
         with Store(args.folder, create=False) as store:
             store.publish(args.publish)
         args.folder = args.publish
-    with Store(args.folder, create=False) as store:
-        scored = Scored(store, args.score_as, everything=args.everything)
-        if not scored.rows:
-            raise InputError(
-                f"the stored run in {args.folder}",
-                "its store has no cells",
-                f"python -m benchmark run --out {args.folder}",
-            )
-        if args.score_as != "decoded" and not scored.values:
-            raise InputError(
-                f"{args.score_as} scores of the run in {args.folder}",
-                "none of its files were scored so",
-                f"the same run with --score-as {args.score_as}: it scores and fits nothing again",
-            )
+    with Run(args.folder, args.experiment, everything=args.everything, only=only) as opened:
         if args.files:
             from benchmark.report.files import write_files
 
-            print(
-                f"wrote {len(write_files(scored, args.files))} files into {args.files}",
-                file=sys.stderr,
-            )
-        networks = _readers(scored)
-        paths = write_report(
-            scored,
-            args.out or args.folder,
-            segment={n.hash: n.segment_planes for n in networks if n.task == "mask"},
-            describe={n.hash: n.describe for n in networks if n.task == "label"},
-        )
+            written = write_files(opened.view, args.files)
+            print(f"wrote {len(written)} files into {args.files}", file=sys.stderr)
+        for reader in opened.networks[1]:
+            print(f"no contours or captions of the reader {reader}", file=sys.stderr)
+        paths = opened.report(args.out or folder_of(args))
         if args.json:
-            print(json.dumps(as_json(scored, paths), indent=2))
+            from benchmark.report.summary import as_json
+
+            print(json.dumps(as_json(opened.view, paths), indent=2))
             return 0
         from rich.console import Console
 
-        print_tables(scored, Console())
+        print_tables(opened.view, Console())
     print("wrote " + "\n      ".join(map(str, paths)))
     return 0
 
 
-def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
-    """Summaries of every comparison, agreement of recipes, failed cells, flips and paths as plain
-    values; what was not measured is None.
+def folder_of(args: argparse.Namespace) -> Path:
+    """Where tables go: those of the experiment that is shown by default into the run's folder, those
+    of another one below it, so that they do not take each other's place.
     """
-    from dataclasses import asdict
-
-    from benchmark.report import agreement
-    from benchmark.report.flips import flips
-    from benchmark.report.words import plain
-    from benchmark.stats.compare import compare, failures
-
-    return {
-        "score_as": scored.score_as,
-        "cells": len(scored.rows),
-        "comparisons": [
-            asdict(c.group)
-            | {
-                "failed": c.failed,
-                "unpaired": c.unpaired,
-                "seeds": c.seeds,
-                "metrics": {
-                    metric: plain(asdict(summary)) for metric, summary in c.summaries.items()
-                },
-            }
-            for c in compare(scored)
-        ],
-        "agreements": [agreement.as_json(found) for found in agreement.agreements(scored)],
-        "failed": [
-            {"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)
-        ],
-        "flips": [asdict(flip) for flip in flips(scored)],
-        "files": [str(path) for path in paths],
-    }
+    folder: Path = args.folder
+    return folder if args.experiment is None else folder / args.experiment
 
 
-def _spec(reader: dict[str, Any]) -> str:
-    """What --reader would say of a reader of the run's record. An ensemble's `path` is its first
-    member's: `members` have their own.
-    """
-    if members := reader.get("members"):
-        return "+".join(f"{member['name']}@{member['path']}" for member in members)
-    return (
-        f"{reader['name']}@{reader['path']}"
-        if reader.get("path") and "+" not in reader["name"]
-        else str(reader["name"])
-    )
+def only_of(args: argparse.Namespace) -> Only | None:
+    """The part of an experiment that the options name; None where they name none."""
+    from benchmark.cli.selection import numbers, split
+    from benchmark.store.view import Only
 
-
-def _readers(scored: Scored) -> list[Any]:
-    """The run's readers, for contours and captions, as far as its checkpoints are still where they
-    were.
-    """
-    found = []
-    for reader in scored.run.get("readers") or []:
-        from benchmark.networks.checkpoints import find_checkpoint
-        from benchmark.networks.network import load_network
-
-        try:
-            checkpoint = find_checkpoint(
-                _spec(reader), (scored.run.get("dataset") or {}).get("name", ""), force=True
-            )
-            if checkpoint.hash == reader["hash"]:
-                found.append(load_network(checkpoint))
-                continue
-            why = f"it has the hash {checkpoint.hash} now"
-        except InputError as error:
-            why = error.found
-        print(
-            f"no contours or captions of the reader {reader['name']} {reader['hash']}: {why}",
-            file=sys.stderr,
-        )
-    return found
+    only = Only(split(args.inr), numbers("--lambda", args.lam, float), split(args.image))
+    return None if only == Only() else only

@@ -19,21 +19,26 @@ import argparse
 import json
 import shlex
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.plan.job import Job
-    from benchmark.runner.run import Runner
-    from benchmark.store.store import Store
+    from benchmark.plan.selection import Selection
 
 
 def add_arguments(parser: Parser) -> None:
     add_selection(parser)
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="of the experiment in that folder (default: the time); the same command goes on",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="run values that are hardly meant without asking"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,108 +56,61 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from benchmark.cli.progress import progress_for
     from benchmark.plan.job import resolve
-    from benchmark.store.store import Store
 
+    selection = selection_of(args)
+    job = resolve(selection)
+    check_doubts(selection, sure=args.yes)
     out = default_out(args)
-    if args.batch is not None and args.batch < 1:
-        raise InputError(f"--batch {args.batch}", "it must be at least 1", "--batch 8")
-    job = resolve(selection_of(args))
-    with Store(out) as store:
-        from benchmark.cli.progress import progress_for
-        from benchmark.device import resolve_device
-        from benchmark.runner.environment import environment
-        from benchmark.runner.precision import settle_precision
-        from benchmark.runner.run import Runner
+    quiet = args.json or args.quiet
+    with progress_for(sys.stderr, quiet=quiet) as progress:
+        from benchmark.runner.experiment import Engine, run_experiment
 
-        device = resolve_device(args.device)
-        with progress_for(sys.stderr, quiet=args.json) as progress:
-            settle_precision(job, store, device, progress.say)
-            store.remember("runs", "latest", _record(args, job, environment(device)))
-            ensembles = {
-                reader.hash: [member.hash for member in reader.members]
-                for reader in job.readers
-                if reader.members
-            }
-            store.remember("runs", "members", (store.recall("runs", "members") or {}) | ensembles)
-            runner = Runner(
-                job,
-                store,
-                progress,
-                device=device,
-                batch=args.batch,
-                fresh=args.fresh,
-                kernel=args.kernel,
-            )
-            runner.run()
-        return _report(args, job, store, out, runner)
+        done = run_experiment(
+            job,
+            out,
+            name=args.name,
+            engine=Engine(args.device, args.batch, args.kernel, args.fresh),
+            listener=progress,
+            command=sys.argv[1:],
+        )
+    from benchmark.report import write_report
+    from benchmark.report.opened import Run
 
+    with Run(out, done.name) as opened:
+        paths = write_report(
+            opened.view,
+            out,
+            segment=done.runner.segments(),
+            describe=done.runner.descriptions(),
+        )
+        if args.json:
+            from benchmark.report.summary import as_json
 
-def _record(args: argparse.Namespace, job: Job, environment: dict[str, Any]) -> dict[str, Any]:
-    """What the store remembers of this run: enough to make its tables again and to repeat it."""
-    from benchmark.plan.job import unreadable_key
+            print(json.dumps(as_json(opened.view, paths), indent=2))
+        elif not args.quiet:
+            from rich.console import Console
 
-    selection = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in vars(args).items()
-        if name not in ("debug", "plugin")
-    }
-    return {
-        "command": sys.argv[1:],
-        "selection": selection,
-        "plugins": [str(path) for path in args.plugin],
-        "preset": job.preset,
-        "dataset": {
-            "name": job.dataset_name,
-            "licence": job.dataset.licence,
-            "citation": job.dataset.citation,
-        },
-        "readers": [
-            {
-                "name": reader.name,
-                "hash": reader.hash,
-                "role": "loss" if reader in job.segmenters else "eval",
-                "path": str(reader.path),
-                "card": reader.card,
-                **(
-                    {
-                        "members": [
-                            {"name": part.name, "path": str(part.path)} for part in reader.members
-                        ]
-                    }
-                    if reader.members
-                    else {}
-                ),
-            }
-            for reader in job.readers
-        ],
-        "inits": [
-            {"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card}
-            for init in job.inits.values()
-        ],
-        "keys": (
-            [cell.key for cell in job.cells]
-            + [unreadable_key(job.dataset_name, name) for name in job.unreadable]
-        ),
-        "environment": environment,
-    }
+            from benchmark.report import print_tables
+
+            print_tables(opened.view, Console())
+            print("wrote " + "\n      ".join(str(path) for path in [opened.store.path, *paths]))
+    return 1 if done.failed else 0
 
 
-def _report(args: argparse.Namespace, job: Job, store: Store, out: Path, runner: Runner) -> int:
-    from benchmark.report import print_tables, write_report
-    from benchmark.store.view import Scored
+def check_doubts(selection: Selection, *, sure: bool) -> None:
+    """Ask before values are run that are hardly meant; raises InputError where nobody can be asked
+    or the answer is no.
+    """
+    from benchmark.plan.doubts import doubts
 
-    scored = Scored(store)
-    paths = write_report(scored, out, segment=runner.segments(), describe=runner.descriptions())
-    statuses = {row.key: row.status for row in scored.rows}
-    failed = len(job.unreadable) + sum(statuses.get(cell.key) != "ok" for cell in job.cells)
-    if args.json:
-        from benchmark.cli.report import as_json
-
-        print(json.dumps(as_json(scored, paths), indent=2))
-    else:
-        from rich.console import Console
-
-        print_tables(scored, Console())
-        print("wrote " + "\n      ".join(str(path) for path in [store.path, *paths]))
-    return 1 if failed else 0
+    found = [] if sure else doubts(selection)
+    if not found:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        print("\n".join(found), file=sys.stderr)
+        print("run it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise InputError("; ".join(found), "hardly meant", "a usual value, or --yes where it is meant")

@@ -9,28 +9,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmark.errors import InputError
-from benchmark.types import Sample, VolumeStatistics
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS cells (
-    key TEXT PRIMARY KEY, status TEXT NOT NULL, reason TEXT NOT NULL, sample_hash TEXT NOT NULL,
-    facts TEXT NOT NULL, bytes BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scores (
-    key TEXT NOT NULL, score_as TEXT NOT NULL, reader TEXT NOT NULL, reader_hash TEXT NOT NULL, metric TEXT NOT NULL,
-    value REAL, PRIMARY KEY (key, score_as, reader, reader_hash, metric)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS samples (hash TEXT PRIMARY KEY, facts TEXT NOT NULL, image BLOB, mask BLOB, brain BLOB) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (key TEXT PRIMARY KEY, facts TEXT NOT NULL) WITHOUT ROWID;
-"""
+from benchmark.store import schema
+from benchmark.store.experiments import Experiments
+from benchmark.store.samples import row_of, sample_of
+from benchmark.types import Sample
 
 
 class Score(NamedTuple):
@@ -73,49 +65,76 @@ class Store:
 
     def __init__(self, folder: Path, *, create: bool = True) -> None:
         self.folder, self.path = folder, folder / "store.sqlite"
+        self._copy: TemporaryDirectory[str] | None = None
         if not create and not self.path.is_file():
             raise InputError(
                 f"the stored run in {folder}",
                 "no store.sqlite there",
                 "python -m benchmark run --out FOLDER first, or another folder",
             )
-        if not create and not os.access(
-            self.path, os.W_OK
-        ):  # a published store on a medium that cannot be written
-            self._db = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode=ro&immutable=1",
-                uri=True,
-                isolation_level=None,
-            )
-            return
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, SCHEMA_VERSION):
-                raise InputError(
-                    f"the store {self.path}",
-                    f"its layout is version {version}, this program writes {SCHEMA_VERSION}",
-                    "--out ANOTHER_FOLDER, or the version of this program that wrote it",
-                )
-            if create:  # who only reads leaves the file as it is
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=NORMAL")
-                self._db.executescript(_SCHEMA)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._db = self._open(create)
         except (OSError, sqlite3.Error) as error:
+            self._clear()
             raise InputError(
                 f"a store in {folder}", str(error), "--out FOLDER that can be written"
             ) from error
+        self.experiments = Experiments(self._db, self._transaction)
+
+    def _open(self, create: bool) -> sqlite3.Connection:
+        """A connection to the store in this version's layout."""
+        if not create and not os.access(self.path, os.W_OK):
+            return self._open_unwritable()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        if create:  # who only reads leaves the file as it is
+            schema.version_of(db, self.path)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+        schema.bring_up(db, schema.version_of(db, self.path))
+        return db
+
+    def _open_unwritable(self) -> sqlite3.Connection:
+        """A published store on a medium that cannot be written.
+
+        What a run wrote last may stand in the log beside it (-wal), which SQLite reads only where
+        it can write; a store of an earlier version must be brought to this one. Both are done in a
+        temporary copy.
+        """
+        log = self.path.with_name("store.sqlite-wal")
+        uri = f"{self.path.resolve().as_uri()}?mode=ro&immutable=1"
+        if not log.is_file() or log.stat().st_size == 0:
+            db = sqlite3.connect(uri, uri=True, isolation_level=None)
+            if schema.version_of(db, self.path) == schema.VERSION:
+                return db
+            db.close()
+        self._copy = TemporaryDirectory(prefix="sinco-bench-")
+        copy = Path(self._copy.name) / "store.sqlite"
+        shutil.copyfile(self.path, copy)
+        if log.is_file():
+            shutil.copyfile(log, copy.with_name(log.name))
+        db = sqlite3.connect(copy, isolation_level=None)
+        schema.bring_up(db, schema.version_of(db, self.path))
+        return db
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
         self._db.close()
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
 
     @contextmanager
-    def _transaction(self) -> Any:
+    def _transaction(self) -> Iterator[None]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -163,11 +182,26 @@ class Store:
             )
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Forget cells and their scores."""
+        """Forget cells, their scores and their places in experiments."""
         wanted = [(key,) for key in keys]
         with self._transaction():
-            for table in ("cells", "scores"):
+            for table in ("cells", "scores", "experiment_cells"):
                 self._db.executemany(f"DELETE FROM {table} WHERE key = ?", wanted)
+
+    def drop_empty_experiments(self) -> None:
+        """Forget experiments that have no cell left."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM experiments WHERE name NOT IN (SELECT experiment FROM experiment_cells)"
+            )
+
+    def drop_unused_samples(self) -> int:
+        """Forget originals that no stored cell is of; returns how many."""
+        with self._transaction():
+            gone = self._db.execute(
+                "DELETE FROM samples WHERE hash NOT IN (SELECT sample_hash FROM cells)"
+            )
+        return gone.rowcount
 
     def _of(
         self, columns: str, table: str, keys: Iterable[str] | None, limit: int | None = None
@@ -270,29 +304,8 @@ class Store:
                     )
 
     def _add_sample(self, sample: Sample, options: Mapping[str, Any]) -> None:
-        facts = {
-            "id": sample.id,
-            "dataset": sample.dataset,
-            "patient": sample.patient,
-            "shape": sample.image.shape,
-            "channels": sample.channels,
-            "volume": sample.volume.as_row(),
-            "slice_index": sample.slice_index,
-            "spacing_mm": sample.spacing_mm,
-            "window": sample.window,
-            **({"depth": sample.depth} if sample.depth > 1 else {}),
-            **({"label": sample.label} if sample.label else {}),
-            **({"prepared": dict(options)} if options else {}),
-        }
         self._db.execute(
-            "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)",
-            (
-                sample.hash,
-                json.dumps(facts),
-                sample.image.astype("float32").tobytes(),
-                sample.mask.astype("uint8").tobytes(),
-                sample.brain.astype("uint8").tobytes(),
-            ),
+            "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?)", row_of(sample, options)
         )
 
     def preparations(self) -> set[tuple[str, str]]:
@@ -306,32 +319,10 @@ class Store:
         """The original of a hash; None where this store does not keep it (published stores leave
         images out).
         """
-        import numpy as np
-
         found = self._db.execute(
             "SELECT facts, image, mask, brain FROM samples WHERE hash = ?", (sample_hash,)
         ).fetchone()
-        if found is None or found[1] is None:
-            return None
-        facts, (height, width, _) = json.loads(found[0]), json.loads(found[0])["shape"]
-        mask, brain = (
-            np.frombuffer(blob, np.uint8).reshape(height, width).astype(bool) for blob in found[2:]
-        )
-        return Sample(
-            facts["id"],
-            facts["dataset"],
-            facts["patient"],
-            np.frombuffer(found[1], np.float32).reshape(facts["shape"]).copy(),
-            mask,
-            brain,
-            tuple(facts["channels"]),
-            VolumeStatistics(*facts["volume"]),
-            facts["slice_index"],
-            tuple(facts["spacing_mm"]),
-            tuple(facts["window"]),
-            facts.get("depth", 1),
-            facts.get("label", ""),
-        )
+        return None if found is None or found[1] is None else sample_of(*found)
 
     def publish(self, folder: Path) -> Path:
         """Copy the store into `folder` without the originals' pixels and masks, which are not ours

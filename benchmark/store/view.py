@@ -8,6 +8,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,21 +20,58 @@ T = TypeVar("T")
 Values = dict[str, dict[tuple[str, str], float]]  # key -> (metric, reader hash) -> value
 
 
+@dataclass(frozen=True)
+class Only:
+    """A part of an experiment: those of some backbones, lambdas or images; () stands for all.
+
+    What SINCO is compared with (plain fits, null twins, codecs) stays, whatever the lambda.
+    """
+
+    inr: tuple[str, ...] = ()
+    lam: tuple[float, ...] = ()
+    image: tuple[str, ...] = ()
+
+    def keeps(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a cell of these facts belongs to the part."""
+        if self.image and facts.get("sample_id") not in self.image:
+            return False
+        if self.inr and "inr" in facts and facts["inr"] not in self.inr:
+            return False
+        lam = facts.get("lambda", 0.0)
+        return not self.lam or lam == 0 or bool(facts.get("codec")) or lam in self.lam
+
+
 class Scored:
-    """A store read once: the cells of its latest run and what was read off their files, as
+    """A store read once: the cells of one experiment and what was read off their files, as
     `score_as` sees them.
 
-    `everything` takes in what earlier runs left in the same store.
+    experiment: its name; None is the one that was finished last. `everything` takes in all that the
+    store holds; `only` leaves out what it does not keep.
     """
 
     def __init__(
-        self, store: Store, score_as: str = "decoded", *, everything: bool = False
+        self,
+        store: Store,
+        score_as: str = "decoded",
+        *,
+        experiment: str | None = None,
+        everything: bool = False,
+        only: Only | None = None,
     ) -> None:
         self.store, self.score_as, self.stored = store, score_as, store.count()
-        self.run: dict[str, Any] = store.recall("runs", "latest") or {}
-        keys = None if everything else self.run.get("keys") or None
+        known = store.experiments
+        self.experiment = known.last() if experiment is None else known.get(experiment)
+        self.run: dict[str, Any] = {}
+        keys: list[str] | None = None
+        if self.experiment is not None:
+            own = known.keys(self.experiment.name)
+            self.run = self.experiment.record | {"experiment": self.experiment.name, "keys": own}
+            keys = own if own and not everything else None  # no cells listed: all that is stored
         share = _Shared()
         self.rows = [share.slim(row) for row in store.each_row(keys, data=False)]
+        if only is not None:
+            self.rows = [row for row in self.rows if only.keeps(row.facts)]
+            keys = [row.key for row in self.rows]
         self.by_key = {row.key: row for row in self.rows}
         self._settings: dict[tuple[Any, ...], tuple[tuple[str, str], ...]] = {}
         self._made: dict[tuple[Any, ...], Any] = {}
@@ -78,7 +116,7 @@ class Scored:
         return name if list(self.names.values()).count(name) == 1 else f"{name}@{reader_hash[:6]}"
 
     def even(self, a: str, b: str) -> bool:
-        """Whether two stored fits started again equally often, that is, at the same learning rate."""
+        """Whether two stored fits started again equally often: at the same learning rate."""
         first, second = (
             self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None
             for key in (a, b)
