@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from benchmark import api
 from benchmark.errors import InputError
 from benchmark.plan.selection import Selection
 from benchmark.report.opened import Run
+from benchmark.types import IMAGE_METRICS, READER_METRICS
 from tests import tiny_networks
 
 TINY = Path(__file__).parent / "tiny.py"
@@ -152,8 +154,6 @@ def test_a_name_that_no_selection_has(folder: Path) -> None:
 
 
 def test_an_experiment_has_a_log(run: Run, folder: Path) -> None:
-    import json
-
     lines = (folder / "logs" / "first.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     assert events[0]["message"] == "begins" and events[-1]["message"] == "finished"
@@ -169,15 +169,31 @@ def documented(table: str) -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
+# What the words of docs/python.md stand for.
+WORDS = {
+    "METRIC": rf"({'|'.join([*IMAGE_METRICS, *READER_METRICS, 'bpp'])})(_eval)?",
+    "METHOD": "(plain|sinco|original|jpeg2000|jpeg2000_mask)",
+    "NETWORK": "(unet|dilated)(@[0-9a-f]{6})?",
+}
+
+
 def matches(column: str, known: list[str]) -> bool:
-    """Whether a documented name stands for a column; METHOD, METRIC and NETWORK stand for names."""
+    """Whether a documented name stands for a column."""
     for name in known:
         pattern = re.escape(name)
-        for word in ("METHOD", "METRIC", "NETWORK"):
-            pattern = pattern.replace(word, r"[\w-]+")
+        for word, stands_for in WORDS.items():
+            pattern = pattern.replace(word, stands_for)
         if re.fullmatch(pattern, column):
             return True
     return False
+
+
+def test_a_column_that_is_not_documented_is_found() -> None:
+    known = ["key", "METHOD_METRIC", "METRIC_difference"]
+    for column in ("key", "plain_psnr_db", "dice_eval_difference", "jpeg2000_mask_bpp"):
+        assert matches(column, known)
+    for column in ("keys", "plain", "plain_mse", "dice_eval_ratio", "other_psnr_db"):
+        assert not matches(column, known)
 
 
 @pytest.mark.parametrize("table", ["frame", "per_image", "underperformers", "leaderboard"])
