@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,11 @@ def test_the_tables_agree_with_the_programs_own(figures):
     evaluation = (ROOT / "results" / "networks" / "evaluation.md").read_text()
     for cell in figures.networks_dice().splitlines()[2].split("|")[2:-1]:
         assert cell.strip() in evaluation
+    board = (ROOT / "results" / "lgg" / "leaderboard.md").read_text()
+    for line in figures.lgg_verdicts().splitlines()[2:]:
+        for cell in line.split("|")[3:-1]:
+            counts, mean, interval = re.fullmatch(r" (.*), (\S+) (\[.*\]) ", cell).groups()
+            assert f"| {counts.replace(' / ', ' | ')} | 0 | {mean} | {interval} |" in board, cell
     board = (ROOT / "results" / "recipes" / "leaderboard.md").read_text()
     for line in figures.recipes_difference().splitlines()[2:]:
         difference, band = line.split("|")[3].strip().rstrip(")").split(" (")

@@ -30,7 +30,8 @@ PAGES = list(dict.fromkeys(PAGES))
 FIRST = "pip install -e . && python -m benchmark run --inr siren --lambda 1e-5"
 TESTS = "pip install -e '.[test]' && python -m pytest -n 2"
 
-# What the pages describe before it is merged: a command, or a command with one of its options. A line with one of these may be refused. Empty this set when all of it is there.
+# What the pages describe before it is merged: a command, or a command with one of its options. A
+# line with one of these may be refused. Empty this set when all of it is there.
 COMING = {
     "run --codec",
     "run --regularizer",
