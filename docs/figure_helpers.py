@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 
 Record = dict[str, str]
+Found = tuple[float, float, float]  # mean, low, high
 
 
 def records(path: str) -> list[Record]:
@@ -22,33 +23,79 @@ def records(path: str) -> list[Record]:
         return list(csv.DictReader(file))
 
 
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table; the first column is text, the others are set to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def where(rows: Iterable[Record], **columns: str) -> list[Record]:
+    """The rows whose columns have these texts."""
+    kept = []
+    for row in rows:
+        if columns.items() <= row.items():
+            kept.append(row)
+    return kept
 
 
-def half_width(values: np.ndarray) -> float:
-    """Half of the 95 % t interval of a mean; nan for a single value."""
-    if len(values) < 2:
-        return float("nan")
-    quantile = float(stdtrit(len(values) - 1, 0.975))
-    return quantile * float(values.std(ddof=1)) / len(values) ** 0.5
+def groups(rows: Iterable[Record], *columns: str) -> dict[tuple[str, ...], list[Record]]:
+    """Rows by the values of some columns, in the order of their first row."""
+    found: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    for row in rows:
+        found[tuple(map(row.__getitem__, columns))].append(row)
+    return found
 
 
-def over_patients(pairs: Iterable[tuple[str, float]]) -> tuple[float, float, float]:
-    """Mean and interval of (patient, value); each patient counts once."""
+def by_lambda(rows: Iterable[Record], column: str) -> list[tuple[str, str, list[Record]]]:
+    """(name, lambda, rows), in the order of the names in `column` and of the lambdas."""
+    found = []
+    for (name, lam), of_both in groups(rows, column, "lambda").items():
+        found.append((name, lam, of_both))
+    return sorted(found, key=lambda one: (one[0], float(one[1])))
+
+
+def of_patients(rows: Iterable[Record], column: str) -> list[tuple[str, float]]:
+    """(patient, value) of every row that has a value."""
+    pairs = []
+    for row in rows:
+        if row[column]:
+            pairs.append((row["patient"], float(row[column])))
+    return pairs
+
+
+def values(rows: Iterable[Record], column: str) -> np.ndarray:
+    """The numbers of a column, without empty fields."""
+    found = []
+    for row in rows:
+        if row[column]:
+            found.append(float(row[column]))
+    return np.array(found)
+
+
+def over_patients(pairs: Iterable[tuple[str, float]]) -> Found:
+    """Mean and 95 % t interval of (patient, value); each patient counts once."""
     by_patient: dict[str, list[float]] = defaultdict(list)
     for patient, value in pairs:
         by_patient[patient].append(value)
-    means = np.array([np.mean(values) for values in by_patient.values()])
-    half = half_width(means)
-    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
+    means = np.array(list(map(np.mean, by_patient.values())))
+    mean, half = float(means.mean()), float("nan")
+    if len(means) > 1:
+        quantile = float(stdtrit(len(means) - 1, 0.975))
+        half = quantile * float(means.std(ddof=1)) / len(means) ** 0.5
+    return mean, mean - half, mean + half
 
 
-def interval(found: tuple[float, float, float], digits: int, sign: str = "+") -> str:
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table; the first column is text, the others are set to the right."""
+    text = ""
+    for line in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]:
+        text += "| " + " | ".join(line) + " |\n"
+    return text
+
+
+def interval(found: Found, digits: int, sign: str = "+") -> str:
     mean, low, high = found
     return f"{mean:{sign}.{digits}f} [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+
+
+def counts(rows: Iterable[Record], metric: str) -> str:
+    """Wins / ties / losses of a metric in a per_image.csv."""
+    verdicts = list(row[f"{metric}_verdict"] for row in rows)
+    return f"{verdicts.count('win')} / {verdicts.count('tie')} / {verdicts.count('loss')}"
 
 
 def lambda_text(value: str) -> str:
@@ -57,62 +104,17 @@ def lambda_text(value: str) -> str:
     return "0" if number == 0 else f"{number:.0e}".replace("e-0", "e-")
 
 
-def groups(rows: Iterable[Record], *columns: str) -> dict[tuple[str, ...], list[Record]]:
-    """Rows by the values of some columns, in the order of their first row."""
-    found: dict[tuple[str, ...], list[Record]] = defaultdict(list)
-    for row in rows:
-        found[tuple(row[column] for column in columns)].append(row)
-    return found
-
-
-def by_lambda(rows: Iterable[Record], column: str) -> list[tuple[str, str, list[Record]]]:
-    """(name, lambda, rows), in the order of the names in `column` and of the lambdas."""
-    found = [
-        (name, lam, of_both) for (name, lam), of_both in groups(rows, column, "lambda").items()
-    ]
-    return sorted(found, key=lambda one: (one[0], float(one[1])))
-
-
-def counts(rows: Iterable[Record], metric: str) -> str:
-    """Wins / ties / losses of a metric in a per_image.csv."""
-    verdicts = [row[f"{metric}_verdict"] for row in rows]
-    return " / ".join(str(verdicts.count(kind)) for kind in ("win", "tie", "loss"))
-
-
-def null_pairs(rows: list[Record]) -> list[tuple[Record, Record]]:
-    """(null twin, plain twin) of every null twin that is well."""
+def null_differences(rows: list[Record], column: str) -> np.ndarray:
+    """Null twin - plain twin, of every null twin that is well."""
     by_key = {row["key"]: row for row in rows}
-    pairs = []
-    for row in rows:
-        if row["null"] == "True" and row["status"] == "ok" and row["twin"] in by_key:
-            pairs.append((row, by_key[row["twin"]]))
-    return pairs
-
-
-def null_differences(pairs: Iterable[tuple[Record, Record]], column: str) -> np.ndarray:
     found = []
-    for null, plain in pairs:
-        if null[column] and plain[column]:
+    for null in where(rows, null="True", status="ok"):
+        plain = by_key.get(null["twin"])
+        if plain and null[column] and plain[column]:
             found.append(float(null[column]) - float(plain[column]))
     return np.array(found)
 
 
-def rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
-def recipe_band(first: list[Record], second: list[Record], column: str) -> float:
-    """Half of the 95 % band of chance: see `difference_band` of benchmark/report/agreement.py.
-
-    All null twins of a recipe tell its noise; the means are of the seeds that both recipes have.
-    """
-    seeds = len({row["seed"] for row in first} & {row["seed"] for row in second})
-    variances, degrees = [], []
-    for rows in (first, second):
-        nulls = null_differences(null_pairs(rows), column)
-        patients = len({row["patient"] for row in rows})
-        variances.append(float(np.mean(np.square(nulls))) / 2 / patients / seeds)
-        degrees.append(len(nulls))
-    total = sum(variances)
-    freedom = total**2 / sum(v**2 / n for v, n in zip(variances, degrees, strict=True))
-    return float(stdtrit(int(freedom + 1e-9), 0.975)) * total**0.5
+def rms(differences: np.ndarray) -> float:
+    """The root mean square: the noise floor."""
+    return float(np.sqrt(np.mean(np.square(differences))))
