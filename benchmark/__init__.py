@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmark.api import open as open
     from benchmark.api import run as run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 HANDED_ON = ("Picture", "Run", "add_plugin", "open", "run")
 
 
