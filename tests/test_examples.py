@@ -1,4 +1,4 @@
-"""The examples run as they are: scripts called as functions with few steps, the notebook as a whole."""
+"""The examples run as they are: scripts as functions with few steps, the notebook as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from benchmark.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-QUICK = {"steps": 15, "bits": 8, "device": "cpu", "kernel": "torch", "precision": "float32"}
+QUICK = {"steps": 50, "bits": 8, "device": "cpu", "kernel": "torch", "precision": "float32"}
 
 
 def example(name: str) -> dict:

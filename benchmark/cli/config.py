@@ -1,7 +1,7 @@
 """`--config job.toml`: options from a file, and `plan --save job.toml`, which writes one.
 
-A file has one level: the names of options without their dashes, each with a value or a list of them,
-and true for an option without a value. What is typed wins over the file, option by option.
+A file has one level: names of options without their dashes, each with a value or a list of them, and
+true for an option without a value. What is typed wins over the file, option by option.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOT_SAVED = {"help", "debug", "quiet", "verbose", "config", "save", "json", "yes
 def expanded(argv: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
     """The words of a command with those of its configuration files put in front of them.
 
-    Raises InputError where a file cannot be read, or names an option that the command does not have.
+    Raises InputError where a file cannot be read, or names an option that is not there.
     """
     paths, typed = _split(argv)
     words: list[str] = []

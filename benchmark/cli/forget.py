@@ -4,7 +4,7 @@ Cells that another experiment of that folder has too stay where they are. Withou
 would go, and asks.
 
 examples:
-  python -m benchmark forget results/runs/lgg                          the experiments that are there
+  python -m benchmark forget results/runs/lgg                      what is there
   python -m benchmark forget results/runs/lgg --experiment typo
   python -m benchmark forget results/runs/lgg --lambda 1e5 --yes       cells, whoever has them
   python -m benchmark forget results/runs/lgg --inr fourier --image TCGA_HT_7680-011 --yes

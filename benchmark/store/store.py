@@ -192,7 +192,8 @@ class Store:
         """Forget experiments that have no cell left."""
         with self._transaction():
             self._db.execute(
-                "DELETE FROM experiments WHERE name NOT IN (SELECT experiment FROM experiment_cells)"
+                "DELETE FROM experiments WHERE name NOT IN"
+                " (SELECT experiment FROM experiment_cells)"
             )
 
     def drop_unused_samples(self) -> int:
