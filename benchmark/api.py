@@ -139,5 +139,5 @@ def _text(setting: Any) -> str:
 def _several(value: T | Iterable[T]) -> tuple[T, ...]:
     """One value, or several in a list, a tuple, a range: as a tuple."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        return (value,)  # type: ignore[return-value]  # a str is an Iterable of str too
+        return (value,)
     return tuple(value)

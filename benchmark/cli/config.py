@@ -1,7 +1,7 @@
 """`--config job.toml`: options from a file, and `plan --save job.toml`, which writes one.
 
-A file has one level: names of options without their dashes, each with a value or a list of them, and
-true for an option without a value. What is typed wins over the file, option by option.
+A file has one level: names of options without their dashes, each with a value or a list of them,
+and true for an option without a value. What is typed wins over the file, option by option.
 """
 
 from __future__ import annotations

@@ -296,7 +296,7 @@ class Run:
             wanted.append(f"{metric}_verdict")
         shown = table[[name for name in wanted if name in table]].head(SHOWN)
         heading = f"<p><b>{html.escape(repr(self))}</b></p>"
-        return heading + shown.to_html(index=False, float_format="%.3f", na_rep="-")
+        return heading + str(shown.to_html(index=False, float_format="%.3f", na_rep="-"))
 
 
 def _shaped(stacked: np.ndarray, depth: int) -> np.ndarray:

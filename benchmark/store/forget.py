@@ -1,4 +1,4 @@
-"""Takes experiments and cells out of a store, with the scores and originals that they alone need."""
+"""Takes experiments and cells out of a store, with scores and originals that they alone need."""
 
 from __future__ import annotations
 
