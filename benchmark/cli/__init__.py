@@ -104,7 +104,9 @@ def _command(argv: list[str], debug: bool) -> int:
     except BenchmarkError as error:
         if debug:
             raise
-        print(error, file=sys.stderr)
+        from benchmark.cli.words import shown
+
+        print(shown(error), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `| head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
