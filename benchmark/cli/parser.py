@@ -91,9 +91,25 @@ def add_json(parser: argparse._ActionsContainer, text: str = "print JSON") -> No
     parser.add_argument("--json", action="store_true", help=text)
 
 
-def add_out(parser: argparse._ActionsContainer, text: str, metavar: str = "FOLDER") -> None:
+def add_dataset(
+    parser: argparse.ArgumentParser,
+    text: str = "data set; `list dataset` shows them",
+    sets: str = "an option of the data set: size=256; may be repeated",
+) -> None:
+    """A data set by name, its folder and its options."""
+    parser.add_argument("name", metavar="NAME", help=text)
+    add_root(parser)
+    add_sets(parser, sets)
+
+
+def add_out(
+    parser: argparse._ActionsContainer,
+    text: str,
+    metavar: str = "FOLDER",
+    required: bool = False,
+) -> None:
     """The option `--out`."""
-    parser.add_argument("--out", type=Path, metavar=metavar, help=text)
+    parser.add_argument("--out", type=Path, metavar=metavar, required=required, help=text)
 
 
 def request_of(kind: type[T], args: argparse.Namespace, **given: Any) -> T:

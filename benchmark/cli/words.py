@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmark.errors import BenchmarkError, Plain, marked_of, render
 
 # Fields whose option is not just their name with dashes.
-OPTIONS = {"lam": "lambda", "sets": "set", "stop_at_db": "stop-at"}
+OPTIONS = {"lam": "lambda", "sets": "set", "stop_at_db": "stop-at", "folders": "from-brats"}
 
 
 def as_options(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.networks.brains import CLASSICAL
 from benchmark.networks.checkpoints import split_ensemble
 from benchmark.networks.evaluate import LabelReading, Reading
-from benchmark.plan.sets import texts_of
+from benchmark.plugins.sets import texts_of
 from benchmark.report import gallery
 from benchmark.report.evaluation import (
     LEGEND,

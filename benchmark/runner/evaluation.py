@@ -15,8 +15,8 @@ from benchmark.networks.brains import CLASSICAL, check_strip, strip_of
 from benchmark.networks.checkpoints import find_checkpoint, split_ensemble
 from benchmark.plan.samples import channels_of, check_sizes, load_samples, marked, trained_on
 from benchmark.plan.selection import Selection
-from benchmark.plan.sets import Sets, options_by_plugin
 from benchmark.plugins import index
+from benchmark.plugins.sets import Sets, options_by_plugin
 
 if TYPE_CHECKING:
     from benchmark.networks.checkpoints import Checkpoint
