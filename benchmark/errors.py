@@ -12,6 +12,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 
 # Around a mention, which is JSON: two characters for private use, which no text of a person has.
@@ -81,7 +82,8 @@ def _in_python(kind: str, name: str, words: list[str], fields: dict[str, Plain])
     given = [f"{name}={value!r}" for name, value in fields.items()]
     if kind == "field":
         return given[0] if given else name
-    return f"sb.{name}({', '.join([*map(repr, words), *given])})"
+    function = name.replace(" ", "_") + "_" * iskeyword(name)
+    return f"sb.{function}({', '.join([*map(repr, words), *given])})"
 
 
 class BenchmarkError(Exception):

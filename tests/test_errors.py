@@ -21,6 +21,12 @@ SAID = [
         "python -m benchmark train --segmenter unet --force",
     ),
     (call("list", "inr"), "sb.list('inr')", "python -m benchmark list inr"),
+    (call("data fetch", "lgg"), "sb.data_fetch('lgg')", "python -m benchmark data fetch lgg"),
+    (
+        call("import", file="FILE"),
+        "sb.import_(file='FILE')",
+        "python -m benchmark import --file FILE",
+    ),
     ('braces {bits} and "quotes"', 'braces {bits} and "quotes"', 'braces {bits} and "quotes"'),
 ]
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.errors import InputError, call, did_you_mean
+from benchmark.errors import InputError, Words, call, did_you_mean
 from benchmark.plugins import index
 from benchmark.plugins.index import Entry, Option
 
@@ -89,6 +89,6 @@ def _dataset_facts(entry: Entry) -> DatasetFacts:
     except InputError as error:
         automatic = dataset.source is not None or dataset.kaggle
         by_hand = dataset.get or error.todo
-        get = call("data fetch", entry.name) if automatic else by_hand
+        get = Words(call("data fetch", entry.name)) if automatic else by_hand
         return DatasetFacts(entry.doc, dataset.licence, missing=error.found, get=get)
     return DatasetFacts(entry.doc, dataset.licence, here=here)

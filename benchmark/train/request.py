@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.errors import InputError, call, did_you_mean, field
 from benchmark.listener import Quiet, TrainListener
-from benchmark.networks.checkpoints import checked_path
+from benchmark.networks.checkpoints import checked_path, read_card
 from benchmark.plugins.index import Entry, get
 from benchmark.plugins.sets import Sets, options_by_plugin
 from benchmark.train.recipe import (
@@ -72,7 +72,7 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: the checkpoint, the picture of its learning curves, and its card."""
+    """A finished training: the checkpoint, the picture of its learning curves, its card as written."""
 
     path: Path
     curves: Path
@@ -88,8 +88,8 @@ def train_network(request: TrainRequest, listener: TrainListener | None = None) 
     training = training_of(request)
     from benchmark.train.trainer import run_training
 
-    card = run_training(training, listener or Quiet())
-    return Trained(training.out, training.out.with_suffix(".png"), card)
+    run_training(training, listener or Quiet())
+    return Trained(training.out, training.out.with_suffix(".png"), read_card(training.out))
 
 
 def training_of(request: TrainRequest) -> Training:
