@@ -34,7 +34,7 @@ class Fit(Protocol):
 
 
 class Listener(Says, Protocol):
-    """Told of a run or a search as it goes on: what is planned, steps, and batches that are done."""
+    """Told of a run or a search as it goes on: what is planned, steps, batches that are done."""
 
     def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None: ...
     def more(self, batches: Sequence[Sequence[Fit]]) -> None: ...
@@ -43,7 +43,7 @@ class Listener(Says, Protocol):
 
 
 class Epochs(Protocol):
-    """How far a training is. history: a row an epoch, with `loss` and `val_dice` or `val_accuracy`."""
+    """How far a training is. history: a row an epoch: `loss`, `val_dice` or `val_accuracy`."""
 
     @property
     def epoch(self) -> int: ...

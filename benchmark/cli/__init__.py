@@ -11,6 +11,7 @@ import sys
 import warnings
 
 from benchmark.cli.notes import Notes
+from benchmark.cli.words import shown
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
 
 COMMANDS = {
@@ -104,8 +105,6 @@ def _command(argv: list[str], debug: bool) -> int:
     except BenchmarkError as error:
         if debug:
             raise
-        from benchmark.cli.words import shown
-
         print(shown(error), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `| head`: the reader has seen enough

@@ -35,15 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print everything, one kind, or one plug-in."""
     if args.name is None:
-        found = {kind: _plain(plugins) for kind, plugins in catalog(args.kind).items()}
+        chosen = catalog(args.kind)
     else:
-        found = {args.kind: _plain({args.name: entry_of(args.kind, args.name)})}
+        chosen = {args.kind: {args.name: entry_of(args.kind, args.name)}}
+    found = {kind: _plain(plugins) for kind, plugins in chosen.items()}
     if args.json:
         print(json.dumps(found, indent=2))
     elif args.name is not None:
         print("\n".join(_one(args.kind, args.name, found[args.kind][args.name])))
     else:
-        print("\n\n".join("\n".join([kind, *_table(plugins)]) for kind, plugins in found.items()))
+        print("\n\n".join(map("\n".join, map(_table, found.items()))))
     return 0
 
 
@@ -56,11 +57,13 @@ def _plain(plugins: dict[str, Facts]) -> dict[str, Plain]:
     return found
 
 
-def _table(plugins: dict[str, Plain]) -> list[str]:
+def _table(found: tuple[str, dict[str, Plain]]) -> list[str]:
+    """A kind, and a line or more of each of its plug-ins."""
+    kind, plugins = found
     if not plugins:
-        return ["  none"]
-    width = max(len(name) for name in plugins) + 2
-    lines = []
+        return [kind, "  none"]
+    width = max(map(len, plugins)) + 2
+    lines = [kind]
     for name, facts in plugins.items():
         lines += wrapped(f"  {name:<{width}}", facts["doc"])
         if facts["why"]:
@@ -82,7 +85,7 @@ def wrapped(head: str, text: str) -> list[str]:
 def _one(kind: str, name: str, facts: Plain) -> list[str]:
     """The whole text of one plug-in, why it cannot run, its file and its options."""
     lines = [f"{kind} {name}", ""]
-    lines += [f"  {line}".rstrip() for line in facts["description"].splitlines()] + [""]
+    lines += [textwrap.indent(facts["description"], "  "), ""]
     if facts["why"]:
         lines.append(f"  not available: {facts['why']}")
         lines += [f"  {facts['todo']}", ""] if facts["todo"] else [""]
@@ -91,9 +94,11 @@ def _one(kind: str, name: str, facts: Plain) -> list[str]:
     if not facts["options"]:
         return [*lines, "  no options"]
     lines.append("  sets:" if kind == "preset" else "  options (--set NAME=VALUE), with defaults:")
-    rows = []
-    for option in facts["options"]:
+    options = facts["options"]
+    name_width = max(len(option["name"]) for option in options)
+    default_width = max(len(str(option["default"])) for option in options)
+    for option in options:
         values = " | ".join(map(str, option["choices"])) or option["type"]
-        rows.append((option["name"], str(option["default"]), values))
-    names, defaults = (max(len(row[i]) for row in rows) for i in (0, 1))
-    return lines + [f"    {row[0]:<{names}}  {row[1]:<{defaults}}  {row[2]}" for row in rows]
+        start = f"    {option['name']:<{name_width}}  {option['default']!s:<{default_width}}"
+        lines.append(f"{start}  {values}")
+    return lines

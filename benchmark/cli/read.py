@@ -8,7 +8,7 @@ volume's. Without a classifier, the image is always segmented.
 
 examples:
   python -m benchmark read scan.png --segment unet --dataset lgg
-  python -m benchmark read scan.png --classify vgg16@CLASSES.safetensors --segment unet --dataset lgg
+  python -m benchmark read scan.png --classify vgg16@MINE.safetensors --segment unet --dataset lgg
   python -m benchmark read volume.nii.gz --slice 40 --strip none --segment unet --dataset lgg
   python -m benchmark read scan.tif --channel green --segment unet --dataset lgg --out steps.png
   python -m benchmark read fit.inr --segment unet --dataset lgg --json

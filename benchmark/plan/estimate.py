@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,7 @@ class Estimate:
     @property
     def unknown(self) -> bool:
         """Whether the minutes of a line are not known."""
-        return any(line.minutes is None for line in self.lines)
+        return None in (line.minutes for line in self.lines)
 
 
 def estimate(job: Job, folder: Path) -> Estimate:
@@ -92,17 +92,24 @@ def lines_of(
         groups.setdefault((cell.method, lam), []).append(cell)
     lines = []
     for (method, lam), group in groups.items():
-        todo = [cell for cell in group if statuses.get(cell.key, "failed") == "failed"]
+        todo = []
+        for cell in group:
+            if statuses.get(cell.key, "failed") == "failed":
+                todo.append(cell)
         stored = len(group) - len(todo)
         lines.append(Line(method, lam, len(group), stored, _minutes(todo, seconds)))
     return lines
 
 
 def _minutes(todo: Sequence[Cell], seconds: Mapping[Kind, float]) -> float | None:
-    kinds = Counter(_kind(cell.method, cell.lam, cell.recipe.steps) for cell in todo)
-    if any(kind not in seconds for kind in kinds):
-        return None
-    return sum(count * seconds[kind] / 60 for kind, count in kinds.items())
+    """For all of the cells; None where nothing says how long one of them takes."""
+    total = 0.0
+    for cell in todo:
+        each = seconds.get(_kind(cell.method, cell.lam, cell.recipe.steps))
+        if each is None:
+            return None
+        total += each / 60
+    return total
 
 
 def _kind(method: str, lam: float, steps: int) -> Kind:

@@ -35,20 +35,29 @@ def options_by_plugin(sets: Sets, plugins: Sequence[Plugin]) -> dict[Plugin, dic
                 "it is not NAME=VALUE",
                 f"{option('omega_0', 60)} or {option('siren.omega_0', 60)}",
             )
-        having = [each for each in known if own_name in known[each] and owner in ("", each[1])]
-        if not having:
-            names = [f"{each[1]}.{one}" for each in known for one in known[each]]
-            found = "no selected plug-in has that option"
-            raise InputError(option(name, value), found, did_you_mean(name, names))
-        if len(having) > 1:
-            raise InputError(
-                option(name, value),
-                f"{len(having)} selected plug-ins have the option {own_name}",
-                " or ".join(option(f"{each[1]}.{own_name}", value) for each in having),
-            )
-        plugin = having[0]
+        plugin = _owner_of(own_name, owner, value, known)
         out[plugin][own_name] = known[plugin][own_name].parse(value, plugin[1])
     return out
+
+
+def _owner_of(
+    name: str, owner: str, value: str, known: dict[Plugin, dict[str, index.Option]]
+) -> Plugin:
+    """The one plug-in that has an option; owner: its name where that is given, else ""."""
+    having, names = [], []
+    for plugin, options in known.items():
+        names += [f"{plugin[1]}.{each}" for each in options]
+        if name in options and owner in ("", plugin[1]):
+            having.append(plugin)
+    if len(having) == 1:
+        return having[0]
+    asked = f"{owner}.{name}" if owner else name
+    if not having:
+        found = "no selected plug-in has that option"
+        raise InputError(option(asked, value), found, did_you_mean(asked, names))
+    found = f"{len(having)} selected plug-ins have the option {name}"
+    todo = [option(f"{plugin[1]}.{name}", value) for plugin in having]
+    raise InputError(option(asked, value), found, " or ".join(todo))
 
 
 def _options(kind: str, name: str) -> dict[str, index.Option]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +19,46 @@ from benchmark.report.evaluation import (
     tables,
     write_csv,
 )
+from benchmark.report.typed import Typed
 from benchmark.runner.evaluation import EvaluateRequest, Evaluation
 
 
 def write_evaluation(found: Evaluation, out: Path) -> list[Path]:
     """Write every table and picture into the folder `out`; the same evaluation, the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
-    page = out / "evaluation.md"
-    images = [row for one in found.readings for row in one.images]
-    paths = [page, write_csv(out / "per_image.csv", images)]
-    masks = [one for one in found.readings if isinstance(one, Reading)]
-    labels = [one for one in found.readings if isinstance(one, LabelReading)]
+    page, worst = out / "evaluation.md", out / "worst.png"
+    page.write_text(markdown(found), encoding="utf-8")
+    rows: list[dict[str, Any]] = []
+    for one in found.readings:
+        rows += one.images
+    paths = [page, write_csv(out / "per_image.csv", rows)]
+    masks, labels = _readings(found)
     if masks:
         paths.append(write_csv(out / "per_patient.csv", patient_rows(masks)))
     paths.append(gallery.write_calibration(found.readings, out / "calibration.png"))
-    worst = out / "worst.png"
     if masks:
         paths.append(gallery.write_worst(masks, found.slices, worst))
     else:
         paths.append(gallery.write_worst_labels(labels, found.slices, worst))
-    page.write_text(markdown(found), encoding="utf-8")
     return paths
+
+
+def _readings(found: Evaluation) -> tuple[list[Reading], list[LabelReading]]:
+    """The readings of masks, and those of labels: one of the two is empty."""
+    masks: list[Reading] = []
+    labels: list[LabelReading] = []
+    for one in found.readings:
+        if isinstance(one, Reading):
+            masks.append(one)
+        else:
+            labels.append(one)
+    return masks, labels
 
 
 def tables_of(found: Evaluation, *, short: bool = False) -> list[Table]:
     """The tables of masks, or of labels. short: those for a terminal."""
-    masks = [one for one in found.readings if isinstance(one, Reading)]
-    if masks:
-        return tables(masks, short=short)
-    return label_tables([one for one in found.readings if isinstance(one, LabelReading)])
+    masks, labels = _readings(found)
+    return tables(masks, short=short) if masks else label_tables(labels)
 
 
 def not_read(found: Evaluation) -> list[str]:
@@ -86,9 +96,11 @@ def markdown(found: Evaluation) -> str:
     for one in found.readings:
         card = one.checkpoint.card
         lines.append(f"- {one.name}: weights {one.checkpoint.hash}, trained on {card['dataset']}")
-    lines += [f"- {note}" for note in [*found.notes, *not_read(found)]]
+    for note in [*found.notes, *not_read(found)]:
+        lines.append(f"- {note}")
     lines.append("")
-    lines += [table.markdown() + "\n" for table in tables_of(found)]
+    for table in tables_of(found):
+        lines.append(table.markdown() + "\n")
     if not found.labels:
         lines.append(LEGEND)
     return "\n".join(lines) + "\n"
@@ -96,19 +108,17 @@ def markdown(found: Evaluation) -> str:
 
 def command(request: EvaluateRequest) -> str:
     """What makes the page again. Without folders: a page travels, folders do not."""
-    words = [f"python -m benchmark evaluate --dataset {request.dataset} --split {request.split}"]
-    if request.dims == 3:
-        words[0] += " --dims 3"
-    words += [f"--segmenter {shlex.quote(_travels(spec))}" for spec in request.segmenter]
-    words += [f"--set {shlex.quote(one)}" for one in texts_of(request.sets)]
-    if request.post:
-        words.append(f"--post {','.join(request.post)}")
-    if request.strip != CLASSICAL:
-        words.append(f"--strip {shlex.quote(_travels(request.strip))}")
-    if request.limit:
-        words.append(f"--limit {request.limit}")
-    words += [f"--image {name}" for name in request.image]
-    return " ".join(words)
+    typed = Typed("evaluate")
+    typed.option("dataset", request.dataset)
+    typed.option("split", request.split)
+    typed.option("dims", request.dims if request.dims == 3 else None)
+    typed.options("segmenter", map(_travels, request.segmenter))
+    typed.options("set", texts_of(request.sets))
+    typed.option("post", ",".join(request.post) or None)
+    typed.option("strip", _travels(request.strip) if request.strip != CLASSICAL else None)
+    typed.option("limit", request.limit)
+    typed.options("image", request.image)
+    return typed.text()
 
 
 def _travels(spec: str) -> str:

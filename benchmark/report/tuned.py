@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.plugins.sets import texts_of
 from benchmark.report import tuning
 from benchmark.report.tuning import RULE, Tuned, summary
+from benchmark.report.typed import Typed
 from benchmark.search.tuning import TuneRequest, Tuning
 
 PAGE = "tuning.md"
@@ -28,28 +30,32 @@ def write_tuning(found: Tuning) -> Path:
 
 def command(request: TuneRequest) -> str:
     """What makes the page again. Without folders: a page travels, folders do not."""
-    words = ["python -m benchmark tune"]
-    words += [f"--inr {name}" for name in request.inr]
-    words += [f"--dataset {request.dataset}", f"--limit {request.limit}"]
-    words += [f"--optimizer {name}" for name in request.optimizer]
-    words += [f"--lr {lr:g}" for lr in request.lr]
-    if request.steps:
-        words.append(f"--steps {request.steps}")
-    words += [f"--set {text}" for text in texts_of(request.sets)]
-    return " ".join(words)
+    typed = Typed("tune")
+    typed.options("inr", request.inr)
+    typed.option("dataset", request.dataset)
+    typed.option("limit", request.limit)
+    typed.options("optimizer", request.optimizer)
+    for lr in request.lr:
+        typed.option("lr", f"{lr:g}")
+    typed.option("steps", request.steps)
+    typed.options("set", texts_of(request.sets))
+    return typed.text()
 
 
 def text(found: Tuning) -> str:
     """The choices as a table, and the rule that made them."""
     heads, rows = summary(outcomes(found))
-    table = [heads, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
-    lines = []
-    for first, *others in table:
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join(cells))
+    columns: list[list[str]] = []
+    for column in zip(heads, *rows, strict=True):
+        columns.append(_aligned(column, left=not columns))
+    lines = ["  ".join(cells) for cells in zip(*columns, strict=True)]
     return "\n".join([*lines, RULE.replace(" (bold)", "")])
+
+
+def _aligned(cells: Sequence[str], left: bool) -> list[str]:
+    """The cells of a column, all as wide as the widest."""
+    width = max(map(len, cells))
+    return [cell.ljust(width) if left else cell.rjust(width) for cell in cells]
 
 
 def plain(found: Tuning, page: Path) -> dict[str, Any]:

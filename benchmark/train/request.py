@@ -72,7 +72,7 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training: the checkpoint, the picture of its learning curves, its card as written."""
+    """A finished training: its checkpoint, the picture of its learning curves, and its card."""
 
     path: Path
     curves: Path
