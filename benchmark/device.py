@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field
 
 
 def resolve_device(asked: str) -> str:
@@ -14,11 +14,12 @@ def resolve_device(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked not in ("cpu", "cuda"):
-        raise InputError(f"--device {asked}", "no such device", "--device auto, cpu or cuda")
+        todo = f"{field('device', 'auto')}, cpu or cuda"
+        raise InputError(field("device", asked), "no such device", todo)
     if asked == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            "--device cuda",
+            field("device", "cuda"),
             "this PyTorch finds no GPU",
-            "--device cpu, or python -m benchmark doctor",
+            f"{field('device', 'cpu')}, or {call('doctor')}",
         )
     return asked

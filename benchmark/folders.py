@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 
 
 def cache_folder() -> Path:
@@ -32,12 +32,12 @@ def check_writable(folder: Path, asked: str) -> None:
         place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()
     )
     if not there.is_dir():
-        raise InputError(asked, f"{there} is a file, no folder", "another --out")
+        raise InputError(asked, f"{there} is a file, no folder", f"another {field('out')}")
     try:
         TemporaryFile(dir=there).close()
     except OSError as error:
         raise InputError(
             asked,
             f"nothing can be written in {there}: {error.strerror}",
-            "another --out, or other permissions",
+            f"another {field('out')}, or other permissions",
         ) from None

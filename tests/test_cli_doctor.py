@@ -10,11 +10,11 @@ from importlib.util import find_spec
 import pytest
 
 from benchmark.cli import main
-from benchmark.cli.doctor import TINYCUDANN
 from benchmark.cli.parser import Parser
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import default_path, find_checkpoint
 from benchmark.plan.job import parse_sets
+from benchmark.runner.doctor import TINYCUDANN
 
 
 def findings(capsys):

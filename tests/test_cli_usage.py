@@ -116,3 +116,17 @@ def test_other_faults_are_ours_and_keep_their_traceback(monkeypatch):
     )
     with pytest.raises(RuntimeError, match="a bug"):
         main(["list"])
+
+
+HELPS = [[name] for name in WRITTEN] + [["data", name] for name in ("check", "strip", "split")]
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_help_is_as_wide_as_the_terminal_but_for_worked_examples(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    description, _, options = capsys.readouterr().out.partition("\noptions:")
+    about, _, examples = description.partition("\nexamples:")
+    assert [line for line in (about + options).splitlines() if len(line) > 80] == []
+    assert "python -m benchmark" in examples and "  python -m" not in about

@@ -171,7 +171,7 @@ def test_no_batch_is_of_one_unless_asked_for(count, batch, sizes):
 
 
 def test_an_infinite_loss_is_an_error():
-    with pytest.raises(InputError, match="smaller --lr"):
+    with pytest.raises(InputError, match="a smaller lr"):
         train(tiny(), slices(), slices(), TrainRecipe(epochs=4, batch=4, lr=float("inf")))
 
 

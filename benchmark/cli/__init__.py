@@ -12,6 +12,7 @@ import warnings
 
 from benchmark.cli.notes import Notes
 from benchmark.cli.parser import Parser
+from benchmark.cli.words import shown
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
 
 COMMANDS = {
@@ -138,7 +139,7 @@ def _command(argv: list[str], debug: bool) -> int:
     except BenchmarkError as error:
         if debug:
             raise
-        print(error, file=sys.stderr)
+        print(shown(error), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `| head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,7 @@ examples:
   python -m benchmark data split lgg --out lgg.tsv
   python -m benchmark data strip lgg --root FOLDER --out lgg-stripped
   python -m benchmark data task01 --from-brats FOLDER --out Task01_BrainTumour
-  python -m benchmark data show decathlon --root Task01_BrainTumour --set slices=largest --set labels=core
+  python -m benchmark data show decathlon --root Task01_BrainTumour --set labels=core
 """
 
 from __future__ import annotations

@@ -16,32 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.parser import add_plugins
+from benchmark.cli.parser import add_dataset, add_json, add_plugins
 from benchmark.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="data set; `list dataset` shows them")
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="its folder (default: looked for in $SINCO_BENCH_DATA)",
-    )
-    parser.add_argument(
-        "--set",
-        dest="sets",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the data set: labels=core; may be repeated",
-    )
+    add_dataset(parser, sets="an option of the data set: labels=core; may be repeated")
     parser.add_argument(
         "--against",
         nargs="+",
@@ -51,43 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="other data sets: who and what is in both, and in other splits there",
     )
     add_plugins(parser)
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON: findings, and the facts of every case"
-    )
+    add_json(parser, "print JSON: findings, and the facts of every case")
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.plan.job import parse_sets
-    from benchmark.plugins import index
+    """Look and print; exit code 1 where something found is a failure."""
+    copies = [(args.name, args.root), *map(_name_and_root, args.against)]
+    from benchmark.datacheck.look import look_at_data
 
-    asked = [(args.name, args.root), *map(_name_and_root, args.against)]
-    entries = {name: index.get("dataset", name) for name, _ in asked}
-    for name, entry in entries.items():
-        if (why := entry.unavailable()) is not None:
-            raise InputError(
-                f"the data set {name}", why, entry.declared["install"] or "another data set"
-            )
-    options = parse_sets(args.sets, [("dataset", name) for name in entries])
-    twice = {name for name, count in Counter(name for name, _ in asked).items() if count > 1}
-    from benchmark.datacheck import Source, survey
-
-    sources = []
-    for name, root in asked:
-        make, given = partial(entries[name].load(), root), options.get(("dataset", name), {})
-        title = f"{name}@{root or '$SINCO_BENCH_DATA'}" if name in twice else name
-        channels = next(
-            (option.choices for option in entries[name].options if option.name == "channel"), ()
-        )
-        if given.get("channel", "all") == "all" and "all" in channels:
-            alone = {
-                channel: make(**given | {"channel": channel})
-                for channel in channels
-                if channel != "all"
-            }
-            sources.append(Source(title, make(**given | {"channel": "all"}), alone))
-        else:
-            sources.append(Source(title, make(**given)))
-    found = survey(sources, _progress)
+    found = look_at_data(copies, args.sets, _progress)
     if args.json:
         from benchmark.report.survey import as_json
 
@@ -104,11 +60,8 @@ def run(args: argparse.Namespace) -> int:
 def _name_and_root(text: str) -> tuple[str, Path | None]:
     name, at, root = text.partition("@")
     if not name or (at and not root):
-        raise InputError(
-            f"--against {text}",
-            "it is not NAME or NAME@FOLDER",
-            "--against lgg or --against lgg@FOLDER",
-        )
+        todo = "--against lgg or --against lgg@FOLDER"
+        raise InputError(f"--against {text}", "it is not NAME or NAME@FOLDER", todo)
     return name, Path(root) if root else None
 
 

@@ -12,76 +12,31 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmark.cli.parser import add_plugins
-from benchmark.errors import InputError
+from benchmark.cli.parser import add_dataset, add_plugins
+from benchmark.cli.words import shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="data set; `list dataset` shows them")
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="its folder (default: looked for in $SINCO_BENCH_DATA)",
-    )
-    parser.add_argument(
-        "--split", default="test", metavar="NAME", help="train, val or test (default test)"
-    )
-    parser.add_argument(
-        "--limit",
-        type=int,
-        default=24,
-        metavar="N",
-        help="N images, evenly spread over the split (default 24)",
-    )
-    parser.add_argument(
-        "--set",
-        dest="sets",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the data set: size=256; may be repeated",
-    )
+    add = parser.add_argument
+    add_dataset(parser)
+    add("--split", default="test", metavar="NAME", help="train, val or test (default test)")
+    limit = "N images, evenly spread over the split (default 24)"
+    add("--limit", type=int, default=24, metavar="N", help=limit)
     add_plugins(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("contact.png"),
-        metavar="FILE",
-        help="the picture (default contact.png)",
-    )
+    picture = "the picture (default contact.png)"
+    add("--out", type=Path, default=Path("contact.png"), metavar="FILE", help=picture)
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.images.sheet import save_sheet
-    from benchmark.plan.job import parse_sets
-    from benchmark.plugins.index import get
+    """Write the sheet; exit code 1 where an image could not be read."""
+    from benchmark.plugins.sets import dataset_with
 
-    if args.limit < 1:
-        raise InputError(f"--limit {args.limit}", "nothing would be shown", "--limit 24")
-    options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})
-    dataset = get("dataset", args.name).load()(args.root, **options)
-    ids = dataset.ids(args.split)
-    if not ids:
-        raise InputError(
-            f"{args.name}, split {args.split}", "no image in it", "--split train, val or test"
-        )
-    count = min(args.limit, len(ids))
-    samples, unreadable = [], 0
-    for sample_id in (ids[i * len(ids) // count] for i in range(count)):
-        try:
-            samples.append(dataset.load(sample_id))
-        except InputError as error:
-            unreadable += 1
-            print(error, file=sys.stderr)
-    if not samples:
-        raise InputError(
-            f"{args.name}, split {args.split}",
-            f"none of {count} images can be read",
-            f"python -m benchmark data check {args.name}",
-        )
-    path = save_sheet(samples, args.out)
-    print(
-        f"{args.name}, split {args.split}: {len(samples)} of {len(ids)} images, written to {path}"
-    )
-    return 1 if unreadable else 0
+    dataset, _ = dataset_with(args.name, args.root, args.sets)
+    from benchmark.images.contact import show_split
+
+    sheet = show_split(args.name, dataset, args.out, args.split, args.limit)
+    for error in sheet.unreadable:
+        print(shown(error), file=sys.stderr)
+    said = f"{sheet.shown} of {sheet.total} images, written to {sheet.path}"
+    print(f"{args.name}, split {args.split}: {said}")
+    return 1 if sheet.unreadable else 0

@@ -14,63 +14,30 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
-from benchmark.cli.parser import Parser, add_plugins
-from benchmark.errors import InputError
+from benchmark.cli.parser import Parser, add_dataset, add_out, add_plugins
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="data set of volumes; `data list` shows them")
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="FOLDER",
-        help="its folder (default: looked for in $SINCO_BENCH_DATA)",
-    )
-    parser.add_argument(
-        "--set",
-        dest="sets",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the data set",
-    )
+    volumes = "data set of volumes; `data list` shows them"
+    add_dataset(parser, volumes, sets="an option of the data set")
     add_plugins(parser)
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where to write it (default: it is printed)"
-    )
+    add_out(parser, "where to write it (default: it is printed)", "FILE")
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.images.volumes import VolumeDataset
-    from benchmark.plan.job import parse_sets
-    from benchmark.plugins.index import get
+    """Print the split, or write it and say how many are where."""
+    from benchmark.plugins.sets import dataset_with
 
-    options = parse_sets(args.sets, [("dataset", args.name)]).get(("dataset", args.name), {})
-    dataset = get("dataset", args.name).load()(args.root, **options)
-    if not isinstance(dataset, VolumeDataset):
-        raise InputError(
-            f"the split of {args.name} as a file",
-            "its splits are part of its plug-in, the same everywhere",
-            f"python -m benchmark list dataset {args.name}",
-        )
-    dataset.fetch()
-    split = dataset.split_file()
+    dataset, _ = dataset_with(args.name, args.root, args.sets)
+    from benchmark.images.split_files import split_of, write_split
+
+    split = split_of(args.name, dataset)
     if args.out is None:
         print(split.text(args.name), end="")
         return 0
-    if args.out.exists():
-        raise InputError(
-            f"--out {args.out}",
-            "it is there already",
-            "another file, so that nothing that was cited is lost",
-        )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(split.text(args.name), encoding="utf-8")
+    write_split(split, args.name, args.out)
     counts = Counter(split.persons.values())
-    print(
-        f"{args.name}: {counts['train']} train, {counts['val']} val, {counts['test']} test, written"
-        f" to {args.out}\nsha256 {split.hash}"
-    )
+    said = f"{counts['train']} train, {counts['val']} val, {counts['test']} test"
+    print(f"{args.name}: {said}, written to {args.out}\nsha256 {split.hash}")
     return 0

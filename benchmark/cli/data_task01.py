@@ -10,35 +10,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmark.cli.parser import add_out
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--from-brats",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="FOLDER",
-        help="a case (*_flair, *_t1, *_t1ce, *_t2 and *_seg.nii.gz), or a folder of cases",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the folder to write"
-    )
-    parser.add_argument(
-        "--uncompressed",
-        action="store_true",
-        help="write .nii: larger, but one slice can be read without the rest",
-    )
+    add = parser.add_argument
+    cases = "a case (*_flair, *_t1, *_t1ce, *_t2 and *_seg.nii.gz), or a folder of cases"
+    add("--from-brats", type=Path, nargs="+", required=True, metavar="FOLDER", help=cases)
+    add_out(parser, "the folder to write", "DIR", required=True)
+    plain = "write .nii: larger, but one slice can be read without the rest"
+    add("--uncompressed", action="store_true", help=plain)
 
 
 def run(args: argparse.Namespace) -> int:
+    """Write the cases, and say which became which."""
     from benchmark.files.task01 import write_task01
 
-    for name, case in write_task01(
-        args.from_brats, args.out, compressed=not args.uncompressed
-    ).items():
+    made = write_task01(args.from_brats, args.out, compressed=not args.uncompressed)
+    for name, case in made.items():
         print(f"{name}  from {case}")
-    print(
-        f"written to {args.out}; look at it: python -m benchmark data show decathlon --root"
-        f" {args.out}"
-    )
+    look = f"python -m benchmark data show decathlon --root {args.out}"
+    print(f"written to {args.out}; look at it: {look}")
     return 0

@@ -12,101 +12,58 @@ examples:
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import shutil
 import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.cli.parser import add_plugins
-from benchmark.errors import InputError, did_you_mean
-from benchmark.plan.recipes import PRESETS, Preset
-from benchmark.plugins import index
+from benchmark.cli.parser import add_json, add_plugins
+from benchmark.plan.catalog import KINDS, catalog, entry_of
+from benchmark.plugins.catalog import Facts
 
-KINDS = (*index.PACKAGES, "preset")
+Plain = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("name", nargs="?", metavar="NAME", help="one plug-in of that kind")
     add_plugins(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON: kind -> name -> facts")
+    add_json(parser, "print JSON: kind -> name -> facts")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.kind is not None and args.kind not in KINDS:
-        raise InputError(
-            f"list {args.kind}", "no such kind of plug-in", did_you_mean(args.kind, KINDS)
-        )
-    found = {kind: facts_of(kind) for kind in ([args.kind] if args.kind else KINDS)}
-    if args.name is not None:
-        known = found[args.kind]
-        if args.name not in known:
-            asked = f"list {args.kind} {args.name}"
-            raise InputError(asked, f"no {args.kind} of that name", did_you_mean(args.name, known))
-        found = {args.kind: {args.name: known[args.name]}}
+    """Print everything, one kind, or one plug-in."""
+    if args.name is None:
+        chosen = catalog(args.kind)
+    else:
+        chosen = {args.kind: {args.name: entry_of(args.kind, args.name)}}
+    found = {kind: _plain(plugins) for kind, plugins in chosen.items()}
     if args.json:
         print(json.dumps(found, indent=2))
     elif args.name is not None:
         print("\n".join(_one(args.kind, args.name, found[args.kind][args.name])))
     else:
-        print("\n\n".join("\n".join([kind, *_table(plugins)]) for kind, plugins in found.items()))
+        print("\n\n".join(map("\n".join, map(_table, found.items()))))
     return 0
 
 
-def facts_of(kind: str) -> dict[str, dict[str, Any]]:
-    """name -> plain facts of every plug-in of a kind, or of every preset. Imports none of them."""
-    if kind == "preset":
-        return {name: _preset_facts(preset) for name, preset in PRESETS.items()}
-    return {name: _plugin_facts(entry) for name, entry in index.entries(kind).items()}
+def _plain(plugins: dict[str, Facts]) -> dict[str, Plain]:
+    """name -> facts as plain values, without a file where there is none."""
+    found = {name: asdict(facts) for name, facts in plugins.items()}
+    for facts in found.values():
+        if not facts["file"]:
+            del facts["file"], facts["module"]
+    return found
 
 
-def _plugin_facts(entry: index.Entry) -> dict[str, Any]:
-    why = entry.unavailable()
-    return {
-        "doc": entry.doc,
-        "description": _whole_docstring(entry),
-        "available": why is None,
-        "why": why,
-        "todo": (entry.declared["install"] or None) if why else None,
-        "file": str(entry.path),
-        "module": entry.module,
-        "options": [asdict(option) for option in entry.options],
-    }
-
-
-def _preset_facts(preset: Preset) -> dict[str, Any]:
-    given = {
-        key: value
-        for key, value in asdict(preset).items()
-        if key != "doc" and value not in (None, {})
-    }
-    return {
-        "doc": preset.doc,
-        "description": preset.doc,
-        "available": True,
-        "why": None,
-        "todo": None,
-        "options": [
-            {"name": key, "type": type(value).__name__, "default": value, "choices": ()}
-            for key, value in given.items()
-        ],
-    }
-
-
-def _whole_docstring(entry: index.Entry) -> str:
-    for node in ast.parse(entry.path.read_bytes()).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == entry.attribute:
-            return ast.get_docstring(node) or entry.doc
-    return entry.doc
-
-
-def _table(plugins: dict[str, dict[str, Any]]) -> list[str]:
+def _table(found: tuple[str, dict[str, Plain]]) -> list[str]:
+    """A kind, and a line or more of each of its plug-ins."""
+    kind, plugins = found
     if not plugins:
-        return ["  none"]
-    width = max(len(name) for name in plugins) + 2
-    lines = []
+        return [kind, "  none"]
+    width = max(map(len, plugins)) + 2
+    lines = [kind]
     for name, facts in plugins.items():
         lines += wrapped(f"  {name:<{width}}", facts["doc"])
         if facts["why"]:
@@ -125,31 +82,23 @@ def wrapped(head: str, text: str) -> list[str]:
     ) or [head]
 
 
-def _one(kind: str, name: str, facts: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{kind} {name}",
-        "",
-        *(f"  {line}".rstrip() for line in facts["description"].splitlines()),
-        "",
-    ]
+def _one(kind: str, name: str, facts: Plain) -> list[str]:
+    """The whole text of one plug-in, why it cannot run, its file and its options."""
+    lines = [f"{kind} {name}", ""]
+    lines += [textwrap.indent(facts["description"], "  "), ""]
     if facts["why"]:
-        lines += [
-            f"  not available: {facts['why']}",
-            *([f"  {facts['todo']}"] if facts["todo"] else []),
-            "",
-        ]
+        lines.append(f"  not available: {facts['why']}")
+        lines += [f"  {facts['todo']}", ""] if facts["todo"] else [""]
     if "file" in facts:
         lines += [f"  file: {facts['file']}", ""]
     if not facts["options"]:
         return [*lines, "  no options"]
     lines.append("  sets:" if kind == "preset" else "  options (--set NAME=VALUE), with defaults:")
-    rows = [
-        (
-            option["name"],
-            str(option["default"]),
-            " | ".join(map(str, option["choices"])) or option["type"],
-        )
-        for option in facts["options"]
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    return lines + [f"    {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows]
+    options = facts["options"]
+    name_width = max(len(option["name"]) for option in options)
+    default_width = max(len(str(option["default"])) for option in options)
+    for option in options:
+        values = " | ".join(map(str, option["choices"])) or option["type"]
+        start = f"    {option['name']:<{name_width}}  {option['default']!s:<{default_width}}"
+        lines.append(f"{start}  {values}")
+    return lines

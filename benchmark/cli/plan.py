@@ -13,22 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
-from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from benchmark.plan.cells import Cell
-    from benchmark.store.store import Row
-
-
-STORED_READ = 5_000  # keys are hashes: the first rows of a large store are a random draw
-Kind = tuple[str, bool, int]  # method, whether a segmenter is in the loss, steps
+    from benchmark.plan.estimate import Estimate, Line
+    from benchmark.plan.job import Job
 
 
 def add_arguments(parser: Parser) -> None:
@@ -37,106 +30,52 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan; nothing is computed and nothing written."""
+    from benchmark.plan.estimate import estimate
     from benchmark.plan.job import resolve
-    from benchmark.store.store import Store
 
     job = resolve(selection_of(args))
     out = default_out(args)
-    statuses: dict[str, str] = {}
-    seconds: dict[Kind, float] = {}
-    if (out / "store.sqlite").is_file():
-        with Store(out, create=False) as store:
-            statuses = store.statuses(cell.key for cell in job.cells)
-            if (
-                job.selection.precision == "auto"
-            ):  # `run` settles it: a fit is stored in either precision
-                twice = {
-                    replace(cell, precision="bf16").key: cell.key
-                    for cell in job.cells
-                    if cell.lam > 0
-                }
-                statuses |= {twice[key]: status for key, status in store.statuses(twice).items()}
-            seconds = _seconds(store.each_row(data=False, limit=STORED_READ))
-    lines = _lines(job.cells, statuses, seconds)
-    missing = sum(line["cells"] - line["stored"] for line in lines)
-    known = [line["minutes"] for line in lines if line["minutes"] is not None]
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "out": str(out),
-                    "images": len(job.samples),
-                    "unreadable": job.unreadable,
-                    "preset": job.preset,
-                    "plan": lines,
-                },
-                indent=2,
-            )
-        )
-        return 0
-    print(
-        f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images, preset"
-        f" {job.preset}, results in {out}"
-    )
-    print(f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}")
-    for line in lines:
-        minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
-        print(
-            f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}"
-        )
-    unknown = (
-        ""
-        if len(known) == len(lines)
-        else "; unknown ones have no stored fit to go by (run with --limit 1 first)"
-    )
-    about = f", about {sum(known):.1f} minutes" if any(known) or not missing else ""
-    print(f"{missing} cells to do{about}{unknown}")
-    for sample_id, why in job.unreadable.items():
-        print(f"cannot be used: {sample_id}: {why}")
+    found = estimate(job, out)
+    print(json.dumps(_plain(job, out, found), indent=2) if args.json else _text(job, out, found))
     return 0
 
 
-def _seconds(rows: Iterable[Row]) -> dict[Kind, float]:
-    """The mean seconds of stored fits of each kind."""
-    seconds: dict[Kind, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.status == "ok":
-            seconds[
-                _kind(row.facts["method"], row.facts["lambda"], row.facts["recipe"]["steps"])
-            ].append(row.facts["fit_seconds"])
-    return {kind: sum(known) / len(known) for kind, known in seconds.items()}
+def _plain(job: Job, out: Path, found: Estimate) -> dict[str, Any]:
+    lines = []
+    for line in found.lines:
+        facts = {"method": line.method, "lambda": line.lam, "cells": line.cells}
+        lines.append(facts | {"stored": line.stored, "minutes": line.minutes})
+    return {
+        "out": str(out),
+        "images": len(job.samples),
+        "unreadable": job.unreadable,
+        "preset": job.preset,
+        "plan": lines,
+    }
 
 
-def _lines(
-    cells: list[Cell], status: dict[str, str], seconds: dict[Kind, float]
-) -> list[dict[str, Any]]:
-    """One line a method and lambda: cells, how many are stored, and minutes for the rest (None:
-    nothing to go by).
-    """
-    counts: Counter[tuple[str, str]] = Counter()
-    stored: Counter[tuple[str, str]] = Counter()
-    minutes: dict[tuple[str, str], float | None] = defaultdict(float)
-    for cell in cells:
-        line = (cell.method, "null twin" if cell.null else "-" if cell.codec else f"{cell.lam:g}")
-        counts[line] += 1
-        if status.get(cell.key, "failed") != "failed":
-            stored[line] += 1
-            minutes[line] = minutes[line]
-            continue
-        known = seconds.get(_kind(cell.method, cell.lam, cell.recipe.steps))
-        so_far = minutes[line]
-        minutes[line] = None if known is None or so_far is None else so_far + known / 60
-    return [
-        {
-            "method": method,
-            "lambda": lam,
-            "cells": n,
-            "stored": stored[method, lam],
-            "minutes": minutes[method, lam],
-        }
-        for (method, lam), n in counts.items()
+def _text(job: Job, out: Path, found: Estimate) -> str:
+    said = f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images"
+    lines = [
+        f"{said}, preset {job.preset}, results in {out}",
+        f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}",
+        *map(_row, found.lines),
+        f"{found.missing} cells to do{_about(found)}",
     ]
+    lines += [f"cannot be used: {name}: {why}" for name, why in job.unreadable.items()]
+    return "\n".join(lines)
 
 
-def _kind(method: str, lam: float, steps: int) -> Kind:
-    return method, lam > 0, steps
+def _row(line: Line) -> str:
+    minutes = "unknown" if line.minutes is None else f"{line.minutes:.1f}"
+    return f"{line.method:<18}{line.lam:>9}{line.cells:>8}{line.stored:>8}{minutes:>9}"
+
+
+def _about(found: Estimate) -> str:
+    """How long the rest takes, as far as it is known."""
+    about = ""
+    if found.minutes or not found.missing:
+        about = f", about {found.minutes:.1f} minutes"
+    if found.unknown:
+        about += "; unknown ones have no stored fit to go by (run with --limit 1 first)"
+    return about

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
-from benchmark.listener import Fit
+from benchmark.cli.words import as_options
+from benchmark.listener import Epochs, Fit
 
 
 class Counter:
@@ -100,7 +101,7 @@ class PlainProgress:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            print(text, file=self.stream, flush=True)
+            print(as_options(text), file=self.stream, flush=True)
 
     def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         self.counter.plan(batches, stored)
@@ -151,7 +152,7 @@ class RichProgress(PlainProgress):
         self.bar.__exit__(kind, error, trace)
 
     def say(self, text: str) -> None:
-        self.bar.console.print(text, highlight=False)
+        self.bar.console.print(as_options(text), highlight=False)
 
     def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:
         super().plan(batches, stored)
@@ -174,3 +175,58 @@ class RichProgress(PlainProgress):
 def progress_for(stream: TextIO, quiet: bool = False) -> PlainProgress:
     """The progress display that fits `stream`."""
     return RichProgress(stream) if stream.isatty() and not quiet else PlainProgress(stream, quiet)
+
+
+class TrainProgress:
+    """Progress of a training: a bar in a terminal, a plain line an epoch when piped."""
+
+    def __init__(self, stream: TextIO, quiet: bool = False) -> None:
+        self.stream = stream
+        self.bar: Any = None
+        if stream.isatty() and not quiet:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(file=stream), transient=True)
+            self.task = self.bar.add_task("reading")
+
+    def __enter__(self) -> Self:
+        if self.bar:
+            self.bar.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar:
+            self.bar.__exit__(kind, error, trace)
+
+    def say(self, text: str) -> None:
+        if self.bar:
+            self.bar.console.print(as_options(text), highlight=False)
+        else:
+            print(as_options(text), file=self.stream, flush=True)
+
+    def reading(self, what: str, i: int, count: int) -> None:
+        what = what if what == "compressing" else f"reading {what}"
+        if self.bar:
+            self.bar.update(self.task, description=what, completed=i, total=count)
+        elif i == count:
+            self.say(f"{what}: {count} images")
+
+    def batch(self, i: int, count: int) -> None:
+        if self.bar:
+            self.bar.update(self.task, description="epoch", completed=i, total=count)
+
+    def epoch(self, progress: Epochs) -> None:
+        row = progress.history[-1]
+        mark = " *" if progress.best_epoch == progress.epoch else ""
+        name = "Dice" if "val_dice" in row else "accuracy"
+        score = row.get("val_dice", row.get("val_accuracy", math.nan))
+        self.say(
+            f"epoch {progress.epoch}: loss {row['loss']:.4f}, validation {name} {score:.4f}{mark},"
+            f" {progress.minutes:.1f} minutes"
+        )

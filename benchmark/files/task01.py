@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.files.brats import Layout, part_of
 from benchmark.files.volumes import Volume, as_labels, read_volume, same_grid
 
@@ -30,7 +30,7 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
     """
     if (out / "dataset.json").exists():
         raise InputError(
-            f"writing Task01 to {out}", "it holds a dataset.json already", "--out another folder"
+            f"writing Task01 to {out}", "it holds a dataset.json already", f"another {field('out')}"
         )
     cases = [case for folder in folders for case in _cases(folder)]
     ending = ".nii.gz" if compressed else ".nii"
@@ -70,7 +70,7 @@ def _cases(folder: Path) -> Iterator[Path]:
         raise InputError(
             f"the BraTS case {folder}",
             "no such folder",
-            "--from-brats FOLDER with *_flair.nii.gz in it",
+            f"{field('folders', 'FOLDER')} with *_flair.nii.gz in it",
         )
     found = [
         case
@@ -81,7 +81,7 @@ def _cases(folder: Path) -> Iterator[Path]:
         raise InputError(
             f"the BraTS case {folder}",
             "no file that ends in _flair.nii.gz, here or one folder down",
-            "--from-brats FOLDER with *_flair, *_t1, *_t1ce, *_t2 and *_seg in it",
+            f"{field('folders', 'FOLDER')} with *_flair, *_t1, *_t1ce, *_t2 and *_seg in it",
         )
     yield from found
 

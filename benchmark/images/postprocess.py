@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, did_you_mean, field
 
 SMALLEST_MM2 = (
     40.0  # 6 of 100 pieces of true tumor in 12 LGG patients are smaller (10 pixels of 2 mm)
@@ -86,15 +86,17 @@ def parse_chain(text: str) -> tuple[str, ...]:
     for name in chain:
         if name not in NAMES:
             raise InputError(
-                f"--post {text}", f"{name!r} is no post-processing", did_you_mean(name, NAMES)
+                field("post", text), f"{name!r} is no post-processing", did_you_mean(name, NAMES)
             )
     if len(set(chain)) < len(chain):
         raise InputError(
-            f"--post {text}", "a step is named twice", f"--post {'+'.join(dict.fromkeys(chain))}"
+            field("post", text),
+            "a step is named twice",
+            field("post", "+".join(dict.fromkeys(chain))),
         )
     if STRIPPED in chain[1:]:
         raise InputError(
-            f"--post {text}",
+            field("post", text),
             f"{STRIPPED} changes the image, before there is a mask",
             "+".join((STRIPPED, *(name for name in chain if name != STRIPPED))),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.types import Sample
 
 TILE, CAPTION = 256, 14  # pixels
@@ -57,7 +57,7 @@ def save_sheet(samples: Sequence[Sample], path: Path, columns: int = 4) -> Path:
 
     if path.suffix.lower() != ".png":
         raise InputError(
-            f"--out {path}", "a contact sheet is a PNG", f"--out {path.with_suffix('.png')}"
+            field("out", path), "a contact sheet is a PNG", field("out", path.with_suffix(".png"))
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(contact_sheet(samples, columns)).save(path)

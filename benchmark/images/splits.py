@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.types import SPLITS
 
-TODO = "a file that `python -m benchmark data split NAME --out FILE` wrote"
+TODO = f"a file that `{call('data split', 'NAME', out='FILE')}` wrote"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.images.scan import Scan
 
 PARTS = ("brains", "masks", "images")  # written in this order: a case whose image is there is whole
@@ -39,13 +39,15 @@ def open_folder(out: Path, made: Mapping[str, Any]) -> None:
                 if before.get(name) != made[name]
             )
             raise InputError(
-                f"--out {out}",
+                field("out", out),
                 f"its cases were stripped otherwise: {other}",
-                "--out another folder",
+                f"another {field('out')}",
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
-            f"--out {out}", "it is there, and not what `data strip` wrote", "--out a new folder"
+            field("out", out),
+            "it is there, and not what `data strip` wrote",
+            f"{field('out')} with a new folder",
         )
     for part in PARTS:
         (out / part).mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from benchmark.errors import InputError
+from benchmark.errors import field as mention
 from benchmark.files.pictures import luminance
 from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
@@ -195,13 +196,13 @@ def _stripped(sample: Sample, brain: np.ndarray | None) -> np.ndarray:
         raise InputError(
             "skull stripping",
             "no brain is found in the picture",
-            "--strip none, or another network that marks brains",
+            f"{mention('strip', 'none')}, or another network that marks brains",
         )
     return sample.image if brain is None else sample.image * brain[..., None]
 
 
 def _with_channels(sample: Sample, network: Network | None, channel: str | None) -> Sample:
-    """The sample with the channels that a network reads; raises InputError with what --channel may
+    """The sample with the channels that a network reads; raises InputError with what `channel` may
     be where they do not fit.
     """
     if channel == "gray" and len(sample.channels) == 3:
@@ -210,18 +211,19 @@ def _with_channels(sample: Sample, network: Network | None, channel: str | None)
     elif channel is not None:
         if channel not in sample.channels:
             raise InputError(
-                f"--channel {channel}",
+                mention("channel", channel),
                 f"the image has {', '.join(sample.channels)}",
                 (
-                    f"--channel {sample.channels[0]}"
+                    mention("channel", sample.channels[0])
                     if len(sample.channels) > 1
-                    else "leave out --channel"
+                    else f"leave out {mention('channel')}"
                 ),
             )
         one = sample.image[..., [sample.channels.index(channel)]]
         sample = replace(sample, image=one, channels=(channel,), volume=VolumeStatistics.of(one))
     if network is not None and len(network.channels) != len(sample.channels):
-        todo = f"--channel {' or '.join(sample.channels)}" + (
+        first, *others = sample.channels
+        todo = " or ".join([mention("channel", first), *others]) + (
             ", or gray (their luminance)" if len(sample.channels) == 3 else ""
         )
         raise InputError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.folders import cache_folder, check_writable
 from benchmark.plugins.index import entries, get
 
@@ -148,15 +148,17 @@ def checked_path(out: Path | None, name: str, dataset: str) -> Path:
     path = out or default_path(name, dataset)
     if path.is_dir():
         raise InputError(
-            f"--out {path}", "it is a folder", f"--out {path / f'{name}-{dataset}.safetensors'}"
+            field("out", path),
+            "it is a folder",
+            field("out", path / f"{name}-{dataset}.safetensors"),
         )
     if path.suffix != ".safetensors":  # .png and .resume of that name are other files of a training
         raise InputError(
-            f"--out {path}",
+            field("out", path),
             "its name does not end in .safetensors",
-            f"--out {path.with_suffix('.safetensors')}",
+            field("out", path.with_suffix(".safetensors")),
         )
-    check_writable(path.parent, f"--out {path}")
+    check_writable(path.parent, field("out", path))
     return path
 
 

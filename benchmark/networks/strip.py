@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.images.postprocess import runs
 from benchmark.images.prepare import Preparation, View, box_of, picture, view_of
 from benchmark.images.scan import Scan
@@ -52,7 +52,7 @@ def size_of(card: Mapping[str, Any], asked: str, size: int | None) -> int:
         raise InputError(
             asked,
             "its card does not say at which size it reads",
-            "--size 64: the pixels a side of its training",
+            f"{field('size', 64)}: the pixels a side of its training",
         )
     return int(found)
 

@@ -9,7 +9,10 @@ from benchmark.report.pictures import contour, show
 from benchmark.report.style import BAND, EVAL, SINCO, figure
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.networks.chain import Found
+    from benchmark.networks.reading import ImageReading
 
 
 def write_steps(found: Found, name: str, path: Path) -> Path:
@@ -51,3 +54,28 @@ def write_steps(found: Found, name: str, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(path)
     return path
+
+
+def text(reading: ImageReading) -> str:
+    """What was found, a line a step."""
+    found, request = reading.found, reading.request
+    height, width = found.image.shape[:2]
+    lines = [f"image     {request.file}, read at {height} x {width} pixels"]
+    if found.brain is not None:
+        lines.append(f"skull     {request.strip}: {found.brain.mean():.0%} of the picture is brain")
+    if reading.classifier is not None:
+        said = ", ".join(f"{name} {p:.3f}" for name, p in found.probabilities.items())
+        lines.append(f"class     {found.answered} ({said})")
+    if found.lesion is not None:
+        lines.append(f"lesion    {_area(found.lesion, found.area_mm2)}")
+    return "\n".join(lines)
+
+
+def _area(lesion: np.ndarray, area_mm2: float | None) -> str:
+    if not lesion.any():
+        return "none found"
+    height, width = lesion.shape
+    mm2 = (
+        "in mm2 unknown: the file has no pixel size" if area_mm2 is None else f"{area_mm2:,.0f} mm2"
+    )
+    return f"{int(lesion.sum()):,} px of {height} x {width}, {mm2}"

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmark.clock import WAIT
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.cells import Cell
 from benchmark.plan.job import PEERS, Job
@@ -207,7 +207,7 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
         raise InputError(
             f"to profile {name}",
             f"a fit of it failed: {failed[0]}",
-            f"python -m benchmark check inr {name}",
+            call("check", "inr", name),
         )
     aside = {part: spent.pop(part, 0.0) for part in ONCE}
     parts: dict[str, float] = defaultdict(float)

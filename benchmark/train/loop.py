@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.networks.network import channels_last
 from benchmark.train.augment import augment
 from benchmark.train.data import Slices
@@ -118,9 +118,9 @@ def _epoch(
         total += _step(module, optimizer, slices, part, recipe, generator)
         if not math.isfinite(total):
             raise InputError(
-                f"training with --lr {recipe.lr}",
+                f"training with {field('lr', recipe.lr)}",
                 f"no finite loss, epoch {epoch + 1}",
-                "a smaller --lr",
+                f"a smaller {field('lr')}",
             )
         on_batch(i + 1, len(parts))
     return total / len(parts)

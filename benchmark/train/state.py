@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.networks.network import save_atomically
 from benchmark.train.recipe import Progress, TrainRecipe
 
@@ -50,25 +50,21 @@ def load_state(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, recipe: TrainRecipe
 ) -> tuple[Progress, dict[str, torch.Tensor]]:
     """Bring module and optimizer to a saved state; returns the progress and the best weights."""
-    again = "the same command without --resume starts over"
+    again = f"the same without {field('resume')} starts over"
+    asked = f"{field('resume')} from {path}"
     try:
         with safe_open(path, framework="pt") as file:
             words = file.metadata()
         tensors = safetensors.torch.load_file(path)
         stored, progress = json.loads(words["recipe"]), Progress(**json.loads(words["progress"]))
     except FileNotFoundError:
-        raise InputError(
-            f"--resume from {path}", "no such file: no unfinished training", again
-        ) from None
+        raise InputError(asked, "no such file: no unfinished training", again) from None
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"--resume from {path}", f"it is not a state of a training: {error}", again
-        ) from None
+        raise InputError(asked, f"it is not a state of a training: {error}", again) from None
     wanted = json.loads(json.dumps(asdict(recipe)))  # lists for tuples, as they come back
     if changed := [f"{k}={stored.get(k)}" for k, v in wanted.items() if stored.get(k) != v]:
-        raise InputError(
-            f"--resume from {path}", f"that training has {', '.join(changed)}", f"those, or {again}"
-        )
+        found = f"that training has {', '.join(changed)}"
+        raise InputError(asked, found, f"those, or {again}")
     split: dict[str, dict[str, Any]] = {"module": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -76,9 +72,8 @@ def load_state(
     try:
         module.load_state_dict(split["module"])
     except RuntimeError as error:
-        raise InputError(
-            f"--resume from {path}", f"another network: {str(error).splitlines()[0]}", again
-        ) from None
+        found = f"another network: {str(error).splitlines()[0]}"
+        raise InputError(asked, found, again) from None
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in split["optimizer"].items():
         i, _, moment = name.partition(".")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, Words, call, field, option
+from benchmark.listener import TrainListener
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.network import save_checkpoint
 from benchmark.train.card import card_of
@@ -16,23 +17,14 @@ from benchmark.train.curves import draw_curves
 from benchmark.train.data import Purpose, Slices, Splits, read_splits
 from benchmark.train.loop import train
 from benchmark.train.memory import keep_freed_memory
-from benchmark.train.recipe import Progress, Training
+from benchmark.train.recipe import Training
 from benchmark.train.transfer import find_start, freeze, load_start
 
 # the default for --epochs: about ten minutes of a U-Net at 128x128 on two cores, in float32
 IMAGES_SHOWN = 16_000
 
 
-class Show(Protocol):
-    """What a training tells while it works."""
-
-    def say(self, line: str) -> None: ...
-    def reading(self, what: str, i: int, count: int) -> None: ...
-    def batch(self, i: int, count: int) -> None: ...
-    def epoch(self, progress: Progress) -> None: ...
-
-
-def run_training(training: Training, show: Show) -> dict[str, Any]:
+def run_training(training: Training, show: TrainListener) -> dict[str, Any]:
     """Train, test, write the checkpoint and its learning curves; returns the card."""
     resume = _resumes(training, show)
     keep_freed_memory()
@@ -56,8 +48,10 @@ def run_training(training: Training, show: Show) -> dict[str, Any]:
         show.say(f"the weights to start from were trained on {there}; these images are {here}")
     if training.out.is_file():
         show.say(
-            f"the checkpoint {training.out} is there already: this training will replace it; --out"
-            " keeps both"
+            Words(
+                f"the checkpoint {training.out} is there already: this training will replace it;"
+                f" {field('out')} keeps both"
+            )
         )
     state = training.out.with_suffix(".resume")
     progress = train(
@@ -80,23 +74,25 @@ def run_training(training: Training, show: Show) -> dict[str, Any]:
     return card
 
 
-def _resumes(training: Training, show: Show) -> bool:
-    """Whether to go on from a state; raises InputError where `--resume` is asked for and the
+def _resumes(training: Training, show: TrainListener) -> bool:
+    """Whether to go on from a state; raises InputError where `resume` is asked for and the
     training is finished.
     """
     if not training.resume or training.out.with_suffix(".resume").is_file():
         return training.resume
     if training.out.is_file():
         raise InputError(
-            f"--resume for {training.out}",
+            f"{field('resume')} for {training.out}",
             "no unfinished training: that checkpoint is finished",
-            "the same command without --resume starts over",
+            f"the same without {field('resume')} starts over",
         )
-    show.say("--resume: no epoch was finished before, so this starts at the beginning")
+    show.say(
+        Words(f"{field('resume')}: no epoch was finished before, so this starts at the beginning")
+    )
     return False
 
 
-def _splits(training: Training, show: Show) -> Splits:
+def _splits(training: Training, show: TrainListener) -> Splits:
     declared, recipe = training.segmenter.declared, training.recipe
     dataset = training.dataset.load()(root=training.root, **training.dataset_options)
     purpose = Purpose(declared["multiple"], declared["task"], declared["dims"], recipe.target)
@@ -119,7 +115,7 @@ def _module(
     if slices.classes:
         if options.get("classes", len(slices.classes)) != len(slices.classes):
             raise InputError(
-                f"--set classes={options['classes']}",
+                option("classes", options["classes"]),
                 f"the data have {len(slices.classes)}: {', '.join(slices.classes)}",
                 "leave it out",
             )
@@ -131,7 +127,7 @@ def _module(
         raise InputError(
             f"segmenter {training.segmenter.name} with {options}",
             str(error).partition("\n")[0],
-            f"python -m benchmark list segmenter {training.segmenter.name}",
+            call("list", "segmenter", training.segmenter.name),
         ) from None
     if start:
         load_start(module, start, recipe.fresh)
@@ -144,7 +140,7 @@ def _module(
                 f"to start from {start.path}",
                 f"its classes are {', '.join(start.card['classes'])}, those of the data "
                 f"{', '.join(slices.classes)}",
-                "--fresh with the name of its last layer",
+                f"{field('fresh')} with the name of its last layer",
             )
     freeze(module, recipe.freeze)
     return module, options
