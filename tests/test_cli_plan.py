@@ -82,3 +82,17 @@ def test_minutes_come_from_stored_fits_of_the_same_kind(planned, store_folder):
         found["siren", "null twin"]["minutes"] == 6.0 and found["siren", "0.001"]["minutes"] is None
     )
     assert found["jpeg2000", "-"]["minutes"] is None
+
+
+def test_a_plan_is_saved_as_a_file_of_options(tiny_dataset, tmp_path, store_folder, capsys):
+    tiny_networks.write()
+    job = tmp_path / "job.toml"
+    words = ["plan", "--dataset", "tiny", "--plugin", str(TINY), "--lambda", "1e-4", "--out"]
+    words += [str(store_folder), "--set", "hidden_features=6"]
+    assert main([*words, "--save", str(job), "--json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert main(["plan", "--config", str(job), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == planned
+    assert main([*words, "--save", str(job)]) == 2
+    assert "there is a file of that name" in capsys.readouterr().err
+    assert not store_folder.exists()

@@ -7,17 +7,22 @@ and recipe; where none is stored yet it says so instead of guessing.
 examples:
   python -m benchmark plan --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2
   python -m benchmark plan --dataset lgg --root FOLDER --json
+  python -m benchmark plan --inr siren --lambda 1e-4 --save job.toml
+  python -m benchmark run --config job.toml
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
+from benchmark.errors import InputError
+from benchmark.folders import check_writable
 
 if TYPE_CHECKING:
     from benchmark.plan.estimate import Estimate, Line
@@ -26,18 +31,37 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     add_selection(parser)
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE.toml", help="write these options, for run --config"
+    )
+    parser.set_defaults(parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the plan; nothing is computed and nothing written."""
+    """Print the plan; nothing is computed, and nothing written but what --save names."""
+    from benchmark.cli.config import saved
+    from benchmark.plan.doubts import doubts
     from benchmark.plan.estimate import estimate
     from benchmark.plan.job import resolve
 
     job = resolve(selection_of(args))
     out = default_out(args)
+    if args.save is not None:
+        _save(args.save, saved(args.parser, args))
+    for doubt in doubts(job.selection):
+        print(f"hardly meant: {doubt}", file=sys.stderr)
     found = estimate(job, out)
     print(json.dumps(_plain(job, out, found), indent=2) if args.json else _text(job, out, found))
     return 0
+
+
+def _save(path: Path, text: str) -> None:
+    """Write a file that is not there yet; raises InputError where it is."""
+    if path.exists():
+        raise InputError(f"--save {path}", "there is a file of that name", "another name")
+    check_writable(path.parent, f"--save {path}")
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}: python -m benchmark run --config {path}", file=sys.stderr)
 
 
 def _plain(job: Job, out: Path, found: Estimate) -> dict[str, Any]:
