@@ -18,11 +18,29 @@ if TYPE_CHECKING:
     from benchmark.api import Picture as Picture
     from benchmark.api import Run as Run
     from benchmark.api import add_plugin as add_plugin
+    from benchmark.api import check as check
+    from benchmark.api import decode as decode
+    from benchmark.api import evaluate as evaluate
+    from benchmark.api import list as list
     from benchmark.api import open as open
+    from benchmark.api import read as read
     from benchmark.api import run as run
+    from benchmark.api import train as train
 
 __version__ = "0.2.0"
-HANDED_ON = ("Picture", "Run", "add_plugin", "open", "run")
+HANDED_ON = (
+    "Picture",
+    "Run",
+    "add_plugin",
+    "check",
+    "decode",
+    "evaluate",
+    "list",
+    "open",
+    "read",
+    "run",
+    "train",
+)
 
 
 def __getattr__(name: str) -> Any:

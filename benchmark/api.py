@@ -10,22 +10,46 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+import pandas as pd
+
+from benchmark.bitstream.anyfile import decode_any
+from benchmark.checks import check
 from benchmark.errors import InputError, did_you_mean
 from benchmark.listener import Listener
+from benchmark.networks.reading import ImageReading, ReadRequest, read_image
+from benchmark.plan.catalog import catalog
 from benchmark.plan.doubts import doubts
 from benchmark.plan.job import resolve
 from benchmark.plan.selection import Selection
 from benchmark.plugins import index
+from benchmark.plugins.contracts import Decoded
+from benchmark.report.evaluated import rows_by, write_evaluation
 from benchmark.report.opened import Picture, Run
+from benchmark.runner.evaluation import EvaluateRequest, evaluate_networks
 from benchmark.runner.experiment import Engine, run_experiment
 from benchmark.store.view import Only
+from benchmark.training.request import Trained, TrainRequest, train_network
 
-__all__ = ["Picture", "Run", "add_plugin", "open", "run"]
+__all__ = [
+    "Picture",
+    "Run",
+    "add_plugin",
+    "check",
+    "decode",
+    "evaluate",
+    "list",
+    "open",
+    "read",
+    "run",
+    "train",
+]
 T = TypeVar("T")
 # Fields of a Selection that take one value or several, by the name that a call may use as well.
 SEVERAL = ("inr", "lam", "image", "segmenter", "reader", "seed", "sets")
+PATHS = ("root", "out", "file")
+TUPLES = ("image", "fresh", "freeze", "post")
 ALSO = {"seeds": "seed", "images": "image", "readers": "reader", "segmenters": "segmenter"}
 
 
@@ -92,6 +116,75 @@ def open(
     return Run(folder, experiment, everything=everything, only=only if only != Only() else None)
 
 
+def train(segmenter: str, dataset: str, **options: Any) -> Trained:
+    """Train a network that reads, test it once, and write its checkpoint with its card.
+
+    options: the other fields of `TrainRequest`, such as epochs=14, loss="dice", out=Path("mine.
+    safetensors"), sets={"slices": "all"}. Raises InputError where something does not fit.
+    """
+    listener = options.pop("listener", None)
+    return train_network(_request(TrainRequest, options, segmenter, dataset), listener)
+
+
+def evaluate(
+    segmenter: str | Iterable[str],
+    dataset: str = "mni-lesion",
+    *,
+    by: Literal["image", "patient"] = "image",
+    out: Path | str | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """How well networks read the originals of a data set: one row a network and image, or patient.
+
+    out: a folder for the page, the tables and the pictures. options: the other fields of
+    `EvaluateRequest`. What a reader of the numbers should know stands in `.attrs["notes"]`. Raises
+    InputError where names, channels or sizes do not fit.
+    """
+    listener = options.pop("listener", None)
+    request = _request(EvaluateRequest, options, _several(segmenter), dataset)
+    found = evaluate_networks(request, listener)
+    if out is not None:
+        write_evaluation(found, Path(out))
+    table = pd.DataFrame(rows_by(found, by))
+    table.attrs["notes"] = [*found.notes]
+    return table
+
+
+def read(file: Path | str, **options: Any) -> ImageReading:
+    """Strip, classify and segment one image, original or compressed.
+
+    options: the other fields of `ReadRequest`, such as segment="unet", strip="none". Raises
+    InputError where the file is no image or a network does not fit.
+    """
+    return read_image(_request(ReadRequest, options, Path(file)))
+
+
+def decode(file: bytes | Path | str) -> Decoded:
+    """The image of a compressed file, of a backbone or a codec: float32 [H, W, C] in [0, 1].
+
+    file: its bytes, or its path. Raises InputError where it is foreign, cut short or damaged.
+    """
+    data = file if isinstance(file, bytes) else Path(file).read_bytes()
+    return decode_any(data)
+
+
+def list(kind: str | None = None) -> pd.DataFrame:
+    """What can be chosen by name: one row a plug-in, of all kinds or one.
+
+    kind: inr, segmenter, dataset, codec, regularizer, optimizer or preset. `available` says whether
+    it can run here, `why` why not and `todo` what to do about it. Nothing is imported. Raises
+    InputError where there is no such kind.
+    """
+    rows = []
+    for name_of_kind, plugins in catalog(kind).items():
+        for name, facts in plugins.items():
+            row = {"kind": name_of_kind, "name": name, "what": facts.doc}
+            row |= {"available": facts.available, "why": facts.why, "todo": facts.todo}
+            options = {option.name: option.default for option in facts.options}
+            rows.append(row | {"options": options})
+    return pd.DataFrame(rows)
+
+
 def add_plugin(path: Path | str) -> None:
     """Make the plug-ins of a file known, as `--plugin FILE.py` does."""
     index.add_plugin_file(Path(path))
@@ -118,7 +211,7 @@ def selection_of(**given: Any) -> Selection:
                 f"run({key}=...)", "no such option", did_you_mean(key, [*known, *ALSO])
             )
         if name == "sets" and isinstance(value, dict):
-            value = [f"{option}={_text(setting)}" for option, setting in value.items()]
+            value = _texts(value)
         values[name] = _several(value) if name in SEVERAL else value
     if "lam" in values:
         values["lam"] = tuple(float(lam) for lam in values["lam"])
@@ -132,8 +225,28 @@ def selection_of(**given: Any) -> Selection:
     return Selection(**values)
 
 
-def _text(setting: Any) -> str:
-    return str(setting).lower() if isinstance(setting, bool) else str(setting)
+def _request(kind: type[T], options: dict[str, Any], *given: Any) -> T:
+    """A request of plain Python values; raises InputError on a name that it does not have."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    for name, value in options.items():
+        if name not in known:
+            raise InputError(f"{name}={value!r}", "no such option", did_you_mean(name, known))
+        if name in PATHS and isinstance(value, str):
+            options[name] = Path(value)
+        elif name in TUPLES:
+            options[name] = _several(value)
+    if isinstance(options.get("sets"), dict):
+        options["sets"] = _texts(options["sets"])
+    return kind(*given, **options)
+
+
+def _texts(sets: dict[str, Any]) -> tuple[str, ...]:
+    """{"omega_0": 60} as the texts of --set."""
+    texts = []
+    for option, setting in sets.items():
+        text = str(setting).lower() if isinstance(setting, bool) else str(setting)
+        texts.append(f"{option}={text}")
+    return tuple(texts)
 
 
 def _several(value: T | Iterable[T]) -> tuple[T, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import benchmark as sb
 from benchmark import api
@@ -161,6 +162,65 @@ def test_an_experiment_has_a_log(run: Run, folder: Path) -> None:
     fits = run.frame()["codec"].isna().sum()
     assert sum(len(batch["cells"]) for batch in batches) == fits
     assert all(batch["seconds"] > 0 for batch in batches)
+
+
+def test_what_can_be_chosen_is_a_table() -> None:
+    table = sb.list("inr")
+    assert set(table["kind"]) == {"inr"} and {"siren", "fourier"} <= set(table["name"])
+    siren = table[table["name"] == "siren"].iloc[0]
+    assert siren["available"] and siren["options"]["omega_0"] == 30.0 and siren["what"]
+    assert set(sb.list()["kind"]) > {"inr", "codec", "preset"}
+    with pytest.raises(InputError, match="did you mean 'inr'"):
+        sb.list("inrs")
+
+
+def test_a_file_is_decoded_whoever_wrote_it(run: Run, tmp_path: Path) -> None:
+    cells = run.frame()
+    for codec in (None, "jpeg2000", "jpeg2000+mask"):
+        chosen = cells["codec"].isna() if codec is None else cells["codec"] == codec
+        row = cells[chosen].iloc[0]
+        data = run.view.data(row["key"])
+        (tmp_path / "file").write_bytes(data)
+        decoded = sb.decode(tmp_path / "file")
+        assert np.array_equal(decoded.image, sb.decode(data).image)
+        assert (decoded.mask is not None) == (codec == "jpeg2000+mask")
+        original = run.image(row["sample_id"]).original
+        error = np.mean((decoded.image - original) ** 2)
+        assert -10 * np.log10(error) == pytest.approx(row["psnr_db"], abs=1e-3)
+    with pytest.raises(InputError):
+        sb.decode(b"nobody wrote this")
+
+
+def test_networks_are_evaluated_by_image_and_patient(folder: Path, tmp_path: Path) -> None:
+    by_image = sb.evaluate("unet", "tiny", out=tmp_path / "page")
+    assert len(by_image) == 3 and (tmp_path / "page" / "evaluation.md").is_file()
+    assert "dice" in by_image and isinstance(by_image.attrs["notes"], list)
+    assert len(sb.evaluate(["unet", "dilated"], "tiny", by="patient")) == 6
+    with pytest.raises(InputError, match="did you mean 'limit'"):
+        sb.evaluate("unet", "tiny", limt=1)
+
+
+def test_a_class_is_checked_without_a_file() -> None:
+    class Flat(torch.nn.Module):
+        def __init__(self, in_dim: int, out_dim: int, *, width: int = 4) -> None:
+            super().__init__()
+            self.layers = torch.nn.Sequential(
+                torch.nn.Linear(in_dim, width), torch.nn.Tanh(), torch.nn.Linear(width, out_dim)
+            )
+
+        def forward(self, coords: torch.Tensor) -> torch.Tensor:
+            return self.layers(coords)
+
+    checked = sb.check("inr", Flat)
+    assert checked.ok and "claims ran" in str(checked)
+    Flat.forward = lambda self, coords: self.layers(coords).mean(0, keepdim=True)
+    assert not sb.check("inr", Flat).ok
+
+
+def test_a_network_is_trained_from_python(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    trained = sb.train("dilated", "tiny", epochs=1, out=out, sets={"width": 4})
+    assert trained.path == out and out.is_file() and trained.card["dataset"] == "tiny"
 
 
 def documented(table: str) -> list[str]:

@@ -36,7 +36,7 @@ LAYERS = (
     ("plan",),  # cells and what decides them, without torch
     ("fit",),  # the step loop
     ("runner", "checks"),  # the stages of a run; the contract checks
-    ("train", "search"),  # of networks; of rates and initial states
+    ("training", "search"),  # of networks; of rates and initial states
     ("stats",),  # verdicts: of the store alone
     ("report",),
     ("api",),

@@ -15,8 +15,8 @@ from benchmark.cli import main
 from benchmark.networks.checkpoints import find_checkpoint
 from benchmark.networks.network import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
-from benchmark.train.card import command_of
-from benchmark.train.recipe import Training, TrainRecipe
+from benchmark.training.card import command_of
+from benchmark.training.recipe import Training, TrainRecipe
 
 PLUGIN = '''
 from dataclasses import replace
@@ -206,7 +206,7 @@ def test_json_is_the_card(capsys, tmp_path):
 
 
 def test_what_is_tested_is_what_is_written(tmp_path, monkeypatch):
-    from benchmark.train import card
+    from benchmark.training import card
 
     read, seen = card.read_masks, []
     monkeypatch.setattr(
@@ -277,7 +277,7 @@ def test_starts_from_the_weights_of_another_data_set(capsys, tmp_path):
 
 
 def test_interrupted_and_resumed_gives_the_same_weights(tmp_path, monkeypatch, capsys):
-    from benchmark.train import loop
+    from benchmark.training import loop
 
     assert main([*COMMAND, "--out", str(tmp_path / "unbroken.safetensors")]) == 0
     whole, again = loop.save_state, [*COMMAND, "--out", str(tmp_path / "broken.safetensors")]

@@ -13,8 +13,8 @@ from benchmark.errors import InputError
 from benchmark.folders import cache_folder
 from benchmark.plugins import index
 from benchmark.store.store import Store
-from benchmark.train.data import Purpose, read_splits
-from benchmark.train.decoded import Compressor
+from benchmark.training.data import Purpose, read_splits
+from benchmark.training.decoded import Compressor
 
 MASKS = Purpose(16)
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from benchmark.errors import InputError
-from benchmark.train import recipe as recipes
-from benchmark.train.data import Slices
-from benchmark.train.loop import optimizer_of, train
-from benchmark.train.reading import read, read_masks, scores_by_patient
-from benchmark.train.recipe import TrainRecipe, one_cycle
+from benchmark.training import recipe as recipes
+from benchmark.training.data import Slices
+from benchmark.training.loop import optimizer_of, train
+from benchmark.training.reading import read, read_masks, scores_by_patient
+from benchmark.training.recipe import TrainRecipe, one_cycle
 
 
 class Tiny(nn.Module):

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from benchmark.train.augment import augment
-from benchmark.train.losses import FUNCTIONS, edge_weights
-from benchmark.train.recipe import LOSSES
+from benchmark.training.augment import augment
+from benchmark.training.losses import FUNCTIONS, edge_weights
+from benchmark.training.recipe import LOSSES
 
 
 def one_pixel() -> torch.Tensor:

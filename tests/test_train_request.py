@@ -11,7 +11,7 @@ from benchmark.errors import InputError
 from benchmark.listener import Quiet
 from benchmark.networks.checkpoints import default_path, find_checkpoint
 from benchmark.plugins.index import add_plugin_file
-from benchmark.train.request import TrainRequest, train_network, training_of
+from benchmark.training.request import TrainRequest, train_network, training_of
 from tests.conftest import TINY
 
 UNET = TrainRequest("unet", "tiny", sets={"base": 2}, epochs=1, batch=4, precision="float32")

@@ -128,7 +128,7 @@ def test_resume_where_nothing_was_saved_starts(tmp_path, plugin, capsys):
 
 
 def test_a_training_with_other_options_is_not_resumed(tmp_path, plugin, capsys, monkeypatch):
-    from benchmark.train import trainer
+    from benchmark.training import trainer
 
     out = tmp_path / "w.safetensors"
     monkeypatch.setattr(trainer, "save_checkpoint", lambda *args: pytest.fail("stop here"))

@@ -11,10 +11,10 @@ from torch import nn
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import Checkpoint, default_path
 from benchmark.networks.network import save_checkpoint
-from benchmark.train.data import Slices
-from benchmark.train.loop import optimizer_of, train
-from benchmark.train.recipe import TrainRecipe
-from benchmark.train.transfer import find_start, freeze, load_start, train_mode
+from benchmark.training.data import Slices
+from benchmark.training.loop import optimizer_of, train
+from benchmark.training.recipe import TrainRecipe
+from benchmark.training.transfer import find_start, freeze, load_start, train_mode
 
 
 class Net(nn.Module):

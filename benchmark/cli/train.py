@@ -34,7 +34,7 @@ from benchmark.cli.parser import (
     add_sets,
     request_of,
 )
-from benchmark.train.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON
+from benchmark.training.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and print the test scores; 130 where interrupted."""
     from benchmark.cli.progress import TrainProgress
-    from benchmark.train.request import TrainRequest, train_network
+    from benchmark.training.request import TrainRequest, train_network
 
     try:
         with TrainProgress(sys.stderr, args.json) as progress:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from benchmark.errors import InputError, field
 from benchmark.networks.brains import CLASSICAL
 from benchmark.networks.checkpoints import split_ensemble
 from benchmark.networks.evaluate import LabelReading, Reading
@@ -28,10 +29,7 @@ def write_evaluation(found: Evaluation, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     page, worst = out / "evaluation.md", out / "worst.png"
     page.write_text(markdown(found), encoding="utf-8")
-    rows: list[dict[str, Any]] = []
-    for one in found.readings:
-        rows += one.images
-    paths = [page, write_csv(out / "per_image.csv", rows)]
+    paths = [page, write_csv(out / "per_image.csv", rows_by(found, "image"))]
     masks, labels = _readings(found)
     if masks:
         paths.append(write_csv(out / "per_patient.csv", patient_rows(masks)))
@@ -41,6 +39,21 @@ def write_evaluation(found: Evaluation, out: Path) -> list[Path]:
     else:
         paths.append(gallery.write_worst_labels(labels, found.slices, worst))
     return paths
+
+
+def rows_by(found: Evaluation, by: Literal["image", "patient"]) -> list[dict[str, Any]]:
+    """One row a network and image, or a network and patient, as in the CSV tables.
+
+    Raises InputError for patients where the networks answered with a class: those are by image.
+    """
+    if by == "patient":
+        if found.labels:
+            raise InputError(field("by", by), "classes are answered by image", field("by", "image"))
+        return patient_rows(_readings(found)[0])
+    rows: list[dict[str, Any]] = []
+    for one in found.readings:
+        rows += one.images
+    return rows
 
 
 def _readings(found: Evaluation) -> tuple[list[Reading], list[LabelReading]]:

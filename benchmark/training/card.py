@@ -13,9 +13,15 @@ from torch import nn
 
 from benchmark import __version__
 from benchmark.networks.checkpoints import Checkpoint
-from benchmark.train.data import Slices, Splits
-from benchmark.train.reading import finite, mask_score, read_labels, read_masks, scores_by_patient
-from benchmark.train.recipe import Progress, Training, TrainRecipe
+from benchmark.training.data import Slices, Splits
+from benchmark.training.reading import (
+    finite,
+    mask_score,
+    read_labels,
+    read_masks,
+    scores_by_patient,
+)
+from benchmark.training.recipe import Progress, Training, TrainRecipe
 
 
 def card_of(

@@ -18,13 +18,13 @@ from torch import nn
 
 from benchmark.errors import InputError, field
 from benchmark.networks.network import channels_last
-from benchmark.train.augment import augment
-from benchmark.train.data import Slices
-from benchmark.train.losses import FUNCTIONS, edge_weights
-from benchmark.train.reading import read
-from benchmark.train.recipe import Progress, TrainRecipe, rate_at
-from benchmark.train.state import copy_of, load_state, save_state
-from benchmark.train.transfer import groups, train_mode
+from benchmark.training.augment import augment
+from benchmark.training.data import Slices
+from benchmark.training.losses import FUNCTIONS, edge_weights
+from benchmark.training.reading import read
+from benchmark.training.recipe import Progress, TrainRecipe, rate_at
+from benchmark.training.state import copy_of, load_state, save_state
+from benchmark.training.transfer import groups, train_mode
 
 
 def train(

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from benchmark.networks.masks import mask_scores
-from benchmark.train.data import Slices
+from benchmark.training.data import Slices
 
 
 @dataclass(frozen=True)

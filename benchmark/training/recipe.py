@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.plugins.index import Entry
 
 if TYPE_CHECKING:
-    from benchmark.train.decoded import Compressor
+    from benchmark.training.decoded import Compressor
 
 LOSSES = {
     "mask": (

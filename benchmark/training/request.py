@@ -12,7 +12,7 @@ from benchmark.listener import Quiet, TrainListener
 from benchmark.networks.checkpoints import checked_path, read_card
 from benchmark.plugins.index import Entry, get
 from benchmark.plugins.sets import Sets, options_by_plugin
-from benchmark.train.recipe import (
+from benchmark.training.recipe import (
     AUGMENTS,
     LOSSES,
     RATES,
@@ -86,7 +86,7 @@ def train_network(request: TrainRequest, listener: TrainListener | None = None) 
     KeyboardInterrupt finished epochs are kept, and the same request with resume=True goes on.
     """
     training = training_of(request)
-    from benchmark.train.trainer import run_training
+    from benchmark.training.trainer import run_training
 
     run_training(training, listener or Quiet())
     return Trained(training.out, training.out.with_suffix(".png"), read_card(training.out))
@@ -227,7 +227,7 @@ def _with_options(
     request: TrainRequest, segmenter: Entry, dataset: Entry, recipe: TrainRecipe, out: Path
 ) -> Training:
     """The options of each plug-in, and the device and precision that `auto` stands for."""
-    from benchmark.train.decoded import Compressor, kind_of
+    from benchmark.training.decoded import Compressor, kind_of
 
     plugins = [("segmenter", segmenter.name), ("dataset", dataset.name)]
     compresses = request.train_on != "original"

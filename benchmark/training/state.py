@@ -16,7 +16,7 @@ from torch import nn
 
 from benchmark.errors import InputError, field
 from benchmark.networks.network import save_atomically
-from benchmark.train.recipe import Progress, TrainRecipe
+from benchmark.training.recipe import Progress, TrainRecipe
 
 
 def copy_of(module: nn.Module) -> dict[str, torch.Tensor]:

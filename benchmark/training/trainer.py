@@ -12,13 +12,13 @@ from benchmark.errors import InputError, Words, call, field, option
 from benchmark.listener import TrainListener
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.network import save_checkpoint
-from benchmark.train.card import card_of
-from benchmark.train.curves import draw_curves
-from benchmark.train.data import Purpose, Slices, Splits, read_splits
-from benchmark.train.loop import train
-from benchmark.train.memory import keep_freed_memory
-from benchmark.train.recipe import Training
-from benchmark.train.transfer import find_start, freeze, load_start
+from benchmark.training.card import card_of
+from benchmark.training.curves import draw_curves
+from benchmark.training.data import Purpose, Slices, Splits, read_splits
+from benchmark.training.loop import train
+from benchmark.training.memory import keep_freed_memory
+from benchmark.training.recipe import Training
+from benchmark.training.transfer import find_start, freeze, load_start
 
 # the default for --epochs: about ten minutes of a U-Net at 128x128 on two cores, in float32
 IMAGES_SHOWN = 16_000

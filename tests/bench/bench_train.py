@@ -73,10 +73,10 @@ def measure(way):
 
 
 def ours(precision, dataset, ids, network, on_batch):
-    from benchmark.train.data import Purpose, stack
-    from benchmark.train.loop import train
-    from benchmark.train.memory import keep_freed_memory
-    from benchmark.train.recipe import TrainRecipe
+    from benchmark.training.data import Purpose, stack
+    from benchmark.training.loop import train
+    from benchmark.training.memory import keep_freed_memory
+    from benchmark.training.recipe import TrainRecipe
 
     keep_freed_memory()
     samples = [dataset.load(sample_id) for sample_id in ids]
