@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
+from benchmark.plugins.register import UNTUNED_LR
 from benchmark.types import GridKind, Recipe
 
 
@@ -121,5 +122,5 @@ def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:
     benchmark tune`); at lambda 1e-3 and 5 layers 7.4e-3 already costs 4 dB of what 6e-3 keeps. The
     declared rate stays below that, at a third of where plain fits fail.
     """
-    layers, rate = inr.declared["lr_layers"], inr.declared["lr"]
+    layers, rate = inr.declared["lr_layers"], inr.declared["lr"] or UNTUNED_LR
     return float(f"{rate / (1 + {**inr.defaults, **args}[layers]) ** 1.3:.2g}") if layers else rate

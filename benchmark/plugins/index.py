@@ -48,7 +48,7 @@ class Option:
     choices: tuple[Any, ...] = ()
 
     def parse(self, text: str, owner: str) -> Any:
-        """Turn the text of `--set name=text` into a value; raises InputError where it does not fit."""
+        """The value of `--set name=text`; raises InputError where it does not fit."""
 
         def refuse(expected: str) -> InputError:
             return InputError(
@@ -108,7 +108,7 @@ class Entry:
             ) from error
 
     def unavailable(self) -> str | None:
-        """Why this plug-in cannot run here, by find_spec and device files alone; None where it can."""
+        """Why it cannot run here, by find_spec and device files alone; None where it can."""
         missing = [
             name for name in self.declared["requires"] if importlib.util.find_spec(name) is None
         ]

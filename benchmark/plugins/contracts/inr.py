@@ -21,7 +21,7 @@ class INR(Protocol):
     """
 
     def __call__(self, coords: torch.Tensor) -> torch.Tensor:
-        """`forward`: coords [N, in_dim], pixel centers in the declared range -> values [N, out_dim].
+        """`forward`: pixel centers [N, in_dim] in the declared range -> values [N, out_dim].
 
         Values are intensities: 0 is black and 1 is white; they need no clipping. Each row depends
         on its own coordinates alone. The coordinates stay as they are.

@@ -31,11 +31,11 @@ class Regularizer(Protocol):
     """What the network's reading costs, constructed as `(*, options)`."""
 
     def make(self, samples: Sequence[Sample], network: LossNetwork) -> Penalty:
-        """The penalty of these samples: f(images [k, H, W, C], which [k]) -> (penalty [k], gradient).
+        """The penalty of these samples: f(images, which) -> (penalty [k], gradient).
 
-        images: renderings, float32, not clipped; they stay as they are. which: number of the sample
-        of each image; k may be fewer than the samples. The gradient [k, H, W, C] is that of the sum
-        of the penalties with respect to the images. Both come without a graph. A fit's penalty
-        depends on its own image alone.
+        images: renderings [k, H, W, C], float32, not clipped; they stay as they are. which [k]: the
+        number of each image's sample; k may be fewer than the samples. The gradient [k, H, W, C] is
+        that of the sum of the penalties with respect to the images. Both come without a graph. A
+        fit's penalty depends on its own image alone.
         """
         ...
