@@ -4,13 +4,14 @@ stores what came out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
+from benchmark.plan.cells import Cell
 from benchmark.plugins import index
-from benchmark.plugins.register import UNTUNED_LR
+from benchmark.plugins.rates import UNTUNED_LR, untuned, untuned_note
 from benchmark.types import GridKind, Recipe
 
 
@@ -112,6 +113,26 @@ def recipe_for(
         grid=base.grid,
     )
     return replace(recipe, **changes)
+
+
+def lr_tuned(inr: index.Entry, args: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether somebody chose a fit's rate: who wrote the backbone, a preset, or who gave --lr.
+
+    args: the backbone's arguments. False where the engine's own rate was taken.
+    """
+    taken = recipe_for(inr, PRESETS["standard"], args, optimizer=recipe.optimizer)
+    return not untuned(inr) or recipe.lr != taken.lr
+
+
+def untuned_notes(cells: Sequence[Cell]) -> list[str]:
+    """A note on each backbone of a job whose rate nobody chose."""
+    notes = {}
+    for cell in cells:
+        if cell.inr.name not in notes and not lr_tuned(
+            index.get("inr", cell.inr.name), dict(cell.inr.args), cell.recipe
+        ):
+            notes[cell.inr.name] = untuned_note(cell.inr.name)
+    return list(notes.values())
 
 
 def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:

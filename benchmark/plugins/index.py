@@ -127,19 +127,24 @@ class Entry:
         return source_hash(self.path)
 
 
+def source_files(path: Path) -> list[Path]:
+    """A plug-in file and the `_helper.py` files beside it that it, or such a file, imports."""
+    helpers = sorted(path.parent.glob("_*.py"))
+    files = [path]
+    for file in files:  # it grows
+        for helper in helpers:
+            if helper not in files and _imports(file, helper.stem):
+                files.append(helper)
+    return [path, *sorted(files[1:])]
+
+
 @cache
 def source_hash(path: Path) -> str:
     """Hash of a plug-in file's code and of the `_helper.py` files that it imports, without
     docstrings and comments.
     """
-    helpers = sorted(path.parent.glob("_*.py"))
-    files = [path]
-    for file in files:  # it grows: helpers of helpers count too
-        files += [
-            helper for helper in helpers if helper not in files and _imports(file, helper.stem)
-        ]
     digest = hashlib.sha256()
-    for file in (path, *sorted(files[1:])):
+    for file in source_files(path):
         tree = ast.parse(file.read_bytes())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
@@ -192,13 +197,17 @@ def get(kind: str, name: str) -> Entry:
     return known[name]
 
 
+def folders(kind: str) -> list[Path]:
+    """The folders of this package that hold plug-ins of a kind."""
+    spec = importlib.util.find_spec(PACKAGES[kind])
+    return [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
+
+
 def _files(kind: str) -> list[tuple[str, Path]]:
     package = PACKAGES[kind]
-    spec = importlib.util.find_spec(package)
-    folders = [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
     files = [
         (f"{package}.{path.stem}", path)
-        for folder in folders
+        for folder in folders(kind)
         for path in sorted(folder.glob("*.py"))
         if not path.name.startswith("_")
     ]

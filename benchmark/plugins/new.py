@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import keyword
 import re
 from pathlib import Path
@@ -20,8 +19,7 @@ def home(kind: str) -> Path | None:
     """
     if checkout_root() is None:
         return None
-    spec = importlib.util.find_spec(index.PACKAGES[kind])
-    return Path((spec.submodule_search_locations or [])[0]) if spec else None
+    return index.folders(kind)[0]
 
 
 def new_plugin(kind: str, name: str, folder: Path) -> Path:

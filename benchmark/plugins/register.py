@@ -17,7 +17,7 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # size: the argument that sets the number of parameters; sizes: its (smallest, largest) value;
     # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by
     # torch.func.vmap; optimizer, lr: what the presets `quick` and `standard` take for it; lr None:
-    # nobody tuned it (UNTUNED_LR); lr_layers: the argument that counts hidden layers, where the
+    # nobody tuned it (rates.py); lr_layers: the argument that counts hidden layers, where the
     # rate is to fall with depth (benchmark/plan/recipes.py).
     "inr": {
         "size": None,
@@ -46,8 +46,6 @@ DECLARABLE: dict[str, dict[str, Any]] = {
 COMMON: dict[str, Any] = {"requires": (), "device": None, "install": ""}
 
 
-# The rate of a backbone that declares none.
-UNTUNED_LR = 3e-3
 _DECLARED = "__sinco_bench__"
 
 
