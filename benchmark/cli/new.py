@@ -20,7 +20,7 @@ from benchmark.plugins.new import home, new_plugin
 NEXT = {
     "inr": "python -m benchmark run --inr {name} --lambda 1e-5",
     "segmenter": "python -m benchmark train --segmenter {name} --dataset mni-lesion",
-    "dataset": "python -m benchmark data show {name} 1",
+    "dataset": "python -m benchmark data show {name}",
     "codec": "python -m benchmark run --inr siren --codec {name}",
     "regularizer": "python -m benchmark run --inr siren --regularizer {name} --lambda 1e-5",
     "optimizer": "python -m benchmark run --inr siren --optimizer {name} --lambda 1e-5",
