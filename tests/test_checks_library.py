@@ -119,6 +119,7 @@ def test_it_prints_itself() -> None:
         "skipped d: no data",
         "inr mine: 2 of 4 claims ran, 1 failed, 2 skipped (no data)",
     ]
+    assert repr(found) == str(found), "what a notebook shows"
     assert not found.ok
     with pytest.raises(AttributeError):
         found.name = "other"  # type: ignore[misc]

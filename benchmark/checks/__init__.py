@@ -45,9 +45,11 @@ class Claim:
         return f"{word:<8}{self.name}" + (f": {self.why}" if self.why else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checked:
-    """What came of all claims about one plug-in; printed, a line a claim and a summary."""
+    """What came of all claims about one plug-in; printed, or shown in a notebook, a line a claim
+    and a summary.
+    """
 
     kind: str
     name: str
@@ -79,11 +81,13 @@ class Checked:
     def __str__(self) -> str:
         return "\n".join([*map(str, self.claims), self.summary()])
 
+    __repr__ = __str__
+
     def _of(self, status: Status) -> tuple[Claim, ...]:
         return tuple(claim for claim in self.claims if claim.status == status)
 
 
-def check(kind: str, plugin: str | Callable[..., Any], **options: Any) -> Checked:
+def check(kind: str, plugin: str | Callable[..., Any], /, **options: Any) -> Checked:
     """Look at every claim about a plug-in: a registered name, or a class or function.
 
     kind: inr, segmenter, dataset, codec, regularizer or optimizer. options: arguments of the

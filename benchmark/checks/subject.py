@@ -58,7 +58,7 @@ class Subject:
         return self.factory(*args, **{**self.kwargs, **kwargs})
 
 
-def subject_of(kind: str, plugin: str | Callable[..., Any], **options: Any) -> Subject:
+def subject_of(kind: str, plugin: str | Callable[..., Any], /, **options: Any) -> Subject:
     """The subject for a registered name, or for a class; `options` go to its constructor.
 
     Raises InputError where there is no such kind, plug-in or option, or it cannot run here.

@@ -120,19 +120,19 @@ def lr_tuned(inr: index.Entry, args: Mapping[str, Any], recipe: Recipe) -> bool:
 
     args: the backbone's arguments. False where the engine's own rate was taken.
     """
-    taken = recipe_for(inr, PRESETS["standard"], args, optimizer=recipe.optimizer)
-    return not untuned(inr) or recipe.lr != taken.lr
+    if not untuned(inr):
+        return True
+    return recipe.lr != recipe_for(inr, PRESETS["standard"], args, optimizer=recipe.optimizer).lr
 
 
 def untuned_notes(cells: Sequence[Cell]) -> list[str]:
     """A note on each backbone of a job whose rate nobody chose."""
-    notes = {}
-    for cell in cells:
-        if cell.inr.name not in notes and not lr_tuned(
-            index.get("inr", cell.inr.name), dict(cell.inr.args), cell.recipe
-        ):
-            notes[cell.inr.name] = untuned_note(cell.inr.name)
-    return list(notes.values())
+    first = {cell.inr.name: cell for cell in reversed(cells)}
+    notes = []
+    for name, cell in sorted(first.items()):
+        if not lr_tuned(index.get("inr", name), dict(cell.inr.args), cell.recipe):
+            notes.append(untuned_note(name))
+    return notes
 
 
 def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:
