@@ -178,7 +178,7 @@ def list(kind: str | None = None) -> pd.DataFrame:
     rows = []
     for name_of_kind, plugins in catalog(kind).items():
         for name, facts in plugins.items():
-            row = {"kind": name_of_kind, "name": name, "what": facts.doc}
+            row: dict[str, Any] = {"kind": name_of_kind, "name": name, "what": facts.doc}
             row |= {"available": facts.available, "why": facts.why, "todo": facts.todo}
             options = {option.name: option.default for option in facts.options}
             rows.append(row | {"options": options})

@@ -179,7 +179,7 @@ WRONG = [
 
 def failures(subject: Subject) -> dict[str, str]:
     return {
-        result.claim: result.why
+        result.name: result.why
         for result in run_checks("inr", subject)
         if result.status == "failed"
     }
@@ -191,8 +191,8 @@ def subject(factory: type[Right]) -> Subject:
 
 def test_a_right_network_passes() -> None:
     results = list(run_checks("inr", subject(Right)))
-    assert {r.claim: r.status for r in results} == {
-        **dict.fromkeys(claims("inr"), "ok"),
+    assert {r.name: r.status for r in results} == {
+        **dict.fromkeys(claims("inr"), "passed"),
         "amnesia": "skipped",
         "compiled kernels agree": "skipped",
     }
@@ -210,7 +210,7 @@ def test_a_wrong_network_fails_just_that_claim(wrong: type[Right], claim: str, w
 
 
 def test_a_network_for_images_alone_says_so_and_passes() -> None:
-    results = {r.claim: r for r in run_checks("inr", subject(ImagesAlone))}
+    results = {r.name: r for r in run_checks("inr", subject(ImagesAlone))}
     assert all(r.status != "failed" for r in results.values())
     assert (
         results["three inputs serve a volume"].why

@@ -21,7 +21,7 @@ PAIRS = [(kind, wrong, claim) for kind, wrongs in WRONG.items() for wrong, claim
 def failures(kind: str, factory: Callable[..., Any]) -> list[str]:
     results = list(run_checks(kind, Subject.of(factory, kind=kind)))
     assert not [r for r in results if r.status == "skipped"]
-    return [result.claim for result in results if result.status == "failed"]
+    return [result.name for result in results if result.status == "failed"]
 
 
 @pytest.mark.parametrize("kind", RIGHT)
@@ -47,7 +47,7 @@ def test_a_data_set_that_is_not_here_is_skipped_with_a_reason() -> None:
             raise InputError("images", "nothing matches TCGA_*", "--root FOLDER")
 
     results = list(run_checks("dataset", Subject.of(Absent, kind="dataset")))
-    assert [r.status for r in results] == ["ok"] + ["skipped"] * (len(results) - 1)
+    assert [r.status for r in results] == ["passed"] + ["skipped"] * (len(results) - 1)
     assert "nothing matches TCGA_*" in results[-1].why
 
 
@@ -72,6 +72,6 @@ def test_a_fresh_process_catches_what_a_new_object_does_not(tmp_path: Path) -> N
     (tmp_path / "keeps.py").write_text(GLOBAL)
     index.add_plugin_file(tmp_path / "keeps.py")
     why = {
-        r.claim: r.why for r in run_checks("codec", Subject.registered(index.get("codec", "keeps")))
+        r.name: r.why for r in run_checks("codec", Subject.registered(index.get("codec", "keeps")))
     }
     assert why["amnesia"] == "a fresh process decodes another picture"

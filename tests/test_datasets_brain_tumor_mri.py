@@ -83,7 +83,7 @@ def test_both_layouts_give_classes_and_no_masks(root) -> None:
         for result in run_checks(
             "dataset", Subject.registered(get("dataset", "brain-tumor-mri"), root=root)
         )
-        if result.status != "ok"
+        if result.status != "passed"
     ]
     assert not failed
 

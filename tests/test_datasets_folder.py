@@ -424,7 +424,7 @@ def test_the_contract_holds_where_one_patients_name_begins_like_anothers(tmp_pat
         for result in run_checks(
             "dataset", Subject.registered(get("dataset", "folder"), root=tmp_path, masks="")
         )
-        if result.status != "ok"
+        if result.status != "passed"
     ]
     assert not failed
 

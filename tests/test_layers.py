@@ -57,7 +57,7 @@ HANDING_ON |= {("benchmark", "benchmark.api")}
 # The registry names the folders that it reads as text.
 HANDING_ON |= {("benchmark.plugins.index", package) for package in PACKAGES.values()}
 # For type checkers alone: a data set says how it is fetched.
-HANDING_ON |= {("benchmark.plugins.contracts", "benchmark.files.fetch")}
+HANDING_ON |= {("benchmark.plugins.contracts.dataset", "benchmark.files.fetch")}
 
 
 def modules(root):

@@ -116,6 +116,8 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel):
         != []
     )
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    templates = {f"benchmark/plugins/templates/{kind}.py.txt" for kind in index.PACKAGES}
+    assert templates <= set(names), "what `new` writes from"
 
 
 @pytest.mark.slow

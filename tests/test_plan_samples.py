@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmark.errors import InputError
-from benchmark.plan.samples import check_sample, spread
+from benchmark.networks.checkpoints import Checkpoint
+from benchmark.plan.samples import check_sample, reads_badly, spread, trained_on
 from benchmark.plugins.index import get
 
 
@@ -42,3 +45,23 @@ def test_samples_that_cannot_be_used_are_named(tiny_samples, wrong, found):
     with pytest.raises(InputError, match=found) as error:
         check_sample(sample)
     assert sample.id in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("card", "notes"),
+    [
+        ({"test_dice": 0.08}, 1),
+        ({"test_dice": 0.0}, 1),
+        ({"test_dice": 0.2}, 0),
+        ({"test_dice": None}, 0),
+        ({"test_accuracy": 0.1}, 0),
+    ],
+)
+def test_a_network_that_reads_badly_is_named(card, notes):
+    network = Checkpoint("unet", Path("unet.safetensors"), "0" * 16, {"dataset": "tiny", **card})
+    ensemble = Checkpoint("unet+dilated", network.path, "1" * 16, {"dataset": "tiny"}, (network,))
+    for found in (trained_on([], [network]), trained_on([], [ensemble]), reads_badly(network)):
+        assert len(found) == notes
+    if notes:
+        said = f"unet reads originals at Dice {card['test_dice']:.2f} (its card)"
+        assert trained_on([], [network])[0].startswith(said)

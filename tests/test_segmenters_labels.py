@@ -158,11 +158,11 @@ class Unnamed(nn.Module):
 
 def failures(factory: Callable[..., nn.Module]) -> list[str]:
     return [
-        result.claim
+        result.name
         for result in run_checks(
             "segmenter", Subject.of(factory, kind="segmenter", multiple=8, task="label")
         )
-        if result.status != "ok"
+        if result.status != "passed"
     ]
 
 
@@ -184,7 +184,7 @@ def test_a_divergence_with_a_wrong_gradient_is_noticed() -> None:
             return lambda images, which: (penalty(images, which)[0], 2 * penalty(images, which)[1])
 
     results = list(run_checks("regularizer", Subject.of(Doubled, kind="regularizer", task="label")))
-    assert [result.claim for result in results if result.status != "ok"] == [
+    assert [result.name for result in results if result.status != "passed"] == [
         "gradient is that of the penalty"
     ]
 

@@ -182,7 +182,7 @@ def test_claims_hold_of_volumes_and_bite(network, failed):
     results = list(
         run_checks("segmenter", Subject.of(network, kind="segmenter", multiple=4, dims=3))
     )
-    assert [result.claim for result in results if result.status != "ok"] == failed and len(
+    assert [result.name for result in results if result.status != "passed"] == failed and len(
         results
     ) == len(claims("segmenter"))
 
@@ -190,7 +190,7 @@ def test_claims_hold_of_volumes_and_bite(network, failed):
 def test_the_command_runs_all_claims(capsys):
     assert main(["check", "segmenter", "resunet3d", "--set", "base=4"]) == 0
     assert (
-        f"{len(claims('segmenter'))} of {len(claims('segmenter'))} checks ran, 0 failed, 0 skipped"
+        f"{len(claims('segmenter'))} of {len(claims('segmenter'))} claims ran, 0 failed, 0 skipped"
         in capsys.readouterr().out
     )
 

@@ -1,7 +1,9 @@
 """The contract checks: small named claims about a plug-in, the same for ours and for yours.
 
-    for result in run_checks("inr", Subject.of(MyNetwork, coordinates=(0.0, 1.0))):
-        print(result)
+    from benchmark.checks import check
+
+    print(check("inr", "siren"))
+    print(check("inr", MyNetwork))  # a class, no file needed
 
 A claim is a function `check_<claim>(subject)` in the module of its kind; it raises AssertionError
 with what is wrong, or Skip with a reason. Nothing needs to be registered, except for the few claims
@@ -11,18 +13,18 @@ that say so when they are skipped.
 from __future__ import annotations
 
 import importlib
-import inspect
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
+from benchmark.checks.subject import Subject, name_of, subject_of
 from benchmark.errors import BenchmarkError
-from benchmark.plugins import index
-from benchmark.plugins.register import COMMON, DECLARABLE
 
-__all__ = ["Result", "Skip", "Subject", "claims", "run_checks"]
+__all__ = ["Checked", "Claim", "Skip", "Subject", "check", "claims", "run_checks", "subject_of"]
 
 Check = Callable[["Subject"], None]
+Status = Literal["passed", "failed", "skipped"]
 
 
 class Skip(Exception):
@@ -30,87 +32,103 @@ class Skip(Exception):
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is checked: a class or factory, what it declares beside its name, its options, and its
-    entry where it has one.
-    """
+class Claim:
+    """What came of one claim: passed, failed or skipped, why, and the seconds that it took."""
 
-    factory: Callable[..., Any]
-    declared: dict[str, Any]
-    defaults: dict[str, Any]
-    choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    entry: index.Entry | None = None
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, factory: Callable[..., Any], *, kind: str = "inr", **declared: Any) -> Subject:
-        """A subject that is not registered; its options are read from its signature."""
-        options = {
-            name: p.default
-            for name, p in inspect.signature(factory).parameters.items()
-            if p.kind is inspect.Parameter.KEYWORD_ONLY
-        }
-        return cls(factory, {**COMMON, **DECLARABLE[kind], **declared}, options)
-
-    @classmethod
-    def registered(cls, entry: index.Entry, **kwargs: Any) -> Subject:
-        """A plug-in of the registry; `kwargs` go to its constructor. Raises InputError where it
-        cannot run here.
-        """
-        choices = {option.name: option.choices for option in entry.options if option.choices}
-        return cls(
-            entry.load(),
-            {**COMMON, **DECLARABLE[entry.kind], **entry.declared},
-            entry.defaults,
-            choices,
-            entry,
-            kwargs,
-        )
-
-    def make(self, *args: Any, **kwargs: Any) -> Any:
-        return self.factory(*args, **{**self.kwargs, **kwargs})
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one claim: ok, failed or skipped, and why."""
-
-    claim: str
-    status: Literal["ok", "failed", "skipped"]
+    name: str
+    status: Status
     why: str = ""
+    seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"{'FAILED' if self.status == 'failed' else self.status:<8}{self.claim}" + (
-            f": {self.why}" if self.why else ""
+        word = "FAILED" if self.status == "failed" else self.status
+        return f"{word:<8}{self.name}" + (f": {self.why}" if self.why else "")
+
+
+@dataclass(frozen=True, repr=False)
+class Checked:
+    """What came of all claims about one plug-in; printed, or shown in a notebook, a line a claim
+    and a summary.
+    """
+
+    kind: str
+    name: str
+    claims: tuple[Claim, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no claim failed; `skipped` says which were not looked at."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[Claim, ...]:
+        return self._of("failed")
+
+    @property
+    def skipped(self) -> tuple[Claim, ...]:
+        return self._of("skipped")
+
+    def summary(self) -> str:
+        """One line: how many claims ran, failed and were skipped, and each reason of a skip."""
+        ran = len(self.claims) - len(self.skipped)
+        line = (
+            f"{self.kind} {self.name}: {ran} of {len(self.claims)} claims ran,"
+            f" {len(self.failed)} failed, {len(self.skipped)} skipped"
         )
+        reasons = "; ".join(dict.fromkeys(claim.why for claim in self.skipped))
+        return f"{line} ({reasons})" if reasons else line
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.claims), self.summary()])
+
+    __repr__ = __str__
+
+    def _of(self, status: Status) -> tuple[Claim, ...]:
+        return tuple(claim for claim in self.claims if claim.status == status)
+
+
+def check(kind: str, plugin: str | Callable[..., Any], /, **options: Any) -> Checked:
+    """Look at every claim about a plug-in: a registered name, or a class or function.
+
+    kind: inr, segmenter, dataset, codec, regularizer or optimizer. options: arguments of the
+    plug-in, of a data set `root` too. What a class declares comes from its decorator, where it has
+    one. Raises InputError where there is no such kind, plug-in or option, or it cannot run here.
+    """
+    subject = subject_of(kind, plugin, **options)
+    return Checked(kind, name_of(plugin), tuple(run_checks(kind, subject)))
 
 
 def claims(kind: str) -> dict[str, Check]:
     """The claims about a kind of plug-in by name, in the order of their file."""
     module = importlib.import_module(f"benchmark.checks.{kind}")
-    return {
-        name.removeprefix("check_").replace("_", " "): check
-        for name, check in vars(module).items()
-        if name.startswith("check_")
-    }
+    found = {}
+    for name, function in vars(module).items():
+        if name.startswith("check_"):
+            found[name.removeprefix("check_").replace("_", " ")] = function
+    return found
 
 
-def run_checks(kind: str, subject: Subject) -> Iterator[Result]:
+def run_checks(kind: str, subject: Subject) -> Iterator[Claim]:
     """Look at each claim in turn; an error in the plug-in fails the claim during which it was
     raised.
     """
-    for claim, check in claims(kind).items():
-        try:
-            check(subject)
-        except Skip as reason:
-            yield Result(claim, "skipped", str(reason))
-        except AssertionError as error:
-            yield Result(claim, "failed", str(error) or "an assertion of the plug-in failed")
-        except BenchmarkError as error:
-            yield Result(claim, "failed", f"{error.asked}: {error.found}")
-        except (
-            Exception
-        ) as error:  # a plug-in may raise anything, and the other claims still want an answer
-            yield Result(claim, "failed", f"{type(error).__name__}: {error}")
-        else:
-            yield Result(claim, "ok")
+    for name, function in claims(kind).items():
+        start = time.perf_counter()
+        status, why = _look(function, subject)
+        yield Claim(name, status, why, time.perf_counter() - start)
+
+
+def _look(function: Check, subject: Subject) -> tuple[Status, str]:
+    """What came of one claim, and why."""
+    try:
+        function(subject)
+    except Skip as reason:
+        return "skipped", str(reason)
+    except AssertionError as error:
+        return "failed", str(error) or "an assertion of the plug-in failed"
+    except BenchmarkError as error:
+        return "failed", f"{error.asked}: {error.found}"
+    except (Exception, SystemExit) as error:
+        # A plug-in may raise anything, or leave, and the other claims still want an answer.
+        return "failed", f"{type(error).__name__}: {error}"
+    return "passed", ""

@@ -105,7 +105,7 @@ def check_each_fit_has_its_penalty(subject: Subject) -> None:
 
 
 def check_gradient_is_that_of_the_penalty(subject: Subject) -> None:
-    """The gradient agrees with central differences of the penalty in random directions (float64)."""
+    """The gradient agrees with central differences in random directions (float64)."""
     penalty, images = build(subject)
     gradient, step = penalty(images)[1].detach().double(), 1e-4
     for seed in range(4):

@@ -7,20 +7,25 @@ examples:
   python -m benchmark check dataset lgg --root ../data/lgg/kaggle_3m
   python -m benchmark check dataset folder --root FOLDER --set "masks=labels/{stem}*"
   python -m benchmark check inr siren --json
+
+The last line counts the claims that ran and says why others were skipped. Exit code 0: all ran and
+passed; 1: one failed, or one was skipped and --allow-skips is not there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
+
+if TYPE_CHECKING:
+    from benchmark.checks import Checked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +49,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an option of the plug-in",
     )
     parser.add_argument(
+        "--allow-skips",
+        action="store_true",
+        help="exit with 0 where claims were skipped and none failed",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print JSON: each claim with its status and why"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print each claim as it is looked at; exit code 1 when one fails."""
+    """Print each claim as it is looked at; exit code 1 when one fails, or is skipped."""
+    from benchmark.checks import Checked, run_checks, subject_of
+
+    options = _options(args)
+    subject = subject_of(args.kind, args.name, **options)
+    found = []
+    for claim in run_checks(args.kind, subject):
+        found.append(claim)
+        if not args.json:
+            print(claim, flush=True)
+    checked = Checked(args.kind, args.name, tuple(found))
+    if args.json:
+        print(json.dumps(_as_json(checked), indent=2))
+    else:
+        print(checked.summary())
+    return 0 if checked.ok and (args.allow_skips or not checked.skipped) else 1
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the plug-in; raises InputError before anything heavy is loaded."""
     if args.kind not in index.PACKAGES:
         raise InputError(
             f"python -m benchmark check {args.kind}",
@@ -62,40 +91,22 @@ def run(args: argparse.Namespace) -> int:
             f"a plug-in of kind {args.kind} has no folder",
             "leave --root out",
         )
-    entry = index.get(args.kind, args.name)
+    plugin = (args.kind, args.name)
+    entry = index.get(*plugin)
     if (why := entry.unavailable()) is not None:
         raise InputError(
             f"to check {args.kind} {args.name}", why, entry.declared["install"] or "another plug-in"
         )
-    from benchmark.checks import Subject, run_checks
     from benchmark.plan.job import parse_sets
 
-    given: dict[str, Any] = parse_sets(args.sets, [(args.kind, args.name)]).get(
-        (args.kind, args.name), {}
-    )
-    results = []
-    for result in run_checks(
-        args.kind, Subject.registered(entry, **given, **({"root": args.root} if args.root else {}))
-    ):
-        results.append(result)
-        if not args.json:
-            print(result, flush=True)
-    counts = Counter(result.status for result in results)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "kind": args.kind,
-                    "name": args.name,
-                    "results": [asdict(result) for result in results],
-                },
-                indent=2,
-            )
-        )
-    else:
-        ran = counts["ok"] + counts["failed"]
-        print(
-            f"{args.kind} {args.name}: {ran} of {len(results)} checks ran, {counts['failed']}"
-            f" failed, {counts['skipped']} skipped"
-        )
-    return 1 if counts["failed"] else 0
+    given: dict[str, Any] = parse_sets(args.sets, [plugin]).get(plugin, {})
+    return given if args.root is None else {**given, "root": args.root}
+
+
+def _as_json(checked: Checked) -> dict[str, Any]:
+    return {
+        "kind": checked.kind,
+        "name": checked.name,
+        "ok": checked.ok,
+        "claims": [asdict(claim) for claim in checked.claims],
+    }

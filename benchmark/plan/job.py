@@ -15,7 +15,7 @@ from benchmark.errors import InputError, did_you_mean
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
 from benchmark.plan.cells import Cell, Rate, with_twins
 from benchmark.plan.inits import Init, init_for
-from benchmark.plan.recipes import preset, recipe_for
+from benchmark.plan.recipes import preset, recipe_for, untuned_notes
 from benchmark.plan.samples import channels_of, check_sizes, load_samples, marked, trained_on
 from benchmark.plan.selection import Selection
 from benchmark.plugins import index
@@ -109,6 +109,7 @@ def resolve(selection: Selection) -> Job:
     if selection.dims == 3:
         job.notes += _large(samples.values())
     job.cells = _cells(job, args, base)
+    job.notes += untuned_notes(job.cells)
     return job
 
 

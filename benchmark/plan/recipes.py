@@ -4,12 +4,14 @@ stores what came out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
+from benchmark.plan.cells import Cell
 from benchmark.plugins import index
+from benchmark.plugins.rates import UNTUNED_LR, untuned, untuned_note
 from benchmark.types import GridKind, Recipe
 
 
@@ -113,6 +115,26 @@ def recipe_for(
     return replace(recipe, **changes)
 
 
+def lr_tuned(inr: index.Entry, args: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether somebody chose a fit's rate: who wrote the backbone, a preset, or who gave --lr.
+
+    args: the backbone's arguments. False where the engine's own rate was taken.
+    """
+    if not untuned(inr):
+        return True
+    return recipe.lr != recipe_for(inr, PRESETS["standard"], args, optimizer=recipe.optimizer).lr
+
+
+def untuned_notes(cells: Sequence[Cell]) -> list[str]:
+    """A note on each backbone of a job whose rate nobody chose."""
+    first = {cell.inr.name: cell for cell in reversed(cells)}
+    notes = []
+    for name, cell in sorted(first.items()):
+        if not lr_tuned(index.get("inr", name), dict(cell.inr.args), cell.recipe):
+            notes.append(untuned_note(name))
+    return notes
+
+
 def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:
     """With `lr_layers`, the declared rate is that of one layer and falls as layers^-1.3.
 
@@ -121,5 +143,5 @@ def _declared_lr(inr: index.Entry, args: Mapping[str, Any]) -> float:
     benchmark tune`); at lambda 1e-3 and 5 layers 7.4e-3 already costs 4 dB of what 6e-3 keeps. The
     declared rate stays below that, at a third of where plain fits fail.
     """
-    layers, rate = inr.declared["lr_layers"], inr.declared["lr"]
+    layers, rate = inr.declared["lr_layers"], inr.declared["lr"] or UNTUNED_LR
     return float(f"{rate / (1 + {**inr.defaults, **args}[layers]) ** 1.3:.2g}") if layers else rate

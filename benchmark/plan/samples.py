@@ -16,6 +16,8 @@ from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.selection import Selection
 from benchmark.types import Sample
 
+LEAST_DICE = 0.2  # of originals of the test split: a network below is no judge of files
+
 
 def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[str, str]]:
     """The samples that are selected, by content hash, and why others cannot be used, by id.
@@ -225,8 +227,8 @@ def marked(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> dict[st
 
 
 def trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> list[str]:
-    """A note on each network that has seen patients of these images, and on each of which nobody
-    knows.
+    """A note on each network that has seen patients of these images, on each of which nobody
+    knows, and on each that reads badly.
     """
     seen = [
         (
@@ -239,16 +241,26 @@ def trained_on(samples: Collection[Sample], readers: Sequence[Checkpoint]) -> li
         )
         for reader in readers
     ]
-    return [
+    notes = [
         f"{count} of {len(samples)} images are of patients that {reader.name} was trained on: what"
         " it reads there proves little"
         for reader, count in seen
         if count
-    ] + list(
-        dict.fromkeys(
-            f"{part.name}: {part.card['note']}"
-            for reader in readers
-            for part in reader.parts
-            if "imported" in part.card and part.card.get("note")
-        )
-    )
+    ]
+    for reader in readers:
+        for part in reader.parts:
+            if "imported" in part.card and part.card.get("note"):
+                notes.append(f"{part.name}: {part.card['note']}")
+            notes += reads_badly(part)
+    return list(dict.fromkeys(notes))
+
+
+def reads_badly(network: Checkpoint) -> list[str]:
+    """A note on a network whose card says that it marks hardly anything right on originals."""
+    dice = network.card.get("test_dice")
+    if not isinstance(dice, int | float) or dice >= LEAST_DICE:
+        return []
+    return [
+        f"{network.name} reads originals at Dice {dice:.2f} (its card): what it reads, and a loss"
+        " with it, say little; train it longer"
+    ]

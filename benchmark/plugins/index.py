@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.machinery import PathFinder
@@ -23,6 +22,7 @@ from typing import Any
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import FOLDERS
 from benchmark.plugins.files import PLUGINS_VARIABLE, module_name, plugin_files
+from benchmark.plugins.options import Option, options_of, shared_options
 from benchmark.plugins.register import COMMON, DECLARABLE
 
 PACKAGES = {
@@ -34,42 +34,6 @@ PACKAGES = {
     "optimizer": "benchmark.fit.optimizers",
 }
 assert {package.rpartition(".")[2] for package in list(PACKAGES.values())[:3]} == set(FOLDERS)
-
-
-@dataclass(frozen=True)
-class Option:
-    """One keyword-only argument of a plug-in: its name, its type, its literal default and the
-    values it may take.
-    """
-
-    name: str
-    type: str
-    default: Any
-    choices: tuple[Any, ...] = ()
-
-    def parse(self, text: str, owner: str) -> Any:
-        """Turn the text of `--set name=text` into a value; raises InputError where it does not fit."""
-
-        def refuse(expected: str) -> InputError:
-            return InputError(
-                f"--set {owner}.{self.name}={text}",
-                f"{text!r} is not {expected}",
-                f"--set {owner}.{self.name}={self.default}",
-            )
-
-        if self.choices and text not in {str(choice) for choice in self.choices}:
-            raise refuse("one of " + ", ".join(map(str, self.choices)))
-        if self.type.startswith("bool"):
-            if text.lower() not in ("true", "false"):
-                raise refuse("true or false")
-            return text.lower() == "true"
-        for name, convert in (("int", int), ("float", float)):
-            if self.type.startswith(name):
-                try:
-                    return convert(text)
-                except ValueError:
-                    raise refuse("a whole number" if name == "int" else "a number") from None
-        return text
 
 
 @dataclass(frozen=True)
@@ -108,7 +72,7 @@ class Entry:
             ) from error
 
     def unavailable(self) -> str | None:
-        """Why this plug-in cannot run here, by find_spec and device files alone; None where it can."""
+        """Why it cannot run here, by find_spec and device files alone; None where it can."""
         missing = [
             name for name in self.declared["requires"] if importlib.util.find_spec(name) is None
         ]
@@ -127,19 +91,24 @@ class Entry:
         return source_hash(self.path)
 
 
+def source_files(path: Path) -> list[Path]:
+    """A plug-in file and the `_helper.py` files beside it that it, or such a file, imports."""
+    helpers = sorted(path.parent.glob("_*.py"))
+    files = [path]
+    for file in files:  # it grows
+        for helper in helpers:
+            if helper not in files and _imports(file, helper.stem):
+                files.append(helper)
+    return [path, *sorted(files[1:])]
+
+
 @cache
 def source_hash(path: Path) -> str:
     """Hash of a plug-in file's code and of the `_helper.py` files that it imports, without
     docstrings and comments.
     """
-    helpers = sorted(path.parent.glob("_*.py"))
-    files = [path]
-    for file in files:  # it grows: helpers of helpers count too
-        files += [
-            helper for helper in helpers if helper not in files and _imports(file, helper.stem)
-        ]
     digest = hashlib.sha256()
-    for file in (path, *sorted(files[1:])):
+    for file in source_files(path):
         tree = ast.parse(file.read_bytes())
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
@@ -192,13 +161,17 @@ def get(kind: str, name: str) -> Entry:
     return known[name]
 
 
+def folders(kind: str) -> list[Path]:
+    """The folders of this package that hold plug-ins of a kind."""
+    spec = importlib.util.find_spec(PACKAGES[kind])
+    return [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
+
+
 def _files(kind: str) -> list[tuple[str, Path]]:
     package = PACKAGES[kind]
-    spec = importlib.util.find_spec(package)
-    folders = [Path(folder) for folder in spec.submodule_search_locations or []] if spec else []
     files = [
         (f"{package}.{path.stem}", path)
-        for folder in folders
+        for folder in folders(kind)
         for path in sorted(folder.glob("*.py"))
         if not path.name.startswith("_")
     ]
@@ -302,7 +275,7 @@ def _entry(
             if isinstance(item, ast.FunctionDef) and item.name == "__init__"
         ]
         function = inits[0] if inits else None  # type: ignore[assignment]
-    options = _options(function, f"{node.name} in {path}", literal)
+    options = options_of(function, f"{node.name} in {path}", literal)
     if (shared := _preparation(node)) is not None:
         given = literal(shared, "preparation")
         options += [
@@ -323,29 +296,6 @@ def _entry(
     )
 
 
-def _options(
-    function: ast.AST | None, owner: str, literal: Callable[[ast.expr, str], Any]
-) -> list[Option]:
-    """The keyword-only arguments of a function."""
-    if not isinstance(function, ast.FunctionDef):
-        return []
-    options = []
-    for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True):
-        if default is None:
-            raise InputError(
-                f"the plug-in {owner}", f"the option {argument.arg} has no default", "give it one"
-            )
-        value = literal(default, f"the default of {argument.arg}")
-        options.append(
-            Option(
-                argument.arg,
-                *_type(argument.annotation, value),
-                choices=_choices(argument.annotation),
-            )
-        )
-    return options
-
-
 def _preparation(node: ast.ClassDef | ast.FunctionDef) -> ast.expr | None:
     """The literal `preparation = {...}` of a data set of volumes: its defaults of the options that
     all of them share.
@@ -356,35 +306,6 @@ def _preparation(node: ast.ClassDef | ast.FunctionDef) -> ast.expr | None:
         if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "preparation"
     ]
     return found[0] if found else None
-
-
-@cache
-def shared_options() -> tuple[Option, ...]:
-    """The options of benchmark/images/prepare.py, read as text like those of plug-ins."""
-    tree = ast.parse((Path(__file__).parents[1] / "images" / "prepare.py").read_bytes())
-    init = next(
-        item
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == "Preparation"
-        for item in node.body
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__"
-    )
-    return tuple(_options(init, "Preparation", lambda value, _: ast.literal_eval(value)))
-
-
-def _type(annotation: ast.expr | None, default: Any) -> tuple[str, Any]:
-    return (
-        ast.unparse(annotation)
-        if annotation is not None and not _choices(annotation)
-        else type(default).__name__
-    ), default
-
-
-def _choices(annotation: ast.expr | None) -> tuple[Any, ...]:
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
-        value = ast.literal_eval(annotation.slice)
-        return value if isinstance(value, tuple) else (value,)
-    return ()
 
 
 def add_plugin_file(path: Path) -> None:

@@ -1,8 +1,8 @@
 """The decorators that mark a plug-in: `@register.inr("siren", size="hidden_features")`.
 
-They record nothing. Plug-ins are found by reading files as text (index.py), so the name and all
-that is declared beside it must be literals; the decorator exists for the reader, and to say at
-import what is wrong.
+Plug-ins are found by reading files as text (index.py), so the name and all that is declared beside
+it must be literals. The decorator exists for the reader, says at import what is wrong, and leaves
+what was declared on the class, so that a class that is in no file can be checked.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ T = TypeVar("T", bound=Callable[..., Any])
 DECLARABLE: dict[str, dict[str, Any]] = {
     # size: the argument that sets the number of parameters; sizes: its (smallest, largest) value;
     # coordinates: range of pixel centres; stackable: whether K copies may be evaluated by
-    # torch.func.vmap; optimizer, lr: what the presets `quick` and `standard` take for it;
-    # lr_layers: the argument that counts hidden layers, where the rate is to fall with depth
-    # (benchmark/plan/recipes.py).
+    # torch.func.vmap; optimizer, lr: what the presets `quick` and `standard` take for it; lr None:
+    # nobody tuned it (rates.py); lr_layers: the argument that counts hidden layers, where the
+    # rate is to fall with depth (benchmark/plan/recipes.py).
     "inr": {
         "size": None,
         "sizes": (1, 256),
         "coordinates": (-1.0, 1.0),
         "stackable": True,
         "optimizer": "soap",
-        "lr": 3e-3,
+        "lr": None,
         "lr_layers": None,
     },
     # multiple: height and width (dims=3: depth too) must be a multiple of this; task: "mask"
@@ -36,7 +36,9 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # truth: what its images come with, and networks learn there: masks of a "lesion" or of the
     # "brain", or a "label" without masks.
     "dataset": {"truth": "lesion"},
-    "codec": {},
+    # label: its short name in tables (None: its name); suffix: of its files; magic: how they begin
+    # (benchmark/plugins/magic.py); sends_mask: whether a file holds the true mask beside the image.
+    "codec": {"label": None, "suffix": ".bin", "magic": (), "sends_mask": False},
     # task: what the network in the loss must read: "mask" or "label".
     "regularizer": {"task": "mask"},
     "optimizer": {},
@@ -44,6 +46,9 @@ DECLARABLE: dict[str, dict[str, Any]] = {
 # requires: modules that must be installed; device: "cuda" where the plug-in cannot do without;
 # install: what to type.
 COMMON: dict[str, Any] = {"requires": (), "device": None, "install": ""}
+
+
+_DECLARED = "__sinco_bench__"
 
 
 class _Register:
@@ -57,9 +62,23 @@ class _Register:
                 raise TypeError(
                     f"register.{kind}({name!r}) does not know {', '.join(sorted(unknown))}"
                 )
-            return lambda plugin: plugin
+
+            def keep(plugin: T) -> T:
+                setattr(plugin, _DECLARED, declared)
+                return plugin
+
+            return keep
 
         return named
+
+
+def declared_of(plugin: Any) -> dict[str, Any]:
+    """What the decorator of a class or function declares beside its name; empty where it has none.
+
+    A subclass has none of its parent's: it is another plug-in.
+    """
+    found: dict[str, Any] = getattr(plugin, "__dict__", {}).get(_DECLARED, {})
+    return found
 
 
 register = _Register()

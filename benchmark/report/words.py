@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from benchmark.plugins.rates import UNTUNED
 from benchmark.stats.compare import Group
 from benchmark.store.view import Scored
 
@@ -94,10 +95,11 @@ def plural(count: int, noun: str) -> str:
 
 
 def backbone(inr: str, settings: Collection[str]) -> str:
-    """A backbone's name, apart where its fits start from a learned state; settings: those of its
-    fits, by name.
+    """A backbone's name, apart where its fits start from a learned state, or at a rate that nobody
+    tuned; settings: those of its fits, by name.
     """
-    return f"{inr} (learned init)" if "init" in settings else inr
+    name = f"{inr} ({UNTUNED})" if "untuned" in settings else inr
+    return f"{name} (learned init)" if "init" in settings else name
 
 
 def learned_inits(scored: Scored) -> list[str]:

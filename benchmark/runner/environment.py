@@ -9,8 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmark import __version__
-from benchmark.plugins import checkout_root
+from benchmark.plugins import FOLDERS, checkout_root
+from benchmark.runner.provenance import git
 
+# Where a file that git does not know is code that a run may use.
+PLUGIN_FOLDERS = (
+    *FOLDERS,
+    "benchmark/codecs",
+    "benchmark/fit/optimizers",
+    "benchmark/fit/regularizers",
+)
 PACKAGES = (
     "torch",
     "numpy",
@@ -63,22 +71,20 @@ def _cpu_name() -> str:
 
 
 def _git() -> dict[str, Any] | None:
+    """The commit of the checkout, and whether it is all that ran: no tracked file was changed, and
+    no plug-in folder holds a file that git does not know.
+    """
     root = checkout_root()
     if root is None:
         return None
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
     try:
-        return {
-            "commit": git("rev-parse", "HEAD"),
-            "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
-        }
-    except (
-        OSError,
-        subprocess.SubprocessError,
-    ):  # no git here, or not a git checkout: a fact like any other
-        return None
+        commit = git(root, "rev-parse", "HEAD")
+        edited = git(root, "status", "--porcelain", "--untracked-files=no")
+        added = git(root, "ls-files", "--others", "--exclude-standard", "--", *PLUGIN_FOLDERS)
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git here, or not a git checkout: a fact like any other
+    untracked = [line for line in added.splitlines() if line.endswith(".py")]
+    found: dict[str, Any] = {"commit": commit, "changed": bool(edited or untracked)}
+    if untracked:
+        found["untracked"] = untracked
+    return found

@@ -24,6 +24,7 @@ from benchmark.images.grid import dims
 from benchmark.plan.cells import FIT_VERSION, Cell
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
+from benchmark.runner.failures import reason_of
 from benchmark.score.metrics import image_scores
 from benchmark.store.store import Store
 from benchmark.types import GridKind, Sample, extent
@@ -237,6 +238,7 @@ def _pilot_psnr(
                     "psnr_db"
                 ]
             )
-    except Exception:  # a plug-in may raise anything
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything, or leave
+        reason_of(error, f"a pilot of {cell.inr.name}")
         return None
     return float(np.mean(scores)) if np.isfinite(scores).all() else None

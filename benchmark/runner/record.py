@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.job import Job, unreadable_key
+from benchmark.runner.provenance import provenance_of
 
 
 def record_of(job: Job, environment: dict[str, Any], command: Sequence[str]) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def record_of(job: Job, environment: dict[str, Any], command: Sequence[str]) -> 
             {"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card}
             for init in job.inits.values()
         ],
+        "plugins": provenance_of(job),
         "environment": environment,
     }
 

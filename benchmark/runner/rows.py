@@ -12,6 +12,8 @@ from benchmark.bitstream import encode
 from benchmark.errors import CellFailed
 from benchmark.fit.engine import Fitted, lost
 from benchmark.plan.cells import Cell
+from benchmark.plan.recipes import lr_tuned
+from benchmark.plugins import index
 from benchmark.runner.rate import Sized, header_for
 from benchmark.store.store import Row
 from benchmark.types import LOST_DB, Sample
@@ -40,6 +42,7 @@ def facts_of(cell: Cell, sized: Sized | None) -> dict[str, Any]:
         "regularizer": cell.regularizer.name if cell.regularizer else None,
         "precision": cell.precision,
         "recipe": asdict(cell.recipe),
+        "lr_tuned": lr_tuned(index.get("inr", cell.inr.name), dict(cell.inr.args), cell.recipe),
         "bpp_requested": cell.rate.bpp,
         "bits": sized.bits if sized else cell.rate.bits,
         "twin": cell.twin,

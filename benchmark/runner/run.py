@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ from benchmark.plan.cells import Cell, batches
 from benchmark.plan.job import Job, unreadable_key
 from benchmark.plan.samples import check_sample, reader_of
 from benchmark.plugins import index
+from benchmark.runner.failures import no_exit, reason_of
 from benchmark.runner.rate import PILOTS, Sized, settle
 from benchmark.runner.rows import facts_of, failed_row, fit_row
 from benchmark.runner.scorer import Scorer
@@ -164,10 +166,10 @@ class Runner:
                     init=self.job.inits[first.init].state if first.init else None,
                 )
             self.clock.split("fit", fitted.spent)
-        except (
-            Exception
-        ) as error:  # a plug-in may raise anything: its cells fail, the other batches go on
-            return [failed_row(cell, sized, f"{type(error).__name__}: {error}") for cell in batch]
+        except (Exception, SystemExit) as error:
+            # A plug-in may raise anything, or leave: its cells fail, the other batches go on.
+            reason = reason_of(error, f"a batch of {len(batch)} fits of {first.inr.name}")
+            return [failed_row(cell, sized, reason) for cell in batch]
         with self.clock.part("encode"):
             return [
                 fit_row(
@@ -277,7 +279,7 @@ class Runner:
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
-            with self.clock.part("rate search"):
+            with self.clock.part("rate search"), no_exit("inr", cell.inr.name):
                 self.sized[name] = settle(
                     cell,
                     self.job.samples[cell.sample_hash],
@@ -339,7 +341,7 @@ class Runner:
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
         name = (checkpoint.hash, precision)
         if name not in self.networks:
-            with self.clock.part("load networks"):
+            with self.clock.part("load networks"), no_exit("segmenter", checkpoint.name):
                 self.networks[name] = load_network(
                     checkpoint, device=self.device, precision=precision
                 )
@@ -368,8 +370,8 @@ class Runner:
             )
         except CellFailed as error:
             return failed_row(cell, sized, error.found)
-        except Exception as error:  # as with backbones: a plug-in may raise anything
-            return failed_row(cell, sized, f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # as with backbones
+            return failed_row(cell, sized, reason_of(error, f"encoding by {cell.codec.name}"))
         seconds = time.perf_counter() - start
         return Row(
             cell.key,
@@ -410,10 +412,28 @@ class Runner:
     def _keep(self, rows: Sequence[Row], *, anew: bool = True) -> None:
         """Store rows with their scores. anew: the rows' files are new, so scores of earlier ones
         go.
+
+        A network that leaves the program while it reads new files makes their rows failed ones;
+        stored files stay as they are, and it is an InputError.
         """
-        scores = self.scorer.score(rows)
+        try:
+            scores = self.scorer.score(rows)
+        except SystemExit as error:
+            reason = f"its file cannot be read: {reason_of(error, f'scoring {len(rows)} files')}"
+            if not anew:
+                raise InputError(
+                    "to score stored files", reason, "mend the network's file"
+                ) from error
+            rows, scores = [_failed(row, reason) for row in rows], []
         with self.clock.part("store"):
             self.store.add(rows, scores, anew=anew)
+
+
+def _failed(row: Row, reason: str) -> Row:
+    """A row whose file could not be scored; one that failed before keeps its own reason."""
+    if row.status == "failed":
+        return row
+    return replace(row, status="failed", reason=reason, data=None)
 
 
 def _work(cell: Cell) -> float:

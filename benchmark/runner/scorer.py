@@ -15,6 +15,7 @@ from benchmark.networks.network import Network
 from benchmark.plan.job import Job
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
+from benchmark.runner.failures import reason_of
 from benchmark.score.metrics import (
     image_scores,
     label_scores,
@@ -62,11 +63,11 @@ class Scorer:
                 try:
                     with self.clock.part("decode"):
                         decoded.append((row, self._decode(row)))
-                except Exception as error:  # a plug-in may raise anything
+                except (Exception, SystemExit) as error:  # a plug-in may raise anything, or leave
                     why = (
                         error.found
                         if isinstance(error, BenchmarkError)
-                        else f"{type(error).__name__}: {error}"
+                        else reason_of(error, "decoding a file")
                     )
                     row.status, row.reason, row.data = (
                         "failed",

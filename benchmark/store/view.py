@@ -272,6 +272,7 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
             "inr_source": inr.get("source"),
             "fit_version": identity.get("fit_version"),
             "init": identity.get("init"),
+            "untuned": True if facts.get("lr_tuned") is False else None,
             "recipe": recipe,
             "bpp_requested": facts.get("bpp_requested"),
             "bits": bits,
