@@ -90,7 +90,7 @@ def suffix_of(path: Path) -> str:
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds files that may be slices of a DICOM series: .dcm, or no suffix at all."""
+    """Whether a folder holds what may be slices of a DICOM series: files .dcm or without suffix."""
     return folder.is_dir() and any(
         file.suffix.lower() in (".dcm", "") and file.is_file() for file in folder.glob("[!.]*")
     )
