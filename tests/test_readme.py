@@ -61,7 +61,9 @@ def test_every_command_is_parsed_by_its_own_parser(line):
 def test_every_help_has_worked_examples_and_each_is_parsed(name):
     module = importlib.import_module(f"benchmark.cli.{name}")
     examples = re.findall(
-        rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)", module.__doc__, re.MULTILINE
+        rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)",
+        re.sub(r"\\\n *", "", module.__doc__),  # a line that goes on
+        re.MULTILINE,
     )
     assert examples, f"{name} --help shows no example"
     for example in examples:

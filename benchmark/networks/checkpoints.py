@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from benchmark.errors import InputError
 from benchmark.folders import cache_folder, check_writable
 from benchmark.plugins.index import entries, get
@@ -224,29 +226,17 @@ def read_card(path: Path) -> dict[str, Any]:
     )
     if not path.is_file():
         raise InputError(asked, "no such file", todo)
-    with path.open("rb") as file:
-        # The format: eight bytes of little-endian length, then that many bytes of JSON, then the
-        # tensors.
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= path.stat().st_size - 8:
-            raise InputError(asked, "it is not a safetensors file, or it is cut short", todo)
-        try:
-            header = json.loads(file.read(length))
-            tensors = [
-                entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
-            ]
-        except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
-            raise InputError(
-                asked, "it is not a safetensors file: its header cannot be read", todo
-            ) from None
-    if path.stat().st_size != 8 + length + max(tensors, default=0):
-        raise InputError(asked, "its length is not what its header says: it is cut short", todo)
     try:
-        card = json.loads(header["__metadata__"]["card"])
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise InputError(
-            asked, "it holds weights but no card that says what they are", todo
-        ) from None
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:  # OSError: an empty file, no rights
+        found = f"it is not a safetensors file, or it is cut short: {error}"
+        raise InputError(asked, found, todo) from None
+    try:
+        card = json.loads(metadata["card"])
+    except (KeyError, ValueError, RecursionError):
+        found = "it holds weights but no card that says what they are"
+        raise InputError(asked, found, todo) from None
     if not isinstance(card, dict):
         raise InputError(asked, "its card is damaged", todo)
     if missing := [key for key in CARD_KEYS if key not in card]:

@@ -18,7 +18,10 @@ from torch import nn
 
 from benchmark.errors import InputError
 from benchmark.files.fetch import Source
+from benchmark.networks.trust import trust
 
+# What reading JSON of other programs raises where it is not as it should be.
+DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
 WRAPPERS = (
     "network_weights",
     "state_dict",
@@ -127,6 +130,35 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     if odd := [f"{name} is {why}" for name, w in state.items() if (why := _odd(w))]:
         raise InputError(asked, odd[0], "weights as plain tensors of real numbers")
     return dict(state)
+
+
+def take_over(
+    plugin: Any, file: Path, what: str, trusted: bool
+) -> tuple[dict[str, torch.Tensor], dict[str, Any], str]:
+    """The tensors, the options and, of a program whose loading runs code, the hash that is now
+    trusted, else "": of weights in any form that a segmenter takes.
+
+    Raises InputError where a file is damaged, and for such a program unless it is `trusted`, or if
+    it is and nothing would be run.
+    """
+    runs_code = getattr(plugin, "runs_code", False)
+    if runs_code and not trusted:
+        found = "to load it may run code of whoever made it"
+        raise InputError(what, found, "--trust, if you know who made it")
+    if trusted and not runs_code:
+        raise InputError(f"--trust for {what}", "nothing in it is run", "leave it out")
+    if not hasattr(plugin, "imported"):
+        return read_state(file), {}, ""
+    try:
+        state, options = plugin.imported(file, read_state)
+    except DAMAGE as error:  # files of other programs, with other content than is due
+        found = f"its files are damaged: {type(error).__name__}: {str(error)[:200]}"
+        raise InputError(what, found, "the files as they were written, copied whole") from error
+    if not runs_code:
+        return state, options, ""
+    digest = hashlib.sha256(state["program"].numpy().tobytes()).hexdigest()
+    trust(digest, file.name)
+    return state, options, digest
 
 
 def _odd(weight: torch.Tensor) -> str:
