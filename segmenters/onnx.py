@@ -47,7 +47,7 @@ class Onnx(Program):
         options.intra_op_num_threads = torch.get_num_threads()
         try:
             self.session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         # onnxruntime has a class of its own for each kind of fault, without a common one
         except Exception as error:

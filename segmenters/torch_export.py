@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from typing import Any
 
 import torch
@@ -53,7 +54,11 @@ class TorchExport(Program):
             raise self.refused(found, MAKER) from error
 
     def _rebuild(self, data: bytes) -> None:
-        program = torch.export.load(io.BytesIO(data))
+        logging.disable(logging.WARNING)  # of a damaged file torch would log a traceback
+        try:
+            program = torch.export.load(io.BytesIO(data))
+        finally:
+            logging.disable(logging.NOTSET)
         shapes = []
         for node in program.graph.nodes:
             if node.name in program.graph_signature.user_inputs:

@@ -225,13 +225,14 @@ def _import(
     from benchmark.networks.foreign import (
         PUBLISHED,
         load_by_name,
+        named_alike,
         sha256_of,
         take_over,
         tensors_of,
         tried,
     )
     from benchmark.networks.network import save_atomically
-    from benchmark.networks.weights import build
+    from benchmark.networks.weights import build, on_meta
 
     file = args.file or _downloaded(segmenter.name, args.json)
     what = f"the weights {file} in segmenter {segmenter.name}"
@@ -249,8 +250,11 @@ def _import(
     classes = _classes(args, segmenter, options) if segmenter.declared["task"] == "label" else []
     options = options | ({"classes": len(classes)} if classes else {})
     torch.manual_seed(0)
-    asked = f"segmenter {segmenter.name} with {options}"
-    module = build(plugin, len(channels), options, state, asked[:300])
+    if shapes := on_meta(plugin, len(channels), options):
+        named_alike(shapes, state, what)  # what does not fit takes no memory
+    module = build(
+        plugin, len(channels), options, f"segmenter {segmenter.name} with {options}"[:300]
+    )
     load_by_name(module, state, what)
     said = tried(
         module.eval().requires_grad_(False), len(channels), segmenter.declared, what, len(classes)

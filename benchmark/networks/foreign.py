@@ -176,7 +176,22 @@ def load_by_name(module: nn.Module, state: Mapping[str, torch.Tensor], what: str
     """Put a state dict into a module whose names are its own, but for a prefix that all have;
     raises InputError otherwise.
     """
-    own = module.state_dict()
+    found = named_alike(module.state_dict(), state, what)
+    if bad := [name for name, w in found.items() if not torch.isfinite(w).all()]:
+        raise InputError(
+            what,
+            f"{bad[0]} holds values that are not finite",
+            "weights of a training that ended well",
+        )
+    module.load_state_dict(found)
+
+
+def named_alike(
+    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], what: str
+) -> dict[str, torch.Tensor]:
+    """A state dict under the names that a module has for it, whose own tensors may be without
+    numbers; raises InputError where names or shapes differ.
+    """
     counts = {
         name: w for name, w in own.items() if name.endswith("num_batches_tracked")
     }  # older files lack them; nothing reads them
@@ -205,13 +220,7 @@ def load_by_name(module: nn.Module, state: Mapping[str, torch.Tensor], what: str
             "the --set options and --channels that they "
             "were made with, or a program of that network (--segmenter torch-export)",
         )
-    if bad := [name for name, w in found.items() if not torch.isfinite(w).all()]:
-        raise InputError(
-            what,
-            f"{bad[0]} holds values that are not finite",
-            "weights of a training that ended well",
-        )
-    module.load_state_dict(dict(found))
+    return dict(found)
 
 
 def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -244,17 +253,11 @@ def tried(
     try:
         y = module(x, volume)
         alone = module(x[:1].detach(), volume[:1]).detach()
-    except (
-        RuntimeError,
-        ValueError,
-        IndexError,
-        AssertionError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise InputError(
-            what, f"it cannot read images {list(x.shape)}: {str(error).partition(chr(10))[0]}", todo
-        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # a program of others raises whatever it was made to
+        said = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise InputError(what, f"it cannot read images {list(x.shape)}: {said}", todo) from error
     if list(y.shape) != due or not torch.isfinite(y).all():
         raise InputError(
             what,

@@ -22,7 +22,13 @@ from torch.utils.checkpoint import checkpoint as read_again_backwards
 from benchmark.errors import InputError
 from benchmark.files.writing import replacing
 from benchmark.networks.checkpoints import Checkpoint
-from benchmark.networks.weights import build, load_weights, read_weights
+from benchmark.networks.weights import (
+    build,
+    check_memory,
+    load_weights,
+    on_meta,
+    read_weights,
+)
 from benchmark.plugins.index import get
 from benchmark.types import DICE_THRESHOLD, VolumeStatistics
 
@@ -314,8 +320,9 @@ def load_network(
     entry = get("segmenter", checkpoint.name)
     weights = read_weights(checkpoint)
     asked = f"segmenter {checkpoint.name} with the card of {checkpoint.path}"
-    options = checkpoint.card["options"]
-    module = build(entry.load(), len(checkpoint.channels), options, weights, asked)
+    plugin, options = entry.load(), checkpoint.card["options"]
+    check_memory(on_meta(plugin, len(checkpoint.channels), options), weights, asked)
+    module = build(plugin, len(checkpoint.channels), options, asked)
     load_weights(module, checkpoint, weights)
     return NETWORKS[checkpoint.task, checkpoint.dims](
         checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision

@@ -26,38 +26,42 @@ BUILDING = (
 )
 
 
-def build(
-    plugin: Callable[..., nn.Module],
-    channels: int,
-    options: Mapping[str, Any],
-    weights: Mapping[str, torch.Tensor],
-    asked: str,
-) -> nn.Module:
-    """The module of a segmenter that is to take `weights`; raises InputError where it cannot be.
+def on_meta(
+    plugin: Callable[..., nn.Module], channels: int, options: Mapping[str, Any]
+) -> dict[str, torch.Tensor]:
+    """The shapes of a segmenter's weights by name, on torch's meta device, which takes no memory.
 
-    It is built on torch's meta device first, which takes no memory: a card may ask for a network of
-    gigabytes beside a small file.
+    Empty where it cannot be built there: some look at values, and options may make no sense, which
+    `build` says.
     """
     try:
         with torch.device("meta"):
-            shell = plugin(channels, **options)
-    except Exception:  # some look at values while they are built, which meta has not: see below
-        shell = None
-    if shell is not None:
-        due, held = _numbers(shell.state_dict()), _numbers(weights)
-        if due > held + FEW:
-            found = f"its options ask for {due:,} numbers, its weights are {held:,}"
-            raise InputError(asked, found, "a card and weights that belong together")
+            return plugin(channels, **options).state_dict()
+    except Exception:
+        return {}
+
+
+def check_memory(
+    shapes: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], asked: str
+) -> None:
+    """Refuse a card that asks for far more than its file holds, before the network is built."""
+    due = sum(w.numel() for w in shapes.values())
+    held = sum(w.numel() for w in weights.values())
+    if due > held + FEW:
+        found = f"its options ask for {due:,} numbers, its weights are {held:,}"
+        raise InputError(asked, found, "a card and weights that belong together")
+
+
+def build(
+    plugin: Callable[..., nn.Module], channels: int, options: Mapping[str, Any], asked: str
+) -> nn.Module:
+    """The module of a segmenter; raises InputError where its options make no sense."""
     try:
         return plugin(channels, **options)
     except BUILDING as error:
         said = str(error).partition("\n")[0][:200]
         found = f"it cannot be built with its options: {type(error).__name__}: {said}"
         raise InputError(asked, found, "options of this version of the segmenter") from error
-
-
-def _numbers(weights: Mapping[str, torch.Tensor]) -> int:
-    return sum(w.numel() for w in weights.values())
 
 
 def load_weights(
