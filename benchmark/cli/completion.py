@@ -17,8 +17,13 @@ import importlib
 from benchmark.cli import COMMANDS
 from benchmark.cli.parser import Parser
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
-from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
+
+# Why no library. shtab writes down what it completes: it loads all 17 parsers for it (380 ms of
+# processor time), and knows no plug-in that came later, nor the options of the one that was chosen.
+# argcomplete asks the program at each TAB as this file does and takes as long (140 to 160 ms, `run
+# --help` 80 ms), but it completes `python -m benchmark` only where it takes over all of bash, and
+# half of this file would stay: which values an option has, and the parser of one command alone.
 
 # Options and arguments whose values are the names of plug-ins of a kind.
 _NAMES_OF = {
@@ -99,13 +104,13 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
     if action.dest in _NAMES_OF:
         return list(index.entries(_NAMES_OF[action.dest]))
     if action.dest == "preset":
-        return list(PRESETS)
+        return _presets()
     if action.dest == "kind":
         return [*index.PACKAGES, "preset"]
     if action.dest == "name":  # `list KIND NAME`, `check KIND NAME`, `data show NAME`
         kind = "dataset" if words[-1] == "show" else words[-1]
         if kind == "preset":
-            return list(PRESETS)
+            return _presets()
         return list(index.entries(kind)) if kind in index.PACKAGES else []
     if action.dest == "sets":  # --set
         chosen = set(words)
@@ -121,6 +126,12 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
     return []
 
 
+def _presets() -> list[str]:
+    from benchmark.plan.recipes import PRESETS  # numpy comes with them: 150 ms
+
+    return list(PRESETS)
+
+
 _BASH = """\
 _sinco_bench() {
     local call skip
@@ -130,7 +141,8 @@ _sinco_bench() {
     (( COMP_CWORD >= skip )) || return
     call=("${COMP_WORDS[@]:0:skip}")
     local IFS=$'\\n'
-    COMPREPLY=($("${call[@]}" completion words "${COMP_WORDS[@]:skip:COMP_CWORD-skip+1}" 2>/dev/null))
+    call+=(completion words "${COMP_WORDS[@]:skip:COMP_CWORD-skip+1}")
+    COMPREPLY=($("${call[@]}" 2>/dev/null))
     if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi
 }
 complete -o bashdefault -o default -F _sinco_bench sinco-bench python python3
@@ -143,7 +155,8 @@ _sinco_bench() {
     if [[ $words[1] == *sinco-bench ]]; then skip=1
     elif [[ $words[2] == -m && $words[3] == benchmark ]] && (( CURRENT > 3 )); then skip=3
     else _python "$@"; return; fi
-    found=(${(f)"$("${(@)words[1,skip]}" completion words "${(@)words[skip+1,CURRENT]}" 2>/dev/null)"})
+    local -a call=("${(@)words[1,skip]}" completion words "${(@)words[skip+1,CURRENT]}")
+    found=(${(f)"$("${(@)call}" 2>/dev/null)"})
     if (( $#found )); then compadd -a found; else _files; fi
 }
 compdef _sinco_bench sinco-bench python python3
@@ -151,10 +164,12 @@ compdef _sinco_bench sinco-bench python python3
 
 _FISH = """\
 complete -c sinco-bench \\
-    -a '(set -l w (commandline -opc) (commandline -ct); $w[1] completion words $w[2..-1] 2>/dev/null)'
+    -a '(set -l w (commandline -opc) (commandline -ct)
+        $w[1] completion words $w[2..-1] 2>/dev/null)'
 for python in python python3
     complete -c $python -n 'string match -qr "^\\S+ -m benchmark " -- (commandline -pc)' \\
-        -a '(set -l w (commandline -opc) (commandline -ct); $w[1] -m benchmark completion words $w[4..-1] 2>/dev/null)'
+        -a '(set -l w (commandline -opc) (commandline -ct)
+            $w[1] -m benchmark completion words $w[4..-1] 2>/dev/null)'
 end
 """
 
