@@ -63,7 +63,7 @@ class Program(nn.Module):
         self.inputs = len(shapes)
         self.fixed = [n if isinstance(n, int) else None for n in shapes[0]]
         if len(self.fixed) != 4 or self.fixed[0] not in (None, 1):
-            found = f"its image input is {['any' if n is None else n for n in self.fixed]}"
+            found = f"its image input is {self.fixed} (None: any)"
             raise self.refused(found, "a program of images [B, C, H, W], with a batch of any size")
         if self.fixed[1] not in (None, self.channels):
             found = f"it reads {self.fixed[1]} channels, not {self.channels}"
@@ -77,7 +77,8 @@ class Program(nn.Module):
             raise ValueError(f"images of {image.shape[1]} channels, {self.channels} are due")
         height, width = image.shape[2:]
         x = padded(image, self.multiple)
-        if any(due not in (None, n) for due, n in zip(self.fixed[2:], x.shape[2:], strict=True)):
+        due = self.fixed[2] or x.shape[2], self.fixed[3] or x.shape[3]
+        if due != x.shape[2:]:
             sides = f"{self.fixed[2]} x {self.fixed[3]}"
             found = (
                 f"its shapes are fixed: it reads {sides} pixels, not {x.shape[2]} x {x.shape[3]}"
