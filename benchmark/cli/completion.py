@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from itertools import pairwise
 
 from benchmark.cli import COMMANDS
 from benchmark.cli.parser import Parser
@@ -32,6 +33,8 @@ _NAMES_OF = {
     "reader": "segmenter",
     "dataset": "dataset",
     "optimizer": "optimizer",
+    "codec": "codec",
+    "regularizer": "regularizer",
 }
 
 
@@ -62,9 +65,7 @@ def candidates(words: list[str], current: str) -> list[str]:
     """
     try:
         found = _after(words, current) if words else [*COMMANDS, "--help", "--version"]
-    except (
-        BenchmarkError
-    ):  # a broken plug-in file says so when a command is run, not while one is typed
+    except BenchmarkError:  # a broken plug-in file says so when a command is run, not at a TAB
         found = []
     return [word for word in found if word.startswith(current)]
 
@@ -75,27 +76,31 @@ def _after(words: list[str], current: str) -> list[str]:
     parser = Parser(prog=words[0])
     parser.add_argument("--debug", action="store_true")
     importlib.import_module(f"benchmark.cli.{words[0]}").add_arguments(parser)
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction) and (
-            chosen := [w for w in words if w in action.choices]
-        ):
-            parser, words = (
-                action.choices[chosen[0]],
-                words[words.index(chosen[0]) :],
-            )  # `data show ...`
+    parser, words = _inner(parser, words)
     options = parser._option_string_actions
     if words[-1] in options and options[words[-1]].nargs != 0:
         return _values(options[words[-1]], words)
     if current.startswith("-"):
         return [name for name in options if name.startswith("--")]
-    takes_value = {name for name, action in options.items() if action.nargs != 0}
-    given = [
-        word
-        for before, word in zip(words, words[1:], strict=False)
-        if not word.startswith("-") and before not in takes_value
-    ]
+    given = []
+    for before, word in pairwise(words):
+        is_value = before in options and options[before].nargs != 0
+        if not word.startswith("-") and not is_value:
+            given.append(word)
     arguments = [action for action in parser._actions if not action.option_strings]
-    return _values(arguments[len(given)], [words[0], *given]) if len(given) < len(arguments) else []
+    if len(given) >= len(arguments):
+        return []
+    return _values(arguments[len(given)], [words[0], *given])
+
+
+def _inner(parser: Parser, words: list[str]) -> tuple[Parser, list[str]]:
+    """The parser of `show`, and the words from there on, of `data show ...`; else both as given."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for at, word in enumerate(words):
+                if word in action.choices:
+                    return action.choices[word], words[at:]
+    return parser, words
 
 
 def _values(action: argparse.Action, words: list[str]) -> list[str]:
@@ -113,14 +118,12 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
             return _presets()
         return list(index.entries(kind)) if kind in index.PACKAGES else []
     if action.dest == "sets":  # --set
-        chosen = set(words)
-        entries = [
-            entry
-            for kind in index.PACKAGES
-            for entry in index.entries(kind).values()
-            if entry.name in chosen
-        ]
-        return sorted({f"{option.name}=" for entry in entries for option in entry.options})
+        found = set()
+        for kind in index.PACKAGES:
+            for entry in index.entries(kind).values():
+                if entry.name in words:
+                    found |= {f"{option.name}=" for option in entry.options}
+        return sorted(found)
     if action.dest == "shell":
         return list(SCRIPTS)
     return []

@@ -84,6 +84,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the segmenter or the data set: base=32, or unet.base=32",
     )
+    _add_reading(parser)
+    add(
+        "--trust",
+        action="store_true",
+        help="load a program of torch.export: that may run code of whoever made the file",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint (default: in the cache, where `run` looks for it)",
+    )
+    add_plugins(parser)
+    add("--json", action="store_true", help="print the card as JSON")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """What the weights read, and what their answers mean."""
+    add = parser.add_argument
     add(
         "--channels",
         metavar="NAMES",
@@ -103,19 +122,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " class_0,class_1...)"
         ),
     )
-    add(
-        "--trust",
-        action="store_true",
-        help="load a program of torch.export: that may run code of whoever made the file",
-    )
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="the checkpoint (default: in the cache, where `run` looks for it)",
-    )
-    add_plugins(parser)
-    add("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
