@@ -317,6 +317,9 @@ def test_a_program_is_loaded_only_where_it_was_trusted(tmp_path, capsys, monkeyp
     monkeypatch.setenv("SINCO_BENCH_CACHE", str(tmp_path / "theirs"))
     with pytest.raises(InputError, match=r"nobody has said[\s\S]*import .*--file FILE .*--trust"):
         load_network(find_checkpoint(f"torch-export@{out}", "tiny"))
+    safetensors.torch.save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
+    assert ask("--file", tmp_path / "w.safetensors", "--trust", segmenter="torch-export") == 2
+    assert "its files are damaged: KeyError: 'program'" in capsys.readouterr().err
     assert ask("--file", out, "--trust", segmenter="torch-export") == 0
     assert agrees(files.made(files.Edges), "torch-export")
     load_network(find_checkpoint(f"torch-export@{out}", "tiny"))

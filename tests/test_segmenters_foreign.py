@@ -204,9 +204,9 @@ def damaged(value: object, rng: random.Random) -> object:
     return rng.choice([None, -1, 0, 10**6, 0.5, "", "x", [], {}, [1], {"a": 1}])
 
 
-def test_damaged_programs_are_refused_or_read(capfd):
+def test_damaged_programs_are_refused_or_read(caplog):
     data, refusals = files.program(), 0
-    for seed in range(60):
+    for seed in range(30):
         rng = random.Random(seed)
         if seed % 3 == 0:
             other = mutated(data, seed)
@@ -214,8 +214,8 @@ def test_damaged_programs_are_refused_or_read(capfd):
             what = ("model", "weights")[seed % 3 - 1]
             other = files.changed(data, **{what: lambda json, rng=rng: damaged(json, rng)})
         refusals += answers_or_refuses("torch-export", other)
-    assert refusals > 20
-    assert "Traceback" not in capfd.readouterr().err  # torch would log one
+    assert refusals > 12
+    assert "Ran into" not in caplog.text  # torch would log a traceback
 
 
 # ONNX

@@ -156,12 +156,13 @@ def take_over(
         return read_state(file), {}, ""
     try:
         state, options = plugin.imported(file, read_state)
+        program = state["program"].numpy().tobytes() if runs_code else b""
     except DAMAGE as error:  # files of other programs, with other content than is due
         found = f"its files are damaged: {type(error).__name__}: {str(error)[:200]}"
         raise InputError(what, found, "the files as they were written, copied whole") from error
     if not runs_code:
         return state, options, ""
-    digest = hashlib.sha256(state["program"].numpy().tobytes()).hexdigest()
+    digest = hashlib.sha256(program).hexdigest()
     trust(digest, file.name)
     return state, options, digest
 
@@ -258,7 +259,7 @@ def tried(
     _check_answer(y.detach(), alone, [2, classes] if classes else [2, 1, *sides], what)
     if declared["in_loss"]:
         _check_gradient(y, x, what)
-    low, high = float(y.min()), float(y.max())
+    low, high = y.detach().aminmax()
     size = " x ".join(map(str, sides))
     said = f"tried on random images of {size}: logits from {low:.2f} to {high:.2f}"
     if 0 <= low and high <= 1:
