@@ -454,3 +454,13 @@ def test_a_real_case_lies_as_task01_stores_it(tmp_path) -> None:
     rows = np.flatnonzero(middle.brain.any(axis=1))
     width = middle.brain.sum(axis=1)[rows[0] : rows[-1] + 1]
     assert width[: len(width) // 4].mean() < width[-len(width) // 4 :].mean()
+
+
+@pytest.mark.parametrize("place", ["/etc/passwd", "../outside.nii", "imagesTr/../../x.nii"])
+def test_a_description_names_files_of_its_own_folder_alone(tmp_path, place) -> None:
+    root = write(tmp_path, *voxels())
+    description = json.loads((root / "dataset.json").read_text())
+    description["training"][0]["image"] = place
+    (root / "dataset.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match="is not inside its folder"):
+        decathlon(root).ids("test")
