@@ -51,6 +51,18 @@ def test_a_kill_leaves_no_half_file_under_the_name(tmp_path) -> None:
     assert not (tmp_path / "a.csv").exists()
 
 
+def test_what_a_killed_writer_left_is_cleared(tmp_path) -> None:
+    old, fresh, other = (
+        tmp_path / name for name in (".1.part.a[1].csv", ".2.part.a[1].csv", ".1.part.b.csv")
+    )
+    for left in (old, fresh, other):
+        left.write_bytes(b"half")
+    for left in (old, other):
+        os.utime(left, (0, 0))
+    whole(tmp_path / "a[1].csv", "")
+    assert sorted(os.listdir(tmp_path)) == [other.name, fresh.name, "a[1].csv"]
+
+
 def test_no_folder_is_said_as_usual(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         whole(tmp_path / "none" / "a.csv", b"")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.errors import InputError
+
+STALE_S = 600  # without a byte written
 
 
 @contextlib.contextmanager
@@ -16,9 +20,12 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
     For writers that take a path (savefig, to_csv, safetensors): the temporary name keeps the
     suffixes. The folder must be there. If the block raises, `path` stays as it was and nothing is
-    left. sync: the bytes are on the disk before the name is; a cache with checksums needs no wait.
+    left. sync: the bytes are on the disk before the name is, and what a killed writer left is
+    cleared; a cache with checksums and many files needs neither.
     """
     beside = path.with_name(f".{os.getpid()}.part.{path.name}")
+    if sync:
+        _clear(path)
     try:
         yield beside
         if sync:
@@ -59,6 +66,14 @@ def alone(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _clear(path: Path) -> None:
+    """Delete what writers of `path` left that were killed: nobody has written to it for long."""
+    for left in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
+        with contextlib.suppress(OSError):  # another process was faster
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink()
 
 
 def _sync(path: Path) -> None:
