@@ -36,25 +36,19 @@ class Task:
     def read(cls, path: Path) -> Task:
         try:
             task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            cases = {
-                re.sub(r"\.nii(\.gz)?$", "", Path(case["image"]).name): (
-                    case["image"],
-                    case["label"],
-                )
-                for case in task["training"]
-            }
-            channels = [
-                name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))
-            ]
-            # Task01's own file writes "tumor" and "tumour" side by side.
-            labels = {
-                name.lower().replace("tumour", "tumor"): int(number)
-                for number, name in task["labels"].items()
-            }
-            persons = dict(task.get("persons", {}).items())
-            files = [file for pair in cases.values() for file in pair]
-            if not all(isinstance(text, str) for text in (*channels, *persons.values(), *files)):
-                raise TypeError("channels, files and persons are called by strings")
+            cases = {}
+            for case in task["training"]:
+                files = _inside(case["image"]), _inside(case["label"])
+                cases[re.sub(r"\.nii(\.gz)?$", "", Path(files[0]).name)] = files
+            numbers = sorted(task["modality"], key=int)
+            channels = [_text(task["modality"][number]) for number in numbers]
+            labels = {}
+            for number, name in task["labels"].items():
+                # Task01's own file writes "tumor" and "tumour" side by side.
+                labels[name.lower().replace("tumour", "tumor")] = int(number)
+            persons = {}
+            for name, person in task.get("persons", {}).items():
+                persons[name] = _text(person)
             if not cases:
                 raise ValueError("its list `training` is empty: no case")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -66,7 +60,7 @@ class Task:
         return cls(path, cases, channels, labels, persons)
 
     def channel(self, name: str) -> int:
-        names = [channel.lower() for channel in self.channels]
+        names = list(map(str.lower, self.channels))
         if name.lower() not in names:
             raise InputError(
                 f"the channel {name} of {self.path}",
@@ -84,3 +78,17 @@ class Task:
                 "dataset.json with Task01's label names",
             )
         return tuple(self.labels[name] for name in MERGES[merge])
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("channels, files and persons are called by strings")
+    return value
+
+
+def _inside(file: Any) -> str:
+    """A file's name, which must not lead out of the folder of dataset.json."""
+    path = Path(_text(file))
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the file {file} is not inside its folder")
+    return str(file)

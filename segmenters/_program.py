@@ -4,6 +4,7 @@ rebuilt when they are loaded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ class Program(nn.Module):
     """A network of one buffer, `program`: the bytes of its file. Subclasses say how to rebuild and
     how to run it.
 
-    name: of the segmenter; rebuild: from `program`, at each load; run: [B, C, H, W] and [B, 4] ->
-    [B, K, H, W].
+    name: of the segmenter; rebuild: from `program`, at each load; run: [B, C, H, W] and perhaps
+    [B, 4] -> [B, K, H, W].
     """
 
     name = ""
@@ -39,61 +40,58 @@ class Program(nn.Module):
 
     @staticmethod
     def imported(file: Path, read: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """The tensors and options that a file is kept as: its bytes."""
+        """The tensors and options that a file is kept as: its bytes, or of a checkpoint those that
+        it keeps already.
+        """
+        if file.suffix == ".safetensors":
+            return read(file), {}
         return {"program": torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)}, {}
 
     def rebuild(self, data: bytes) -> None:
         raise NotImplementedError
 
-    def run(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+    def run(self, *inputs: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
+
+    def takes(self, shapes: Sequence[Sequence[Any]]) -> None:
+        """Keep how many inputs the program has, and which sizes of its images are fixed (None:
+        any); raises InputError where it cannot read images [B, C, H, W].
+        """
+        if len(shapes) not in (1, 2):
+            found = f"it takes {len(shapes)} inputs"
+            raise self.refused(found, "a program of (image) or of (image, volume)")
+        self.inputs = len(shapes)
+        self.fixed = [n if isinstance(n, int) else None for n in shapes[0]]
+        if len(self.fixed) != 4 or self.fixed[0] not in (None, 1):
+            found = f"its image input is {self.fixed} (None: any)"
+            raise self.refused(found, "a program of images [B, C, H, W], with a batch of any size")
+        if self.fixed[1] not in (None, self.channels):
+            found = f"it reads {self.fixed[1]} channels, not {self.channels}"
+            raise self.refused(found, "--channels with as many names, in its order")
 
     def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
         if not len(self.program):
-            raise self.refused(
-                "it has no program",
-                f"python -m benchmark import --segmenter {self.name} --file FILE --dataset DATASET",
-            )
+            todo = f"python -m benchmark import --segmenter {self.name} --file FILE --dataset NAME"
+            raise self.refused("it has no program", todo)
         if image.shape[1] != self.channels:
             raise ValueError(f"images of {image.shape[1]} channels, {self.channels} are due")
         height, width = image.shape[2:]
         x = padded(image, self.multiple)
-        logits = self.run(x, volume)
-        if logits.dim() != 4 or logits.shape[0] != len(x) or logits.shape[2:] != x.shape[2:]:
-            raise self.refused(
-                f"it makes {list(logits.shape)} of images {list(x.shape)}",
-                "a program that gives logits [B, 1, H, W], or [B, K, H, W] with the background"
-                " first",
+        due = self.fixed[2] or x.shape[2], self.fixed[3] or x.shape[3]
+        if due != x.shape[2:]:
+            sides = f"{self.fixed[2]} x {self.fixed[3]}"
+            found = (
+                f"its shapes are fixed: it reads {sides} pixels, not {x.shape[2]} x {x.shape[3]}"
             )
+            raise self.refused(found, f"images of {sides}, or export it again with any size")
+        alone = 1 if self.fixed[0] == 1 else len(x)
+        batches = zip(*(given.split(alone) for given in (x, volume)[: self.inputs]), strict=True)
+        logits = torch.cat([self.run(*batch) for batch in batches])
+        if logits.dim() != 4 or logits.shape[0] != len(x) or logits.shape[2:] != x.shape[2:]:
+            found = f"it makes {list(logits.shape)} of images {list(x.shape)}"
+            todo = "logits [B, 1, H, W], or [B, K, H, W] with the background first"
+            raise self.refused(found, todo)
         return merged(logits)[..., :height, :width]
 
     def refused(self, found: str, todo: str) -> InputError:
         return InputError(f"the program of the segmenter {self.name}", found, todo)
-
-    def check_input(self, fixed: list[int | None]) -> None:
-        """Refuse a program at once whose image input [B, C, H, W] has other channels, or a batch of
-        more than one; None: any.
-        """
-        if len(fixed) != 4:
-            raise self.refused(
-                f"its image input has {len(fixed)} dimensions", "a program of images [B, C, H, W]"
-            )
-        if fixed[1] not in (None, self.channels):
-            raise self.refused(
-                f"it reads {fixed[1]} channels, not {self.channels}",
-                "--channels with as many names, in its order",
-            )
-        if fixed[0] not in (None, 1):
-            raise self.refused(
-                f"it reads batches of {fixed[0]} images only",
-                "export it again with a batch of any size",
-            )
-
-    def check_size(self, fixed: list[int | None], image: torch.Tensor) -> None:
-        """Refuse images that a program of a fixed height and width cannot read."""
-        if any(have not in (None, n) for have, n in zip(fixed[2:], image.shape[2:], strict=True)):
-            raise self.refused(
-                f"its shapes are fixed: it reads {fixed[2]} x {fixed[3]} pixels, not"
-                f" {image.shape[2]} x {image.shape[3]}",
-                f"images of {fixed[2]} x {fixed[3]}, or export it again with any height and width",
-            )

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from benchmark.plugins import register
+from benchmark.plugins import InputError, register
 from benchmark.plugins.segmenters._program import Program
 
 
@@ -47,53 +47,44 @@ class Onnx(Program):
         options.intra_op_num_threads = torch.get_num_threads()
         try:
             self.session = onnxruntime.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         # onnxruntime has a class of its own for each kind of fault, without a common one
         except Exception as error:
-            raise self.refused(
-                f"onnxruntime {onnxruntime.__version__} cannot read it:"
-                f" {str(error).partition(chr(10))[0][:200]}",
-                "one ONNX file with its weights inside (no external data)",
-            ) from None
+            raise self._unreadable(error) from None
         inputs = self.session.get_inputs()
-        if len(inputs) not in (1, 2) or any(given.type != "tensor(float)" for given in inputs):
-            raise self.refused(
-                f"its inputs are {', '.join(f'{given.name} {given.type}' for given in inputs)}",
-                "a network of (image) or of (image, volume), float32",
-            )
-        if len(outputs := [made.name for made in self.session.get_outputs()]) != 1:
-            raise self.refused(
-                f"it gives {len(outputs)} outputs: {', '.join(outputs)[:200]}",
-                "a network with one output, its logits",
-            )
+        for given in inputs:
+            if given.type != "tensor(float)":
+                found = f"its input {given.name} is a {given.type}"
+                raise self.refused(found, "a network of (image) or of (image, volume), float32")
+        self.takes([given.shape or [] for given in inputs])
+        outputs = [made.name for made in self.session.get_outputs()]
+        if len(outputs) != 1:
+            found = f"it gives {len(outputs)} outputs: {', '.join(outputs)[:200]}"
+            raise self.refused(found, "a network with one output, its logits")
         self.names = [given.name for given in inputs]
-        self.fixed = [n if isinstance(n, int) else None for n in inputs[0].shape]
-        self.check_input(self.fixed)
 
-    def run(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
+    def run(self, *inputs: torch.Tensor) -> torch.Tensor:
+        image = inputs[0]
         if image.requires_grad and torch.is_grad_enabled():
             raise self.refused(
                 "no gradient comes through ONNX: it cannot stand in the loss",
                 "use it as --reader, or export the network with torch.export and import it as"
                 " torch-export",
             )
-        self.check_size(self.fixed, image)
-        arrays = [t.detach().cpu().numpy().astype(np.float32, copy=False) for t in (image, volume)][
-            : len(self.names)
-        ]
-        batches = (
-            [[array[i : i + 1] for array in arrays] for i in range(len(image))]
-            if self.fixed[0] == 1
-            else [arrays]
-        )
-        made = np.concatenate(
-            [
-                self.session.run(None, dict(zip(self.names, batch, strict=True)))[0]
-                for batch in batches
-            ]
-        )
-        y = torch.from_numpy(made).to(image.device)
+        feed = {}
+        for name, given in zip(self.names, inputs, strict=True):
+            feed[name] = given.detach().cpu().numpy().astype(np.float32, copy=False)
+        try:
+            (made,) = self.session.run(None, feed)
+            y = torch.from_numpy(made).to(image.device)
+        except Exception as error:  # as above
+            raise self._unreadable(error) from None
         if self.output == "logits":
             return y
         return torch.logit(y, 1e-6) if y.shape[1] == 1 else torch.log(y.clamp_min(1e-12))
+
+    def _unreadable(self, error: Exception) -> InputError:
+        said = str(error).partition("\n")[0][:200]
+        found = f"onnxruntime {onnxruntime.__version__} cannot read it: {said}"
+        return self.refused(found, "one ONNX file with its weights inside (no external data)")

@@ -85,7 +85,7 @@ def test_a_write_that_fails_leaves_nothing(monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("benchmark.images.cache.os.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.warns(UserWarning, match="No space left"):
         prepared(KEY, Maker())
     assert not list(place(KEY).parent.iterdir())

@@ -4,11 +4,13 @@ what is wrong.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from benchmark.errors import InputError
@@ -125,20 +127,48 @@ def test_members_of_an_ensemble_read_the_same_channels_and_keep_how_images_are_p
         find_checkpoint(f"{one}+{more}", "tiny", force=True)
 
 
-def test_a_file_that_cannot_be_written_is_an_oserror_and_a_faster_writer_is_not(
-    tmp_path, monkeypatch
-):
+def test_a_file_that_cannot_be_written_is_an_oserror_and_the_old_one_stays(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="cannot be written"):
         save_atomically(Path("/proc/w.safetensors"), {"a": torch.ones(1)}, {})
-    monkeypatch.setattr(
-        "safetensors.torch.save_file",
-        lambda tensors, path, metadata: (tmp_path / "w").write_bytes(b"the other's"),
-    )
-    save_atomically(tmp_path / "w", {}, {})  # the other process has moved the one .part file
-    (tmp_path / "w").unlink()
-    monkeypatch.setattr("safetensors.torch.save_file", lambda tensors, path, metadata: None)
-    with pytest.raises(FileNotFoundError):
-        save_atomically(tmp_path / "w", {}, {})
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_atomically(path, {}, {})
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_card_that_asks_for_more_than_its_file_holds_takes_no_memory(stored, monkeypatch):
+    """base=4000 is a U-Net of 12 GB."""
+    _, checkpoint = stored
+    size = next(iter(checkpoint.card["options"]))
+    card = {**checkpoint.card, "options": {size: 4000}}
+    built = []
+    plugin = get("segmenter", checkpoint.name).load()
+    start = plugin.__init__
+
+    def noted(self, *args, **kwargs):
+        built.append(torch.empty(0).device.type)
+        start(self, *args, **kwargs)
+
+    monkeypatch.setattr(plugin, "__init__", noted)
+    with pytest.raises(InputError, match=r"ask for [\d,]{11,} numbers, its weights are"):
+        load_network(replace(checkpoint, card=card))
+    assert set(built) == {"meta"}
+
+
+def test_weights_that_changed_since_they_were_found_are_refused(stored, tmp_path):
+    module, checkpoint = stored
+    with torch.no_grad():
+        next(module.parameters()).add_(1)
+    save_checkpoint(checkpoint.path, module, checkpoint.card)
+    with pytest.raises(InputError, match="changed since it was looked up"):
+        load_network(checkpoint)
 
 
 def test_bf16_reads_about_the_same(stored):

@@ -199,7 +199,9 @@ def test_a_broken_link_is_noticed(tmp_path):
 def test_every_help_has_worked_examples_and_each_is_parsed(name):
     module = importlib.import_module(f"benchmark.cli.{name}")
     examples = re.findall(
-        rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)", module.__doc__, re.MULTILINE
+        rf"^ *(?:eval \"\$\()?python -m benchmark ({name}[^\n)>|]*)",
+        re.sub(r"\\\n *", "", module.__doc__),  # a line that goes on
+        re.MULTILINE,
     )
     assert examples, f"{name} --help shows no example"
     for example in examples:

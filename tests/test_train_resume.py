@@ -4,6 +4,7 @@ was not, bit by bit.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -102,11 +103,11 @@ def test_killed_within_an_epoch_and_resumed(tmp_path, plugin, monkeypatch):
     )
     assert not broken.exists() and broken.with_suffix(".resume").is_file()
     monkeypatch.delenv("MORTAL")
-    broken.with_suffix(".resume.part").write_bytes(
-        b"half of a sta"
-    )  # as if it had died while it wrote
+    left = tmp_path / ".1.part.broken.resume"  # as if it had died while it wrote
+    left.write_bytes(b"half of a sta")
+    os.utime(left, (0, 0))
     assert main(command(broken, "--resume")) == 0
-    assert weights_equal(whole, broken) and not list(tmp_path.glob("broken.resume*"))
+    assert weights_equal(whole, broken) and not list(tmp_path.glob("*broken.resume*"))
     assert [row["loss"] for row in read_card(whole)["history"]] == [
         row["loss"] for row in read_card(broken)["history"]
     ]

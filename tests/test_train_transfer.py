@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def start(tmp_path: Path) -> Checkpoint:
     module.stem[1].running_mean.fill_(0.5)
     card = {"segmenter": "unet", "options": {}, "channels": ["flair"], "dataset": "lgg"}
     save_checkpoint(tmp_path / "start.safetensors", module, card)
-    return Checkpoint("unet", tmp_path / "start.safetensors", "abc", card)
+    path = tmp_path / "start.safetensors"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return Checkpoint("unet", path, digest, card)
 
 
 def data() -> Slices:

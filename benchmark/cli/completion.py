@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+from itertools import pairwise
 
 from benchmark.cli import COMMANDS
 from benchmark.cli.parser import Parser
 from benchmark.errors import BenchmarkError, InputError, did_you_mean
-from benchmark.plan.recipes import PRESETS
 from benchmark.plugins import index
+
+# Why no library. shtab writes down what it completes: it loads all 17 parsers for it (380 ms of
+# processor time), and knows no plug-in that came later, nor the options of the one that was chosen.
+# argcomplete asks the program at each TAB as this file does and takes as long (140 to 160 ms, `run
+# --help` 80 ms), but it completes `python -m benchmark` only where it takes over all of bash, and
+# half of this file would stay: which values an option has, and the parser of one command alone.
 
 # Options and arguments whose values are the names of plug-ins of a kind.
 _NAMES_OF = {
@@ -27,6 +33,8 @@ _NAMES_OF = {
     "reader": "segmenter",
     "dataset": "dataset",
     "optimizer": "optimizer",
+    "codec": "codec",
+    "regularizer": "regularizer",
 }
 
 
@@ -57,9 +65,7 @@ def candidates(words: list[str], current: str) -> list[str]:
     """
     try:
         found = _after(words, current) if words else [*COMMANDS, "--help", "--version"]
-    except (
-        BenchmarkError
-    ):  # a broken plug-in file says so when a command is run, not while one is typed
+    except BenchmarkError:  # a broken plug-in file says so when a command is run, not at a TAB
         found = []
     return [word for word in found if word.startswith(current)]
 
@@ -70,27 +76,31 @@ def _after(words: list[str], current: str) -> list[str]:
     parser = Parser(prog=words[0])
     parser.add_argument("--debug", action="store_true")
     importlib.import_module(f"benchmark.cli.{words[0]}").add_arguments(parser)
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction) and (
-            chosen := [w for w in words if w in action.choices]
-        ):
-            parser, words = (
-                action.choices[chosen[0]],
-                words[words.index(chosen[0]) :],
-            )  # `data show ...`
+    parser, words = _inner(parser, words)
     options = parser._option_string_actions
     if words[-1] in options and options[words[-1]].nargs != 0:
         return _values(options[words[-1]], words)
     if current.startswith("-"):
         return [name for name in options if name.startswith("--")]
-    takes_value = {name for name, action in options.items() if action.nargs != 0}
-    given = [
-        word
-        for before, word in zip(words, words[1:], strict=False)
-        if not word.startswith("-") and before not in takes_value
-    ]
+    given = []
+    for before, word in pairwise(words):
+        is_value = before in options and options[before].nargs != 0
+        if not word.startswith("-") and not is_value:
+            given.append(word)
     arguments = [action for action in parser._actions if not action.option_strings]
-    return _values(arguments[len(given)], [words[0], *given]) if len(given) < len(arguments) else []
+    if len(given) >= len(arguments):
+        return []
+    return _values(arguments[len(given)], [words[0], *given])
+
+
+def _inner(parser: Parser, words: list[str]) -> tuple[Parser, list[str]]:
+    """The parser of `show`, and the words from there on, of `data show ...`; else both as given."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for at, word in enumerate(words):
+                if word in action.choices:
+                    return action.choices[word], words[at:]
+    return parser, words
 
 
 def _values(action: argparse.Action, words: list[str]) -> list[str]:
@@ -99,26 +109,30 @@ def _values(action: argparse.Action, words: list[str]) -> list[str]:
     if action.dest in _NAMES_OF:
         return list(index.entries(_NAMES_OF[action.dest]))
     if action.dest == "preset":
-        return list(PRESETS)
+        return _presets()
     if action.dest == "kind":
         return [*index.PACKAGES, "preset"]
     if action.dest == "name":  # `list KIND NAME`, `check KIND NAME`, `data show NAME`
         kind = "dataset" if words[-1] == "show" else words[-1]
         if kind == "preset":
-            return list(PRESETS)
+            return _presets()
         return list(index.entries(kind)) if kind in index.PACKAGES else []
     if action.dest == "sets":  # --set
-        chosen = set(words)
-        entries = [
-            entry
-            for kind in index.PACKAGES
-            for entry in index.entries(kind).values()
-            if entry.name in chosen
-        ]
-        return sorted({f"{option.name}=" for entry in entries for option in entry.options})
+        found = set()
+        for kind in index.PACKAGES:
+            for entry in index.entries(kind).values():
+                if entry.name in words:
+                    found |= {f"{option.name}=" for option in entry.options}
+        return sorted(found)
     if action.dest == "shell":
         return list(SCRIPTS)
     return []
+
+
+def _presets() -> list[str]:
+    from benchmark.plan.recipes import PRESETS  # numpy comes with them: 150 ms
+
+    return list(PRESETS)
 
 
 _BASH = """\
@@ -130,7 +144,8 @@ _sinco_bench() {
     (( COMP_CWORD >= skip )) || return
     call=("${COMP_WORDS[@]:0:skip}")
     local IFS=$'\\n'
-    COMPREPLY=($("${call[@]}" completion words "${COMP_WORDS[@]:skip:COMP_CWORD-skip+1}" 2>/dev/null))
+    call+=(completion words "${COMP_WORDS[@]:skip:COMP_CWORD-skip+1}")
+    COMPREPLY=($("${call[@]}" 2>/dev/null))
     if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi
 }
 complete -o bashdefault -o default -F _sinco_bench sinco-bench python python3
@@ -143,7 +158,8 @@ _sinco_bench() {
     if [[ $words[1] == *sinco-bench ]]; then skip=1
     elif [[ $words[2] == -m && $words[3] == benchmark ]] && (( CURRENT > 3 )); then skip=3
     else _python "$@"; return; fi
-    found=(${(f)"$("${(@)words[1,skip]}" completion words "${(@)words[skip+1,CURRENT]}" 2>/dev/null)"})
+    local -a call=("${(@)words[1,skip]}" completion words "${(@)words[skip+1,CURRENT]}")
+    found=(${(f)"$("${(@)call}" 2>/dev/null)"})
     if (( $#found )); then compadd -a found; else _files; fi
 }
 compdef _sinco_bench sinco-bench python python3
@@ -151,10 +167,12 @@ compdef _sinco_bench sinco-bench python python3
 
 _FISH = """\
 complete -c sinco-bench \\
-    -a '(set -l w (commandline -opc) (commandline -ct); $w[1] completion words $w[2..-1] 2>/dev/null)'
+    -a '(set -l w (commandline -opc) (commandline -ct)
+        $w[1] completion words $w[2..-1] 2>/dev/null)'
 for python in python python3
     complete -c $python -n 'string match -qr "^\\S+ -m benchmark " -- (commandline -pc)' \\
-        -a '(set -l w (commandline -opc) (commandline -ct); $w[1] -m benchmark completion words $w[4..-1] 2>/dev/null)'
+        -a '(set -l w (commandline -opc) (commandline -ct)
+            $w[1] -m benchmark completion words $w[4..-1] 2>/dev/null)'
 end
 """
 

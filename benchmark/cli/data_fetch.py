@@ -50,14 +50,12 @@ def run(args: argparse.Namespace) -> int:
         ).fetch()  # what came is what the data set reads, or this says what is missing
         print(f"{args.name} is in {came}")
     else:
-        print(
-            f"{args.name} is"
-            f" {'embedded: there is nothing to fetch' if found is None else f'there already: {found}'}"
+        there = (
+            "embedded: there is nothing to fetch" if found is None else f"there already: {found}"
         )
-    print(
-        "look at it:  python -m benchmark data show"
-        f" {args.name}{f' --root {args.root}' if args.root and found else ''}"
-    )
+        print(f"{args.name} is {there}")
+    root = f" --root {args.root}" if args.root and found else ""
+    print(f"look at it:  python -m benchmark data show {args.name}{root}")
     return 0
 
 

@@ -3,25 +3,32 @@ like any other.
 
 A state dict (.pt, .pth, .safetensors) fits the segmenter that has its names: unet, unet-4, smp,
 attention-unet and so on, and those of torchvision mobilenet-v2 and vgg16. A program of torch.export
-(.pt2), an ONNX file and the folder of a trained nnU-Net bring their own architecture. Nothing in a
-file is run: pickles are read for tensors only. Without --file the published weights are downloaded,
-where there are some (unet-buda).
+(.pt2), an ONNX file and the folder of a trained nnU-Net bring their own architecture. Pickles are
+read for tensors only, and nothing in a file is run, but for a program of torch.export: loading it
+may run code of whoever made it, so it needs --trust, once on each machine. Without --file the
+published weights are downloaded, where there are some (unet-buda).
 
 examples:
   python -m benchmark import --segmenter unet-buda --dataset lgg
   python -m benchmark import --segmenter unet-buda --dataset lgg --file unet-e012d006.pt
-  python -m benchmark import --segmenter smp --set architecture=fpn --set encoder=resnet34 --dataset lgg --file weights.pth
-  python -m benchmark import --segmenter nnunet --dataset brats --file nnUNet_results/Dataset001/nnUNetTrainer__nnUNetPlans__2d
-  python -m benchmark import --segmenter torch-export --dataset lgg --channels flair --file mine.pt2 --out mine.safetensors
+  python -m benchmark import --segmenter smp --set architecture=fpn --set encoder=resnet34 \\
+      --dataset lgg --file weights.pth
+  python -m benchmark import --segmenter nnunet --dataset brats \\
+      --file nnUNet_results/Dataset001/nnUNetTrainer__nnUNetPlans__2d
+  python -m benchmark import --segmenter torch-export --dataset lgg --channels flair \\
+      --file mine.pt2 --out mine.safetensors --trust
   python -m benchmark run --segmenter torch-export@mine.safetensors --dataset lgg
-  python -m benchmark run --reader onnx --dataset lgg       (an ONNX file only reads: no gradient comes through it)
+  python -m benchmark run --reader onnx --dataset lgg   (ONNX only reads: it has no gradient)
 
 a classifier, and one that starts from its ImageNet weights (--classes: the names of its answers, in
 their order):
-  python -m benchmark import --segmenter vgg16 --dataset brain-tumor-mri --classes glioma,meningioma,none,pituitary --file mine.pth
-  python -m benchmark import --segmenter vgg16 --dataset brain-tumor-mri --set vgg16.classes=1000 --set rgb=true --set normalize=imagenet \
+  python -m benchmark import --segmenter vgg16 --dataset brain-tumor-mri \\
+      --classes glioma,meningioma,none,pituitary --file mine.pth
+  python -m benchmark import --segmenter vgg16 --dataset brain-tumor-mri \\
+      --set vgg16.classes=1000 --set rgb=true --set normalize=imagenet \\
       --file vgg16-397923af.pth --out imagenet-vgg16.safetensors
-  python -m benchmark train --segmenter vgg16 --dataset brain-tumor-mri --set size=128 --set rgb=true --set normalize=imagenet \
+  python -m benchmark train --segmenter vgg16 --dataset brain-tumor-mri \\
+      --set size=128 --set rgb=true --set normalize=imagenet \\
       --init-from imagenet-vgg16.safetensors --fresh classifier.6
 """
 
@@ -77,6 +84,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the segmenter or the data set: base=32, or unet.base=32",
     )
+    _add_reading(parser)
+    add(
+        "--trust",
+        action="store_true",
+        help="load a program of torch.export: that may run code of whoever made the file",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint (default: in the cache, where `run` looks for it)",
+    )
+    add_plugins(parser)
+    add("--json", action="store_true", help="print the card as JSON")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """What the weights read, and what their answers mean."""
+    add = parser.add_argument
     add(
         "--channels",
         metavar="NAMES",
@@ -96,14 +122,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " class_0,class_1...)"
         ),
     )
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="the checkpoint (default: in the cache, where `run` looks for it)",
-    )
-    add_plugins(parser)
-    add("--json", action="store_true", help="print the card as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -213,23 +231,21 @@ def _import(
     from benchmark.networks.foreign import (
         PUBLISHED,
         load_by_name,
-        read_state,
+        named_alike,
         sha256_of,
+        take_over,
         tensors_of,
         tried,
     )
     from benchmark.networks.network import save_atomically
+    from benchmark.networks.weights import build, on_meta
 
     file = args.file or _downloaded(segmenter.name, args.json)
     what = f"the weights {file} in segmenter {segmenter.name}"
     if not file.exists():
         raise InputError(what, "no such file or folder", "--file FILE")
-    options = chosen.get(("segmenter", segmenter.name), {})
-    if hasattr(plugin, "imported"):
-        state, own = plugin.imported(file, read_state)
-        options = own | options
-    else:
-        state = read_state(file)
+    state, options, trusted = take_over(plugin, file, what, args.trust)
+    options = options | chosen.get(("segmenter", segmenter.name), {})
     channels = _given_channels(args.channels)
     digest, published = sha256_of(_hashed(file)), PUBLISHED.get(segmenter.name)
     if published and not digest.startswith(published.source.hash.rpartition(":")[2]):
@@ -240,26 +256,18 @@ def _import(
     classes = _classes(args, segmenter, options) if segmenter.declared["task"] == "label" else []
     options = options | ({"classes": len(classes)} if classes else {})
     torch.manual_seed(0)
-    try:
-        module = plugin(len(channels), **options)
-    except (
-        ValueError,
-        TypeError,
-        RuntimeError,
-        ArithmeticError,
-    ) as error:  # torch says of sizes that make no sense what it meets first
-        said = f"it cannot be built with {options}: {str(error).partition(chr(10))[0]}"
-        raise InputError(
-            f"segmenter {segmenter.name}",
-            said,
-            f"python -m benchmark list segmenter {segmenter.name}",
-        ) from None
+    if shapes := on_meta(plugin, len(channels), options):
+        named_alike(shapes, state, what)  # what does not fit takes no memory
+    module = build(
+        plugin, len(channels), options, f"segmenter {segmenter.name} with {options}"[:300]
+    )
     load_by_name(module, state, what)
     said = tried(
         module.eval().requires_grad_(False), len(channels), segmenter.declared, what, len(classes)
     )
     card = _card(args, segmenter, dataset, options, channels, _hashed(file), module)
     card["imported"] |= {"sha256": digest, "address": published.source.url if published else None}
+    card["imported"] |= {"trusted": trusted} if trusted else {}
     card |= {"classes": classes} if classes else {"target": args.target}
     save_atomically(out, tensors_of(module), {"card": json.dumps(card)})
     return card, said, list(module.state_dict())[-1].rpartition(".")[0] if classes else ""

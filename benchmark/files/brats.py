@@ -46,10 +46,10 @@ LAYOUTS = (
     Layout(
         "BraTS 2013 and 2015",
         {
-            **{
-                part: rf"VSD\.Brain\.XX\.O\.MR_{name}(?:\.\d+)?"
-                for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)
-            },
+            "flair": r"VSD\.Brain\.XX\.O\.MR_Flair(?:\.\d+)?",
+            "t1": r"VSD\.Brain\.XX\.O\.MR_T1(?:\.\d+)?",
+            "t1ce": r"VSD\.Brain\.XX\.O\.MR_T1c(?:\.\d+)?",
+            "t2": r"VSD\.Brain\.XX\.O\.MR_T2(?:\.\d+)?",
             "seg": r"VSD\.Brain.*\.OT(?:\.\d+)?",
         },
         2,
@@ -59,7 +59,7 @@ LAYOUTS = (
     # In 2020 the labels of BraTS20_Training_355 are called W39_1998.09.19_Segm.nii.
     Layout(
         "BraTS 2017 to 2021",
-        {**{part: rf".+_{part}" for part in CHANNELS}, "seg": r".+_segm?"},
+        {"flair": ".+_flair", "t1": ".+_t1", "t1ce": ".+_t1ce", "t2": ".+_t2", "seg": ".+_segm?"},
         2,
         (1, 4),
         4,
@@ -74,10 +74,10 @@ LAYOUTS = (
     Layout(
         "BraTS 2015 as DeepMedic ships it",
         {
-            **{
-                part: f"{name}_subtrMeanDivStd"
-                for part, name in zip(CHANNELS, ("Flair", "T1", "T1c", "T2"), strict=True)
-            },
+            "flair": "Flair_subtrMeanDivStd",
+            "t1": "T1_subtrMeanDivStd",
+            "t1ce": "T1c_subtrMeanDivStd",
+            "t2": "T2_subtrMeanDivStd",
             "seg": "OTMultiClass",
             "brain": "brainmask",
         },
@@ -103,15 +103,11 @@ class Case:
 
 def part_of(name: str) -> tuple[Layout, str] | None:
     """What a file is, by its name."""
-    return next(
-        (
-            (layout, part)
-            for layout in LAYOUTS
-            for part, called in layout.files.items()
-            if re.fullmatch(called + ENDING, name, re.IGNORECASE)
-        ),
-        None,
-    )
+    for layout in LAYOUTS:
+        for part, called in layout.files.items():
+            if re.fullmatch(called + ENDING, name, re.IGNORECASE):
+                return layout, part
+    return None
 
 
 def cases_in(files: Iterable[Path]) -> dict[str, Case]:
@@ -183,13 +179,12 @@ def same_persons(tables: Iterable[Path]) -> dict[str, str]:
     for path in tables:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             for row in list(csv.reader(file))[1:]:
-                cells = [cell.strip() for cell in row]
-                names = {stem_of(cell) for cell in cells if re.match("brats", cell, re.IGNORECASE)}
-                names |= {
-                    f"TCGA_{found[1]}_{found[2]}".upper()
-                    for cell in cells
-                    if (found := re.match(r"TCGA-(\w{2})-(\w{4})", cell, re.IGNORECASE))
-                }
+                names: set[str] = set()
+                for cell in map(str.strip, row):
+                    if re.match("brats", cell, re.IGNORECASE):
+                        names.add(stem_of(cell))
+                    if found := re.match(r"TCGA-(\w{2})-(\w{4})", cell, re.IGNORECASE):
+                        names.add(f"TCGA_{found[1]}_{found[2]}".upper())
                 names = names.union(*(groups.get(name, ()) for name in names))
                 groups.update(dict.fromkeys(names, names))
     return {

@@ -117,20 +117,8 @@ class Nifti:
         """
         first, count = self._where(channel)
         if not self.compressed and (size := self.path.stat().st_size) < self.due:
-            raise self._short(size)
+            raise _bad(self.path, f"it is cut short: {size:,} bytes of {self.due:,}")
         return self._scaled(self._span(first, count).reshape(self.shape[:3], order="F"))
-
-    def plane(self, axis: int, at: int, channel: int | None) -> np.ndarray:
-        """Voxels [.., ..] at one place along an axis of the file; reads no more than it must."""
-        first, count = self._where(channel)
-        if axis == 2:  # bytes in a row
-            count //= self.shape[2]
-            plane = self._span(first + at * count, count).reshape(self.shape[:2], order="F")
-        else:
-            plane = self._span(first, count).reshape(self.shape[:3], order="F")[
-                (slice(None),) * axis + (at,)
-            ]
-        return np.array(self._scaled(plane[..., None])[..., 0], order="K")
 
     def _where(self, channel: int | None) -> tuple[int, int]:
         """The number of a channel's first voxel, and how many follow."""
@@ -159,8 +147,6 @@ class Nifti:
         """
         start, size = self.offset + first * self.dtype.itemsize, count * self.dtype.itemsize
         if not self.compressed:
-            if (found := self.path.stat().st_size) < start + size:
-                raise self._short(found)
             return np.asarray(np.memmap(self.path, self.dtype, "r", start, count))
         voxels = np.empty(count, self.dtype)
         try:
@@ -193,9 +179,6 @@ class Nifti:
         for k in range(voxels.shape[-1]):  # in float64, without a float64 copy of all
             scaled[..., k] = voxels[..., k].astype(np.float64) * slope + intercept
         return scaled
-
-    def _short(self, size: int) -> InputError:
-        return _bad(self.path, f"it is cut short: {size:,} bytes of {self.due:,}")
 
 
 def _header(path: Path) -> tuple[bool, Any]:

@@ -30,12 +30,14 @@ def find_images(root: Path, pattern: str) -> list[Path]:
             "it does not stay inside the folder",
             "a pattern from --root on, such as images=images/*",
         )
-    found = sorted(
-        path
-        for path in matches(root, pattern, "images", pattern)
-        if not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
-    images = [path for path in found if _is_image(path)]
+    images, others = [], []
+    for path in sorted(matches(root, pattern, "images", pattern)):
+        if re.search(r"(^|/)\.", path.relative_to(root).as_posix()):
+            continue  # hidden, or in a hidden folder
+        if _is_image(path):
+            images.append(path)
+        elif path.is_file() and suffix_of(path) == "":
+            others.append(path.name)
     if not images:
         there = sorted(path.name + "/" * path.is_dir() for path in root.iterdir())
         raise InputError(
@@ -44,7 +46,7 @@ def find_images(root: Path, pattern: str) -> list[Path]:
             "images=PATTERN from that folder on, quoted; read are"
             f" {', '.join((*SUFFIXES, *VOLUMES))}, DICOM folders",
         )
-    if others := [path.name for path in found if path.is_file() and suffix_of(path) == ""]:
+    if others:
         warnings.warn(
             f"{len(others)} files that match {pattern} are left out, no pictures:"
             f" {', '.join(others[:3])}",
@@ -79,21 +81,19 @@ def _is_image(path: Path) -> bool:
 
 def suffix_of(path: Path) -> str:
     """.nii.gz of scan.nii.gz: the suffix by which a file is read, or "" of another format."""
-    return next(
-        (
-            suffix
-            for suffix in sorted((*SUFFIXES, *VOLUMES), key=len, reverse=True)
-            if path.name.lower().endswith(suffix)
-        ),
-        "",
-    )
+    for suffix in sorted((*SUFFIXES, *VOLUMES), key=len, reverse=True):
+        if path.name.lower().endswith(suffix):
+            return suffix
+    return ""
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds files that may be slices of a DICOM series: .dcm, or no suffix at all."""
-    return folder.is_dir() and any(
-        file.suffix.lower() in (".dcm", "") and file.is_file() for file in folder.glob("[!.]*")
-    )
+    """Whether a folder holds what may be slices of a DICOM series: files .dcm or without suffix."""
+    if folder.is_dir():
+        for file in folder.glob("[!.]*"):
+            if file.suffix.lower() in (".dcm", "") and file.is_file():
+                return True
+    return False
 
 
 def stem_of(path: Path) -> str:
@@ -105,19 +105,19 @@ def find_masks(root: Path, pattern: str, images: Iterable[Path]) -> dict[Path, l
     (scan_1b for scan_1) is that image's.
     """
     listings: dict[Path, list[str]] = {}
-    found = {image: _matches(root, pattern, image, listings) for image in images}
+    found: dict[Path, list[Path]] = {}
     stems: dict[Path, list[str]] = {}
-    for image, masks in found.items():
-        for mask in masks:
+    for image in images:
+        found[image] = _matches(root, pattern, image, listings)
+        for mask in found[image]:
             stems.setdefault(mask, []).append(stem_of(image))
 
     def goes_on(mask: Path, stem: str) -> bool:
         return any(other != stem and other.startswith(stem) for other in stems[mask])
 
-    return {
-        image: [mask for mask in masks if not goes_on(mask, stem_of(image))]
-        for image, masks in found.items()
-    }
+    for image, masks in found.items():
+        found[image] = [mask for mask in masks if not goes_on(mask, stem_of(image))]
+    return found
 
 
 def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[str]]) -> list[Path]:
@@ -127,43 +127,39 @@ def _matches(root: Path, pattern: str, image: Path, listings: dict[Path, list[st
     def fill(text: str, change: Callable[[str], str] = str) -> str:
         return re.sub(r"\{(\w+)\}", lambda found: change(fields[found[1]]), text)
 
-    if unknown := [name for name in re.findall(r"\{(\w*)\}", pattern) if name not in fields]:
-        raise InputError(
-            f"masks={pattern}",
-            f"{{{unknown[0]}}} stands for nothing",
-            "{stem}, {name}, {parent} or {folder}",
-        )
+    for name in re.findall(r"\{(\w*)\}", pattern):
+        if name not in fields:
+            found = f"{{{name}}} stands for nothing"
+            raise InputError(f"masks={pattern}", found, "{stem}, {name}, {parent} or {folder}")
     folder, _, last = pattern.rpartition("/")
     if glob.has_magic(folder):
-        found = sorted(matches(root, fill(pattern, glob.escape), "masks", pattern))
-    # thousands of images: one listing of the folder, and a look only at names that begin alike
+        candidates = sorted(matches(root, fill(pattern, glob.escape), "masks", pattern))
     else:
-        place = root / fill(folder)
-        if place not in listings:
-            listings[place] = (
-                sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-            )
-        names, head, whole = (
-            listings[place],
-            fill(re.split(r"[*?[]", last)[0]),
-            fill(last, glob.escape),
-        )
-        start, found = bisect_left(names, head), []
-        while start < len(names) and names[start].startswith(head):
-            found += [place / names[start]] * fnmatch.fnmatchcase(names[start], whole)
-            start += 1
-    # scan_1* matches scan_12: what follows the stem may not go on with its number.
-    longer = (
-        re.compile(rf"{re.escape(stem)}\d") if stem[-1:].isdigit() and "{stem}" in last else None
-    )
-    return [
-        path
-        for path in found
-        if path != image
-        and path.name[0] != "."
-        and not (longer and longer.match(path.name))
-        and _is_image(path)
-    ]
+        head = fill(re.split(r"[*?[]", last)[0])
+        candidates = _listed(root / fill(folder), head, fill(last, glob.escape), listings)
+    numbered = stem[-1:].isdigit() and "{stem}" in last
+    masks = []
+    for path in candidates:
+        # scan_1* matches scan_12: what follows the stem may not go on with its number.
+        longer = numbered and re.match(rf"{re.escape(stem)}\d", path.name)
+        if path != image and path.name[0] != "." and not longer and _is_image(path):
+            masks.append(path)
+    return masks
+
+
+def _listed(place: Path, head: str, pattern: str, listings: dict[Path, list[str]]) -> list[Path]:
+    """What matches in a folder. Of thousands of images: the folder is listed once, and a look is
+    taken only at names that begin alike.
+    """
+    if place not in listings:
+        listings[place] = sorted(os.listdir(place)) if place.is_dir() else []
+    names, found = listings[place], []
+    for name in names[bisect_left(names, head) :]:
+        if not name.startswith(head):
+            break
+        if fnmatch.fnmatchcase(name, pattern):
+            found.append(place / name)
+    return found
 
 
 def named(

@@ -233,9 +233,9 @@ def _read_tiff(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
         if "S" in series.axes:
             values = np.moveaxis(values, series.axes.index("S"), -1)
         if kind == "PALETTE" and not mask:
-            return (page.colormap.T >> 8).astype(np.uint8)[values], [
-                "pictures with a palette are read through it"
-            ]  # type: ignore[union-attr]
+            colors = np.asarray(page.colormap).T >> 8  # type: ignore[union-attr]
+            remark = "pictures with a palette are read through it"
+            return colors.astype(np.uint8)[values], [remark]
     if kind not in ("MINISBLACK", "MINISWHITE", "RGB", "YCBCR", "PALETTE") or values.shape[-1] in (
         2,
         4,

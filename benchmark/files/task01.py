@@ -12,6 +12,7 @@ import numpy as np
 from benchmark.errors import InputError, field
 from benchmark.files.brats import Layout, part_of
 from benchmark.files.volumes import Volume, as_labels, read_volume, same_grid
+from benchmark.files.writing import replacing, whole
 
 # Task01's channels in its order (its own dataset.json writes the third one t1gd), and how BraTS
 # calls them.
@@ -40,8 +41,9 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
     for i, case in enumerate(cases, 1):
         name = f"BRATS_{i:03d}"
         image, labels = _read_case(case)
-        image.to_filename(out / "imagesTr" / f"{name}{ending}")
-        labels.to_filename(out / "labelsTr" / f"{name}{ending}")
+        for part, made_of in (("imagesTr", image), ("labelsTr", labels)):
+            with replacing(out / part / f"{name}{ending}") as beside:
+                made_of.to_filename(beside)
         training.append(
             {"image": f"./imagesTr/{name}{ending}", "label": f"./labelsTr/{name}{ending}"}
         )
@@ -58,7 +60,7 @@ def write_task01(folders: Sequence[Path], out: Path, *, compressed: bool = True)
         "test": [],
         "persons": {name: case.name for name, case in made.items()},
     }
-    (out / "dataset.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    whole(out / "dataset.json", json.dumps(description, indent=1) + "\n")
     return made
 
 

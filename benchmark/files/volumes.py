@@ -69,11 +69,6 @@ class Turn:
             tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
         ]
 
-    def plane(self, plane: np.ndarray) -> np.ndarray:
-        """The file's plane across its axial axis, turned."""
-        plane = plane.T if self.axes[0] > self.axes[1] else plane
-        return plane[:: -1 if self.flips[0] else 1, :: -1 if self.flips[1] else 1]
-
     def sorted(self, values: tuple) -> tuple:
         return tuple(values[axis] for axis in self.axes)
 
@@ -140,7 +135,7 @@ def read_volume(path: Path, channel: int | None = None, like: Path | None = None
     _warn_unknown(path, turn)
     canonical = turn(voxels)
     canonical.flags.writeable = False
-    _finite(path, canonical, "x, y, z")
+    _finite(path, canonical)
     return Volume(
         canonical,
         turn.sorted(spacing),
@@ -148,28 +143,6 @@ def read_volume(path: Path, channel: int | None = None, like: Path | None = None
         path,
         turn.affine(affine, canonical.shape),
     )
-
-
-def read_plane(path: Path, z: int, channel: int | None = None) -> np.ndarray:
-    """Axial plane z (0 is the lowest) [x to the right, y to the front] as `read_volume` has it,
-    without the others where it can.
-
-    Of a .nii only the plane is read, of a .nii.gz what comes before it is unpacked, too; .mha and
-    DICOM are read whole. Raises InputError as `read_volume` does, but sees no damage behind the
-    plane.
-    """
-    if not _is_nifti(path):
-        volume = read_volume(path, channel)
-        _within(path, z, volume.voxels.shape[2])
-        return volume.voxels[:, :, z]
-    nifti, turn = _open(path)
-    _warn_unknown(path, turn)
-    axis = turn.axes[2]
-    depth = nifti.shape[axis]
-    _within(path, z, depth)
-    plane = turn.plane(nifti.plane(axis, depth - 1 - z if turn.flips[2] else z, channel))
-    _finite(path, plane, f"x, y of slice {z}")
-    return plane
 
 
 def planes(volume: Volume) -> np.ndarray:
@@ -314,12 +287,7 @@ def _turn_by(affine: bytes) -> Turn:
     )
 
 
-def _within(path: Path, z: int, depth: int) -> None:
-    if not 0 <= z < depth:
-        raise InputError(f"slice {z} of {path}", f"it has slices 0 to {depth - 1}", "another slice")
-
-
-def _finite(path: Path, voxels: np.ndarray, axes: str) -> None:
+def _finite(path: Path, voxels: np.ndarray) -> None:
     if voxels.dtype.kind != "f":
         return
     # The extremes are NaN or infinite if any voxel is, and need no array of truths beside the
@@ -332,7 +300,7 @@ def _finite(path: Path, voxels: np.ndarray, axes: str) -> None:
     bad = np.argwhere(~np.isfinite(voxels))
     raise InputError(
         f"the volume {path}",
-        f"{len(bad)} voxels are NaN or infinite, the first at {axes} = {tuple(map(int, bad[0]))}"
+        f"{len(bad)} voxels are NaN or infinite, the first at x, y, z = {tuple(map(int, bad[0]))}"
         " (counted from the left, back and bottom)",
         "mend the file, or take the case out of the data set",
     )

@@ -8,10 +8,8 @@ dates.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import warnings
 import zlib
@@ -25,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from benchmark.errors import InputError
+from benchmark.files.writing import whole
 from benchmark.folders import cache_folder
 
 Prepared = tuple[
@@ -127,15 +126,12 @@ def _read(path: Path) -> Prepared | None:
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
     text = json.dumps(facts)
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    solid = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    data = save(solid, {"facts": text, "crc32": str(_checksum(path, solid, text))})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(save(whole, {"facts": text, "crc32": str(_checksum(path, whole, text))}))
-        os.replace(beside, path)
+        whole(path, data, sync=False)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         warnings.warn(
             f"prepared images are not kept: {error}; SINCO_BENCH_CACHE names another folder",
             stacklevel=3,

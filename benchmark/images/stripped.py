@@ -5,7 +5,6 @@ brains, each a NIfTI a case.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import InputError, field
+from benchmark.files.writing import whole
 from benchmark.images.scan import Scan
 
 PARTS = ("brains", "masks", "images")  # written in this order: a case whose image is there is whole
@@ -101,16 +101,6 @@ def outside(scan: Scan, channel: str) -> float:
     if channel in scan.background:
         return scan.background[channel]
     return scan.full[0] if scan.full is not None else float(scan.channels[channel].min())
-
-
-def whole(path: Path, content: bytes) -> None:
-    """Write beside, then put in place in one step: what is interrupted leaves no half file."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _at_numbers(stack: np.ndarray, numbers: tuple[int, ...], empty: Any) -> np.ndarray:

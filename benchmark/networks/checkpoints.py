@@ -8,64 +8,17 @@ metadata.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError, field
 from benchmark.folders import cache_folder, check_writable
+from benchmark.networks.cards import read_card
 from benchmark.plugins.index import entries, get
-
-CARD_KEYS = (
-    "segmenter",
-    "options",
-    "channels",
-    "dataset",
-)  # what a card must have to be used; `train` writes more
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_settings(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
-
-
-# What is used of a card, and what it must be. None is as good as nothing of what a card need not
-# have.
-CARD_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "segmenter": (_is_text, "a name"),
-    "dataset": (_is_text, "a name"),
-    "options": (_is_settings, "options by name"),
-    "channels": (lambda value: _are_texts(value) and bool(value), "one name or more"),
-    "dataset_options": (
-        lambda value: (
-            _is_settings(value)
-            and isinstance(value.get("size") or 0, int)
-            and (value.get("size") or 0) >= 0
-        ),
-        "options by name, `size` a whole number",
-    ),
-    "target": (lambda value: value in ("lesion", "brain"), "lesion or brain"),
-    "train_patients": (_are_texts, "a list of names"),
-    "note": (_is_text, "a sentence"),
-    **dict.fromkeys(
-        ("parameters", "epochs_run", "minutes", "cpu_minutes"), (_is_number, "a number")
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -194,11 +147,8 @@ def sized(name: str, dataset: str) -> str:
     """The options that bring pictures with labels, which come in any size, to one, and volumes to
     what memory holds.
     """
-    known = (
-        {option.name for option in entry.options}
-        if (entry := entries("dataset").get(dataset))
-        else set()
-    )
+    entry = entries("dataset").get(dataset)
+    known = {option.name for option in entry.options} if entry else set()
     if get("segmenter", name).declared["dims"] == 3:
         return " --set size=64 --set planes=32" if {"size", "planes"} <= known else ""
     return " --set size=128" if truth_of(dataset) == "label" and "size" in known else ""
@@ -208,57 +158,21 @@ def _classifier(dataset: str) -> str:
     """What to type where a network of masks is asked for on images that have labels only: a
     classifier, trained first if need be.
     """
-    names = [
-        name for name, entry in entries("segmenter").items() if entry.declared["task"] == "label"
-    ]
-    if ready := [name for name in names if any(place.is_file() for place in places(name, dataset))]:
-        return f"--segmenter {ready[0]}{sized(ready[0], dataset)}"
+    names = []
+    for name, entry in entries("segmenter").items():
+        if entry.declared["task"] == "label":
+            names.append(name)
+            if _first(places(name, dataset)):
+                return f"--segmenter {name}{sized(name, dataset)}"
     return f"{making(names[0], dataset)}; then --segmenter {names[0]}{sized(names[0], dataset)}"
 
 
-def read_card(path: Path) -> dict[str, Any]:
-    """The card of a checkpoint; raises InputError where the file is absent, no safetensors file, or
-    has no card.
-    """
-    asked, todo = (
-        f"the checkpoint {path}",
-        "NAME@FILE with a file that `python -m benchmark train` wrote",
-    )
-    if not path.is_file():
-        raise InputError(asked, "no such file", todo)
-    with path.open("rb") as file:
-        # The format: eight bytes of little-endian length, then that many bytes of JSON, then the
-        # tensors.
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= path.stat().st_size - 8:
-            raise InputError(asked, "it is not a safetensors file, or it is cut short", todo)
-        try:
-            header = json.loads(file.read(length))
-            tensors = [
-                entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
-            ]
-        except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
-            raise InputError(
-                asked, "it is not a safetensors file: its header cannot be read", todo
-            ) from None
-    if path.stat().st_size != 8 + length + max(tensors, default=0):
-        raise InputError(asked, "its length is not what its header says: it is cut short", todo)
-    try:
-        card = json.loads(header["__metadata__"]["card"])
-    except (KeyError, ValueError, TypeError, RecursionError):
-        raise InputError(
-            asked, "it holds weights but no card that says what they are", todo
-        ) from None
-    if not isinstance(card, dict):
-        raise InputError(asked, "its card is damaged", todo)
-    if missing := [key for key in CARD_KEYS if key not in card]:
-        raise InputError(asked, f"its card does not say its {', '.join(missing)}", todo)
-    for key, (fits, due) in CARD_TYPES.items():
-        if key in card and not fits(card[key]) and not (card[key] is None and key not in CARD_KEYS):
-            raise InputError(
-                asked, f"its card is damaged: {key} is {repr(card[key])[:60]}, {due} is due", todo
-            )
-    return card
+def _first(paths: Sequence[Path]) -> Path | None:
+    """The first of these that is a file."""
+    for path in paths:
+        if path.is_file():
+            return path
+    return None
 
 
 def find_checkpoint(
@@ -276,41 +190,30 @@ def find_checkpoint(
         )
     name, _, file = spec.partition("@")
     looked_in = [Path(file)] if file else places(name, dataset)
-    path = next((place for place in looked_in if place.is_file()), None)
+    path = _first(looked_in)
     if path is None:
-        looked = ", ".join(map(str, looked_in))
-        if (
-            not file
-            and truth_of(dataset) == "label"
-            and get("segmenter", name).declared["task"] == "mask"
-        ):
-            raise InputError(
-                f"segmenter {spec} on {dataset}",
-                "it marks masks, and these images have none, but labels",
-                _classifier(dataset),
-            )
-        others = (
-            []
-            if file
-            else sorted(
-                path
-                for folder in dict.fromkeys(place.parent for place in looked_in)
-                for path in folder.glob(f"{name}-*.safetensors")
-            )
-        )
-        borrowed = (
-            f"; or borrow those of another data set: --segmenter {name}@{others[0]} --force"
-            if others
-            else ""
-        )
-        raise InputError(
-            f"segmenter {spec} on {dataset}",
-            f"no weights there: {looked}",
-            f"{making(name, dataset)}{borrowed}",
-        )
+        raise _absent(spec, name, dataset, looked_in)
     card = read_card(path)
     _check(card, name, dataset, channels, path, force)
     return Checkpoint(name, path, hashlib.sha256(path.read_bytes()).hexdigest()[:16], card)
+
+
+def _absent(spec: str, name: str, dataset: str, looked_in: Sequence[Path]) -> InputError:
+    """No weights: what makes them, or whose may be borrowed."""
+    asked = f"segmenter {spec} on {dataset}"
+    found, todo = f"no weights there: {', '.join(map(str, looked_in))}", making(name, dataset)
+    if spec.partition("@")[2]:  # a file was named
+        return InputError(asked, found, todo)
+    if truth_of(dataset) == "label" and get("segmenter", name).declared["task"] == "mask":
+        found = "it marks masks, and these images have none, but labels"
+        return InputError(asked, found, _classifier(dataset))
+    others: list[Path] = []
+    for place in looked_in:
+        others += place.parent.glob(f"{name}-*.safetensors")
+    if others:
+        spec = f"{name}@{min(others)}"
+        todo += f"; or borrow those of another data set: --segmenter {spec} --force"
+    return InputError(asked, found, todo)
 
 
 def split_ensemble(spec: str) -> list[str]:
@@ -320,61 +223,55 @@ def split_ensemble(spec: str) -> list[str]:
 
 
 def _ensemble(members: list[Checkpoint], spec: str) -> Checkpoint:
-    """Members as one network; raises InputError where one of them is there twice."""
-    hashes = [member.hash for member in members]
-    if len(set(hashes)) < len(hashes):
-        raise InputError(
-            f"the ensemble {spec}", "it holds the same weights twice", "each network once"
-        )
-    kinds = {member.classes if member.task == "label" else () for member in members}
-    if len(kinds) > 1:
-        raise InputError(
-            f"the ensemble {spec}",
-            "its members do not answer alike: "
-            + " and ".join(
-                f"labels {', '.join(kind)}" if kind else "masks" for kind in sorted(kinds)
-            ),
-            "members of one kind, with the same classes",
-        )
-    marks = {
-        f"{member.target} by {'volumes' if member.dims == 3 else 'images'}"
-        for member in members
-        if member.task == "mask"
-    }
-    if len(marks) > 1:
-        raise InputError(
-            f"the ensemble {spec}",
-            f"its members do not mark alike: {' and '.join(sorted(marks))}",
-            "members of one kind",
-        )
-    if len({len(member.channels) for member in members}) > 1:
-        raise InputError(
-            f"the ensemble {spec}",
-            "its members read other numbers of channels: "
-            + " and ".join(", ".join(member.channels) for member in members),
-            "members that read the same images",
-        )
-    prepared = [member.card.get("dataset_options") or {} for member in members]
-    alike = {
-        name: value
-        for name, value in prepared[0].items()
-        if all(name in one and one[name] == value for one in prepared)
-    }
-    card = {
+    """Members as one network; raises InputError where they do not go together."""
+    _check_members(members, f"the ensemble {spec}")
+    first = members[0]
+    alike = dict(first.card.get("dataset_options") or {})
+    patients: set[str] = set()
+    for member in members:
+        options = member.card.get("dataset_options") or {}
+        for name in list(alike):
+            if name not in options or options[name] != alike[name]:
+                del alike[name]
+        patients |= set(member.card.get("train_patients") or ())
+    card: dict[str, Any] = {
         "segmenter": "+".join(member.name for member in members),
         "options": {},
-        "channels": members[0].card["channels"],
+        "channels": first.card["channels"],
         "dataset_options": alike,
-        "target": members[0].target,
-        "dataset": members[0].card["dataset"],
+        "target": first.target,
+        "dataset": first.card["dataset"],
         "members": [{"name": member.name, "hash": member.hash} for member in members],
-        **({"classes": list(members[0].classes)} if members[0].task == "label" else {}),
-        "train_patients": sorted(
-            {patient for member in members for patient in member.card.get("train_patients") or ()}
-        ),
     }
-    digest = hashlib.sha256("+".join(hashes).encode()).hexdigest()[:16]
-    return Checkpoint(card["segmenter"], members[0].path, digest, card, tuple(members))
+    if first.task == "label":
+        card["classes"] = list(first.classes)
+    card["train_patients"] = sorted(patients)
+    hashes = "+".join(member.hash for member in members)
+    digest = hashlib.sha256(hashes.encode()).hexdigest()[:16]
+    return Checkpoint(card["segmenter"], first.path, digest, card, tuple(members))
+
+
+def _check_members(members: list[Checkpoint], asked: str) -> None:
+    """Raises InputError where a member is there twice, or they do not read and answer alike."""
+    answers, marks, channels = set(), set(), {}
+    for member in members:
+        channels[len(member.channels)] = ", ".join(member.channels)
+        if member.task == "label":
+            answers.add(f"labels {', '.join(member.classes)}")
+        else:
+            answers.add("masks")
+            marks.add(f"{member.target} by {'volumes' if member.dims == 3 else 'images'}")
+    if len({member.hash for member in members}) < len(members):
+        raise InputError(asked, "it holds the same weights twice", "each network once")
+    if len(answers) > 1:
+        found = f"its members do not answer alike: {' and '.join(sorted(answers, reverse=True))}"
+        raise InputError(asked, found, "members of one kind, with the same classes")
+    if len(marks) > 1:
+        found = f"its members do not mark alike: {' and '.join(sorted(marks))}"
+        raise InputError(asked, found, "members of one kind")
+    if len(channels) > 1:
+        found = f"its members read other numbers of channels: {' and '.join(channels.values())}"
+        raise InputError(asked, found, "members that read the same images")
 
 
 def _check(
@@ -392,20 +289,20 @@ def _check(
             f"{path} was trained on {len(card['channels'])} ({', '.join(card['channels'])})",
             f"{train}, with the --set of this run that chooses the channels",
         )
-    asked = {
-        "segmenter": name,
-        "data set": dataset,
-        "channels": ", ".join(channels or card["channels"]),
-    }
-    found = {
-        "segmenter": card["segmenter"],
-        "data set": card["dataset"],
-        "channels": ", ".join(card["channels"]),
-    }
-    wrong = [key for key in asked if asked[key] != found[key]]
-    if wrong and not force:
+    due = ", ".join(card["channels"])
+    facts = (
+        ("segmenter", name, card["segmenter"]),
+        ("data set", dataset, card["dataset"]),
+        ("channels", ", ".join(channels or card["channels"]), due),
+    )
+    asked, found = [], []
+    for what, wanted, given in facts:
+        if wanted != given:
+            asked.append(f"a checkpoint for the {what} {wanted}")
+            found.append(f"the {what} {given}")
+    if asked and not force:
         raise InputError(
-            " and ".join(f"a checkpoint for the {key} {asked[key]}" for key in wrong),
-            f"{path} is for the {' and the '.join(f'{key} {found[key]}' for key in wrong)}",
+            " and ".join(asked),
+            f"{path} is for {' and '.join(found)}",
             f"{train}, or --force to use it all the same",
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint as read_again_backwards
 
 from benchmark.errors import InputError
+from benchmark.files.writing import replacing
 from benchmark.networks.checkpoints import Checkpoint
+from benchmark.networks.weights import (
+    build,
+    check_memory,
+    load_weights,
+    on_meta,
+    read_weights,
+)
 from benchmark.plugins.index import get
 from benchmark.types import DICE_THRESHOLD, VolumeStatistics
 
@@ -311,63 +318,15 @@ def load_network(
             precision=precision,
         )
     entry = get("segmenter", checkpoint.name)
-    try:
-        module = entry.load()(len(checkpoint.channels), **checkpoint.card["options"])
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # torch says of sizes that make no sense what it meets first
-        raise InputError(
-            f"segmenter {checkpoint.name} with the card of {checkpoint.path}",
-            str(error).partition("\n")[0],
-            "a checkpoint of this version of the segmenter",
-        ) from None
-    load_weights(module, checkpoint)
+    weights = read_weights(checkpoint)
+    asked = f"segmenter {checkpoint.name} with the card of {checkpoint.path}"
+    plugin, options = entry.load(), checkpoint.card["options"]
+    check_memory(on_meta(plugin, len(checkpoint.channels), options), weights, asked)
+    module = build(plugin, len(checkpoint.channels), options, asked)
+    load_weights(module, checkpoint, weights)
     return NETWORKS[checkpoint.task, checkpoint.dims](
         checkpoint, module, multiple=entry.declared["multiple"], device=device, precision=precision
     )
-
-
-def load_weights(module: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights into a module, as float32; raises InputError where they do not fit
-    it.
-    """
-    try:
-        module.load_state_dict(read_weights(checkpoint))
-    except RuntimeError as error:
-        raise InputError(
-            f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
-            "they do not fit it:"
-            f" {' '.join(line.strip() for line in str(error).splitlines()[1:2])[:200]}",
-            f"python -m benchmark train --segmenter {checkpoint.name} "
-            f"--dataset {checkpoint.card['dataset']}",
-        ) from None
-
-
-def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """A checkpoint's weights by name, as float32; raises InputError where they cannot be read or
-    are not finite.
-    """
-    try:
-        weights = {
-            name: w.float() if w.is_floating_point() else w
-            for name, w in safetensors.torch.load_file(checkpoint.path).items()
-        }
-    except Exception as error:  # safetensors raises its own error and KeyError, by what is wrong
-        raise InputError(
-            f"the weights {checkpoint.path}",
-            f"they cannot be read: {error}",
-            "the file, copied whole",
-        ) from None
-    if bad := [name for name, w in weights.items() if not torch.isfinite(w).all()]:
-        raise InputError(
-            f"the weights {checkpoint.path}",
-            f"{bad[0]} holds values that are not finite",
-            f"python -m benchmark train --segmenter {checkpoint.name} --dataset"
-            f" {checkpoint.card['dataset']}",
-        )
-    return weights
 
 
 def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:
@@ -409,17 +368,10 @@ def save_checkpoint(path: Path, module: nn.Module, card: dict) -> None:
 
 
 def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file beside `path`, then put it there in one step: a crash leaves a whole
-    file.
-    """
+    """Write a safetensors file in one step: a crash leaves the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        safetensors.torch.save_file(tensors, beside, metadata)
-    except SafetensorError as error:  # it has one error for all, a full disk too
-        raise OSError(f"{path} cannot be written: {error}") from None
-    try:
-        os.replace(beside, path)
-    except FileNotFoundError:  # another process writes the same file, and was faster
-        if not path.is_file():
-            raise
+    with replacing(path) as beside:
+        try:
+            safetensors.torch.save_file(tensors, beside, metadata)
+        except SafetensorError as error:  # it has one error for all, a full disk too
+            raise OSError(f"{path} cannot be written: {error}") from None

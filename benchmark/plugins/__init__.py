@@ -62,6 +62,7 @@ HANDED_ON = {
     "VolumeDataset": "benchmark.images.volumes",
     "data_folder": "benchmark.folders",
     "file_hashes": "benchmark.images.cache",
+    "is_trusted": "benchmark.networks.trust",
 }
 
 __all__ = ["CellFailed", "InputError", "register", *HANDED_ON]
