@@ -101,9 +101,9 @@ def test_parts_sum_to_the_wall_and_each_has_its_own_seconds(profile, monkeypatch
             part for part, seconds in parts.items() if seconds >= pause * calls.get(part, 1e9)
         } == set(calls), (kind, parts)
         assert 0 <= parts["wait"] < pause
-    assert found["JPEG 2000"]["parts"]["score: metrics"] >= found["JPEG 2000"]["files"] * pause
-    assert sum(found["JPEG 2000"]["parts"].values()) == pytest.approx(
-        found["JPEG 2000"]["seconds"], abs=0.005
+    assert found["codecs"]["parts"]["score: metrics"] >= found["codecs"]["files"] * pause
+    assert sum(found["codecs"]["parts"].values()) == pytest.approx(
+        found["codecs"]["seconds"], abs=0.005
     )
 
 
@@ -137,14 +137,14 @@ def test_estimates_are_arithmetic_from_the_parts(profile):
     assert own["seconds"] == pytest.approx(
         12 * each["plain"]
         + 6 * each["SINCO"]
-        + 6 * each["JPEG 2000"]
+        + 6 * each["codecs"]
         + 3 * found["original_seconds"]
     )
     assert reference["seconds"] == pytest.approx(
         484
         * (
             5 * (2 * each["plain"] + 5 * each["SINCO"])
-            + 2 * each["JPEG 2000"]
+            + 2 * each["codecs"]
             + found["original_seconds"]
         )
     )

@@ -27,6 +27,8 @@ _NAMES_OF = {
     "reader": "segmenter",
     "dataset": "dataset",
     "optimizer": "optimizer",
+    "codec": "codec",
+    "regularizer": "regularizer",
 }
 
 

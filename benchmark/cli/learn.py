@@ -22,13 +22,14 @@ from pathlib import Path
 from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import whole
 from benchmark.errors import InputError
+from benchmark.plan.selection import INR
 from benchmark.plugins import index
 
 ROUNDS, STEPS, LIMIT = 48, 20, 24
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--inr", default="siren", metavar="NAME", help="backbone (default siren)")
+    parser.add_argument("--inr", default=INR, metavar="NAME", help=f"backbone (default {INR})")
     parser.add_argument(
         "--dataset",
         default="mni-lesion",

@@ -23,6 +23,7 @@ from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plan.recipes import PRESETS, Preset
 from benchmark.plugins import index
+from benchmark.report.table import Table
 
 KINDS = (*index.PACKAGES, "preset")
 
@@ -143,13 +144,8 @@ def _one(kind: str, name: str, facts: dict[str, Any]) -> list[str]:
     if not facts["options"]:
         return [*lines, "  no options"]
     lines.append("  sets:" if kind == "preset" else "  options (--set NAME=VALUE), with defaults:")
-    rows = [
-        (
-            option["name"],
-            str(option["default"]),
-            " | ".join(map(str, option["choices"])) or option["type"],
-        )
-        for option in facts["options"]
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
-    return lines + [f"    {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}" for row in rows]
+    rows = []
+    for option in facts["options"]:
+        values = " | ".join(map(str, option["choices"])) or option["type"]
+        rows.append((option["name"], str(option["default"]), values))
+    return lines + [f"    {line}" for line in Table((), rows, align="lll").lines()]

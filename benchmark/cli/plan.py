@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
+from benchmark.report.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,12 +79,7 @@ def run(args: argparse.Namespace) -> int:
         f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images, preset"
         f" {job.preset}, results in {out}"
     )
-    print(f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}")
-    for line in lines:
-        minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
-        print(
-            f"{line['method']:<18}{line['lambda']:>9}{line['cells']:>8}{line['stored']:>8}{minutes:>9}"
-        )
+    print("\n".join(_table(lines).lines()))
     unknown = (
         ""
         if len(known) == len(lines)
@@ -94,6 +90,16 @@ def run(args: argparse.Namespace) -> int:
     for sample_id, why in job.unreadable.items():
         print(f"cannot be used: {sample_id}: {why}")
     return 0
+
+
+def _table(lines: list[dict[str, Any]]) -> Table:
+    rows = []
+    for line in lines:
+        minutes = "unknown" if line["minutes"] is None else f"{line['minutes']:.1f}"
+        counts = str(line["cells"]), str(line["stored"])
+        rows.append([line["method"], line["lambda"], *counts, minutes])
+    heads = ["method", "lambda", "cells", "stored", "minutes"]
+    return Table(heads, rows, least=(16, 7, 6, 6, 7))
 
 
 def _seconds(rows: Iterable[Row]) -> dict[Kind, float]:

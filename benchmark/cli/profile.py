@@ -91,12 +91,13 @@ def estimates(profile: Profile, job: Job) -> list[dict[str, Any]]:
     """
     from benchmark.runner.profile import IMAGES, LAMBDAS, SEEDS, files_of, files_of_reference
 
+    codecs = len({cell.codec.name for cell in job.cells if cell.codec})
     asked = [("this selection", len(job.samples), files_of(job.cells))]
     asked += [
         (
             f"{IMAGES} images x {LAMBDAS} lambdas x {SEEDS} seeds of {backbone.name}",
             IMAGES,
-            files_of_reference(backbone.name),
+            files_of_reference(backbone.name, codecs),
         )
         for backbone in profile.backbones
     ]

@@ -6,7 +6,6 @@ takes in what earlier runs left in the same folder.
 examples:
   python -m benchmark report results/runs/mni-lesion
   python -m benchmark report results/runs/lgg --all --out results/lgg
-  python -m benchmark report results/runs/lgg --score-as stretched-png
   python -m benchmark report results/runs/lgg --json > summaries.json
   python -m benchmark report results/runs/lgg --all --publish results/lgg
   python -m benchmark report results/runs/mni-lesion --files files
@@ -28,23 +27,11 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from benchmark.types import SCORE_AS
-
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the --out of a run, with its store.sqlite"
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to write (default: the same folder)"
-    )
-    parser.add_argument(
-        "--score-as",
-        choices=SCORE_AS,
-        default="decoded",
-        metavar="WAY",
-        help=(
-            "decoded (default), or stretched-png: scores of each picture stretched and saved as"
-            " a PNG"
-        ),
     )
     parser.add_argument(
         "--all",
@@ -80,18 +67,12 @@ def run(args: argparse.Namespace) -> int:
             store.publish(args.publish)
         args.folder = args.publish
     with Store(args.folder, create=False) as store:
-        scored = Scored(store, args.score_as, everything=args.everything)
+        scored = Scored(store, everything=args.everything)
         if not scored.rows:
             raise InputError(
                 f"the stored run in {args.folder}",
                 "its store has no cells",
                 f"python -m benchmark run --out {args.folder}",
-            )
-        if args.score_as != "decoded" and not scored.values:
-            raise InputError(
-                f"{args.score_as} scores of the run in {args.folder}",
-                "none of its files were scored so",
-                f"the same run with --score-as {args.score_as}: it scores and fits nothing again",
             )
         if args.files:
             from benchmark.report.files import write_files
@@ -118,18 +99,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
-    """Summaries of every comparison, agreement of recipes, failed cells, flips and paths as plain
-    values; what was not measured is None.
+    """Summaries of every comparison, agreement of recipes, failed cells and paths as plain values;
+    what was not measured is None.
     """
     from dataclasses import asdict
 
     from benchmark.report import agreement
-    from benchmark.report.flips import flips
     from benchmark.report.words import plain
     from benchmark.stats.compare import compare, failures
 
     return {
-        "score_as": scored.score_as,
         "cells": len(scored.rows),
         "comparisons": [
             asdict(c.group)
@@ -147,7 +126,6 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
         "failed": [
             {"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)
         ],
-        "flips": [asdict(flip) for flip in flips(scored)],
         "files": [str(path) for path in paths],
     }
 

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
-
-if TYPE_CHECKING:
-    from benchmark.plan.selection import Selection
+from benchmark.plan.selection import CODECS, INR, REGULARIZERS, SEGMENTER, Selection
 
 
 def add_selection(parser: Parser) -> None:
@@ -24,7 +22,7 @@ def add_selection(parser: Parser) -> None:
         "--inr",
         action="append",
         metavar="NAME",
-        help="backbone (default siren); `list inr` shows them",
+        help=f"backbone (default {INR}); `list inr` shows them",
     )
     what.add_argument(
         "--lambda",
@@ -41,7 +39,7 @@ def add_selection(parser: Parser) -> None:
         action="append",
         metavar="NAME[@FILE]",
         help=(
-            "network in the loss (default unet), several in turn; NAME+NAME averages their"
+            f"network in the loss (default {SEGMENTER}), several in turn; NAME+NAME averages their"
             " probabilities"
         ),
     )
@@ -50,6 +48,15 @@ def add_selection(parser: Parser) -> None:
         action="append",
         metavar="NAME[@FILE]",
         help="networks that only read (default: every other one with weights for the data set)",
+    )
+    what.add_argument(
+        "--codec",
+        action="append",
+        metavar="NAME",
+        help=(
+            f"classical codec beside the fits, at their bytes (default {', '.join(CODECS)}; one that"
+            " sends the mask only where a loss sees it); none: no codec"
+        ),
     )
     add_images(
         parser,
@@ -67,6 +74,14 @@ def add_selection(parser: Parser) -> None:
     )
     how.add_argument(
         "--fidelity", default="mean", metavar="KIND", help="mean (default) or sum of squared errors"
+    )
+    how.add_argument(
+        "--regularizer",
+        metavar="NAME",
+        help=(
+            "penalty in the loss (default: what fits the network,"
+            f" {' or '.join(REGULARIZERS.values())}); `list regularizer` shows them"
+        ),
     )
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
@@ -106,7 +121,7 @@ def add_selection(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of a selected plug-in: omega_0=60, or siren.omega_0=60",
+        help="an option of a selected plug-in: omega_0=60, or with its name, PLUGIN.omega_0=60",
     )
     how.add_argument(
         "--init",
@@ -125,12 +140,6 @@ def add_selection(parser: Parser) -> None:
             "of the network in the loss: auto (bf16 where it is native and agrees with float32),"
             " float32 or bf16"
         ),
-    )
-    how.add_argument(
-        "--score-as",
-        action="append",
-        metavar="KIND",
-        help="decoded (always), and stretched-png: as the student reproduction saved its pictures",
     )
     how.add_argument(
         "--force",
@@ -211,22 +220,21 @@ def add_images(parser: Parser, *, dims: str, limit: str = "") -> None:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """The Selection that parsed arguments ask for; raises InputError on what is no number."""
-    from benchmark.plan.selection import Selection
-
     limit = (
         6 if args.limit is None and args.dataset == "mni-lesion" and not args.image else args.limit
     )
-    score_as = ("decoded", *(k for k in split(args.score_as) if k != "decoded"))
     return Selection(
-        inr=split(args.inr) or ("siren",),
+        inr=split(args.inr) or (INR,),
         lam=numbers("--lambda", args.lam, float) or (1e-5,),
         dataset=args.dataset,
         root=args.root,
         split=args.split,
         limit=limit,
         image=tuple(args.image or ()),
-        segmenter=split(args.segmenter) or ("unet",),
+        segmenter=split(args.segmenter) or (SEGMENTER,),
         reader=split(args.reader),
+        codec=split(args.codec) or None,
+        regularizer=args.regularizer,
         fidelity=args.fidelity,
         optimizer=args.optimizer,
         lr=args.lr,
@@ -241,7 +249,6 @@ def selection_of(args: argparse.Namespace) -> Selection:
         penalty_every=args.penalty_every,
         stop_at_db=args.stop_at_db,
         patience=args.patience,
-        score_as=score_as,
         init=args.init,
         force=args.force,
     )

@@ -29,6 +29,7 @@ from typing import Any
 from benchmark.cli.parser import add_plugins
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import checked_path
+from benchmark.plan.selection import CODECS
 from benchmark.plugins.index import Entry, get
 from benchmark.train.recipe import (
     AUGMENTS,
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the segmenter, the data set or the compressor: base=8, or unet.base=8",
+        help="an option of the segmenter, the data set or the compressor: base=8, or PLUGIN.base=8",
     )
     add(
         "--target", choices=TARGETS, default="lesion", help="which masks to learn (default: lesion)"
@@ -141,8 +142,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--compressor",
-        default="jpeg2000",
-        help="with --train-on: a codec or an INR (default: jpeg2000)",
+        default=CODECS[0],
+        help=f"with --train-on: a codec or an INR (default: {CODECS[0]})",
     )
     add("--train-bpp", type=float, default=0.6, help="with --train-on: bits a pixel (default: 0.6)")
     add(
@@ -236,7 +237,7 @@ def _check(args: argparse.Namespace, asked: dict[str, Any], task: str) -> None:
             "it learns labels, not masks",
             "leave it out",
         )
-    if args.train_on == "original" and (args.compressor, args.train_bpp) != ("jpeg2000", 0.6):
+    if args.train_on == "original" and (args.compressor, args.train_bpp) != (CODECS[0], 0.6):
         raise InputError(
             "--compressor or --train-bpp without --train-on",
             "it trains on originals",

@@ -25,12 +25,13 @@ from typing import Any
 from benchmark.cli.parser import Parser, add_plugins
 from benchmark.cli.selection import numbers, split, whole
 from benchmark.errors import InputError
+from benchmark.plan.selection import INR
 from benchmark.plugins import index
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "--inr", action="append", metavar="NAME", help="backbone (default siren); may be repeated"
+        "--inr", action="append", metavar="NAME", help=f"backbone (default {INR}); may be repeated"
     )
     parser.add_argument(
         "--dataset",
@@ -197,7 +198,7 @@ def _checked(
     """Backbones, optimizers and rates that were asked for; raises InputError before anything heavy
     is imported.
     """
-    inrs, optimizers = split(args.inr) or ("siren",), split(args.optimizer)
+    inrs, optimizers = split(args.inr) or (INR,), split(args.optimizer)
     lrs = numbers("--lr", args.lr, float)
     for kind, name in [
         *(("inr", name) for name in inrs),
@@ -242,16 +243,6 @@ def _command(args: argparse.Namespace, inrs: tuple[str, ...]) -> str:
 def _print(tuned: Any, page: Path, fits: Path) -> None:
     from benchmark.report.tuning import RULE, summary
 
-    heads, rows = summary(tuned)
-    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
-    for first, *others in [heads, *rows]:
-        print(
-            "  ".join(
-                [
-                    first.ljust(widths[0]),
-                    *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),
-                ]
-            )
-        )
+    print("\n".join(summary(tuned).lines()))
     print(RULE.replace(" (bold)", ""))
     print(f"wrote {fits}\n      {page}")

@@ -36,7 +36,9 @@ DECLARABLE: dict[str, dict[str, Any]] = {
     # truth: what its images come with, and networks learn there: masks of a "lesion" or of the
     # "brain", or a "label" without masks.
     "dataset": {"truth": "lesion"},
-    "codec": {},
+    # label: its short name in tables (None: its name); suffix: of its files; magic: how they begin
+    # (benchmark/plugins/magic.py); sends_mask: whether a file holds the true mask beside the image.
+    "codec": {"label": None, "suffix": ".bin", "magic": (), "sends_mask": False},
     # task: what the network in the loss must read: "mask" or "label".
     "regularizer": {"task": "mask"},
     "optimizer": {},

@@ -16,6 +16,7 @@ from benchmark.report.agreement import (
     Disagreement,
     Quality,
 )
+from benchmark.report.table import Table
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
 
 _READING = (
@@ -143,62 +144,46 @@ def ratio(quality: Quality) -> str:
     return f"{second / first:.3g}" if first > 0 and second == second else "-"
 
 
-def quality_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines, one a lambda."""
-
-    def delta(metric: str, found: Delta | None) -> list[str]:
-        if found is None:
-            return ["-", "-"]
-        low = "" if math.isnan(found.low) else f" {interval(metric, found.low, found.high)}"
-        return [
-            f"{measured(metric, found.difference, sign=True)}{low}",
-            measured(metric, found.band),
-        ]
-
+def quality_table(agreement: Agreement) -> Table:
+    """One row a lambda."""
+    heads = ["lambda", "images (patients)", "seeds paired", "fits A / B", "left out A / B"]
+    heads.append("PSNR dB A / B")
+    for metric in agreement.metrics:
+        heads += [f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band"]
+    heads += ["bpp A / B", "seconds a fit A / B", "B / A", "kernel A / B", "in no mean A / B"]
     rows = []
     for q in agreement.qualities:
-        psnr, costs = q.deltas.get("psnr_db"), q.costs
-        rows.append(
-            [
-                lambda_text(q.lam),
-                f"{q.images} ({q.patients})",
-                str(len(q.seeds.paired) or "none"),
-                " / ".join(str(cost.fits) for cost in costs),
-                " / ".join(map(str, q.seeds.left_out)),
-                " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
-                *(
-                    cell
-                    for metric in agreement.metrics
-                    for cell in delta(metric, q.deltas.get(metric))
-                ),
-                " / ".join(number(cost.bpp, 3) for cost in costs),
-                " / ".join(number(cost.seconds, 2) for cost in costs),
-                ratio(q),
-                " / ".join(cost.kernels for cost in costs),
-                " / ".join(str(cost.lost) for cost in costs),
-            ]
-        )
-    heads = [
-        "lambda",
-        "images (patients)",
-        "seeds paired",
-        "fits A / B",
-        "left out A / B",
-        "PSNR dB A / B",
-    ]
-    heads += [
-        head
-        for metric in agreement.metrics
-        for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")
-    ]
-    return [
-        *heads,
-        "bpp A / B",
-        "seconds a fit A / B",
-        "B / A",
-        "kernel A / B",
-        "in no mean A / B",
-    ], rows
+        psnr = q.deltas.get("psnr_db")
+        a, b = q.costs
+        row = [
+            lambda_text(q.lam),
+            f"{q.images} ({q.patients})",
+            str(len(q.seeds.paired) or "none"),
+            f"{a.fits} / {b.fits}",
+            f"{q.seeds.left_out[0]} / {q.seeds.left_out[1]}",
+            f"{number(psnr.means[0], 2)} / {number(psnr.means[1], 2)}" if psnr else "-",
+        ]
+        for metric in agreement.metrics:
+            row += _delta(metric, q.deltas.get(metric))
+        row += [
+            f"{number(a.bpp, 3)} / {number(b.bpp, 3)}",
+            f"{number(a.seconds, 2)} / {number(b.seconds, 2)}",
+            ratio(q),
+            f"{a.kernels} / {b.kernels}",
+            f"{a.lost} / {b.lost}",
+        ]
+        rows.append(row)
+    return Table(heads, rows)
+
+
+def _delta(metric: str, found: Delta | None) -> list[str]:
+    """The difference with its interval, and the band."""
+    if found is None:
+        return ["-", "-"]
+    difference = measured(metric, found.difference, sign=True)
+    if not math.isnan(found.low):
+        difference += f" {interval(metric, found.low, found.high)}"
+    return [difference, measured(metric, found.band)]
 
 
 def total(conclusion: Conclusion, side: int) -> str:
@@ -210,35 +195,24 @@ def total(conclusion: Conclusion, side: int) -> str:
     )
 
 
-def conclusions_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines, one a lambda and metric."""
-    rows = [
-        [
-            lambda_text(c.lam),
-            LABELS[c.metric] + UNITS.get(c.metric, ""),
-            str(c.images),
-            str(c.same),
-            str(c.count("tie")),
-            str(c.count("opposite")),
-            str(c.count("unknown")),
-            total(c, 0),
-            total(c, 1),
-            "yes" if c.same_total else "**no**",
-        ]
-        for c in agreement.conclusions
-    ]
-    return [
-        "lambda",
-        "metric",
-        "images",
-        "same verdict",
-        "one a tie",
-        "opposite",
-        "no band",
-        "total A",
-        "total B",
-        "same total",
-    ], rows
+def conclusions_table(agreement: Agreement) -> Table:
+    """One row a lambda and metric."""
+    heads = ["lambda", "metric", "images", "same verdict", "one a tie", "opposite", "no band"]
+    heads += ["total A", "total B", "same total"]
+    rows = []
+    for c in agreement.conclusions:
+        counts = (c.images, c.same, c.count("tie"), c.count("opposite"), c.count("unknown"))
+        rows.append(
+            [
+                lambda_text(c.lam),
+                LABELS[c.metric] + UNITS.get(c.metric, ""),
+                *map(str, counts),
+                total(c, 0),
+                total(c, 1),
+                "yes" if c.same_total else "**no**",
+            ]
+        )
+    return Table(heads, rows)
 
 
 def concluded(agreement: Agreement) -> str:

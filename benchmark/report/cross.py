@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.report.style import figure
+from benchmark.report.table import Table
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
 from benchmark.stats.compare import Comparison, Summary, compare, patient_interval, read_by
 from benchmark.store.view import Scored
@@ -47,7 +48,7 @@ class Cell:
     summary: Summary
     plain: float  # mean Dice of the plain twins, over patients
     original: float  # and of the original images
-    kin: bool  # the reader was in the loss, alone or in an ensemble
+    in_loss: bool  # the reader was in the loss, alone or in an ensemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,83 +160,51 @@ def text(summary: Summary) -> str:
     )
 
 
-def rows(scored: Scored, crossing: Crossing) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the table; readers that were in the loss in brackets."""
-    heads = [
-        "in the loss",
-        *(f"read by {scored.name(reader)}" for reader in crossing.readers),
-        "mean of those not in it",
-    ]
-    out = []
+def full_table(scored: Scored, crossing: Crossing) -> Table:
+    """The table of the leaderboard; readers that were in the loss in brackets."""
+    heads = ["in the loss"]
+    plain, original = ["*Dice of the plain fits*"], ["*Dice of the originals*"]
+    for reader in crossing.readers:
+        heads.append(f"read by {scored.name(reader)}")
+        read = [(loss, cell) for (loss, r), cell in crossing.cells.items() if r == reader]
+        plain.append(measured("dice", _mean((cell.plain, loss) for loss, cell in read)))
+        original.append(measured("dice", _mean((cell.original, loss) for loss, cell in read)))
+    rows = []
     for loss in crossing.losses:
-        cells = [crossing.cells.get((loss, reader)) for reader in crossing.readers]
-        found = [
-            "-" if cell is None else f"({text(cell.summary)})" if cell.kin else text(cell.summary)
-            for cell in cells
-        ]
-        out.append(
-            [
-                scored.name(loss),
-                *found,
-                text(crossing.others[loss]) if loss in crossing.others else "-",
-            ]
-        )
-    for name, which in (
-        ("*Dice of the plain fits*", "plain"),
-        ("*Dice of the originals*", "original"),
-    ):
-        values = [
-            _mean(
-                (getattr(cell, which), loss)
-                for (loss, r), cell in crossing.cells.items()
-                if r == reader
-            )
-            for reader in crossing.readers
-        ]
-        out.append([name, *(measured("dice", value) for value in values), "-"])
-    return heads, out
+        row = [scored.name(loss)]
+        for reader in crossing.readers:
+            row.append(_full(crossing.cells.get((loss, reader))))
+        row.append(text(crossing.others[loss]) if loss in crossing.others else "-")
+        rows.append(row)
+    rows += [[*plain, "-"], [*original, "-"]]
+    return Table([*heads, "mean of those not in it"], rows)
 
 
-def lines(scored: Scored, crossing: Crossing) -> list[str]:
-    """The table for a terminal, aligned: mean differences, and images won/tied/lost; a reader that
-    was in the loss in brackets.
+def _full(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return f"({text(cell.summary)})" if cell.in_loss else text(cell.summary)
+
+
+def terminal_table(scored: Scored, crossing: Crossing) -> Table:
+    """The table for a terminal: mean differences, and images won/tied/lost; a reader that was in
+    the loss in brackets.
     """
-    heads = ["in the loss \\ read by", *map(scored.name, crossing.readers)]
-    table = [heads]
+    rows = []
     for loss in crossing.losses:
-        cells = (crossing.cells.get((loss, reader)) for reader in crossing.readers)
-        table.append(
-            [
-                scored.name(loss),
-                *(
-                    (
-                        "-"
-                        if cell is None
-                        else f"({_short(cell.summary)})"
-                        if cell.kin
-                        else f"{_short(cell.summary)} "
-                    )
-                    for cell in cells
-                ),
-            ]
-        )
-    widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in table
-    ]
+        row = [scored.name(loss)]
+        for reader in crossing.readers:
+            row.append(_short(crossing.cells.get((loss, reader))))
+        rows.append(row)
+    return Table(["in the loss \\ read by", *map(scored.name, crossing.readers)], rows)
 
 
-def _short(summary: Summary) -> str:
-    return (
-        f"{measured('dice', summary.mean, sign=True)}"
-        f" {summary.wins}/{summary.ties}/{summary.losses}"
-    )
+def _short(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    s = cell.summary
+    said = f"{measured('dice', s.mean, sign=True)} {s.wins}/{s.ties}/{s.losses}"
+    return f"({said})" if cell.in_loss else f"{said} "
 
 
 READING = (
@@ -262,7 +231,7 @@ def write_cross(scored: Scored, folder: Path) -> list[Path]:
                     crossing.lam,
                     scored.name(loss),
                     scored.name(reader),
-                    cell.kin,
+                    cell.in_loss,
                     s.images,
                     s.patients,
                     s.wins,
@@ -326,7 +295,7 @@ def _draw(scored: Scored, found: list[Crossing], path: Path) -> None:
                         fontsize=8,
                         fontweight="bold" if sure else "normal",
                     )
-                    if cell.kin:
+                    if cell.in_loss:
                         axis.add_patch(_frame(x, y))
         axis.set_xticks(
             range(len(crossing.readers)),

@@ -9,13 +9,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.report.codecs import codecs_of
 from benchmark.report.per_image import Line, lines
-from benchmark.report.style import BAND, PEER, PLAIN, SINCO, TRUTH, figure
+from benchmark.report.style import BAND, CODEC_COLORS, PLAIN, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, lambda_text, measured, told_apart
 from benchmark.stats.compare import METRICS, Comparison, patient_interval, t_quantile
 from benchmark.store.view import Scored
 
-LEVELS = {"jpeg2000": (PEER, "--"), "jpeg2000+mask": (PEER, ":"), "original": (TRUTH, "-.")}
+ORIGINAL = "original", TRUTH, "-."
+Level = tuple[str, str, str]  # a method, its color and its dashes
 
 
 def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) -> list[Path]:
@@ -26,6 +28,7 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
     and one image (light).
     """
     paths = []
+    levels = _level_lines(scored)
     for dataset in sorted({comparison.group.dataset for comparison in comparisons}):
         series: dict[Any, list[Comparison]] = defaultdict(list)
         for comparison in comparisons:
@@ -50,7 +53,7 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
             fullest = max(members, key=lambda comparison: len(comparison.images))
             found = lines(scored, fullest)
             for row, metric in enumerate(shown):
-                _panel(axes[row, column], members, fullest, found, metric)
+                _panel(axes[row, column], members, fullest, found, metric, levels)
             axes[0, column].set_title(label, fontsize=9)
             axes[-1, column].set_xlabel("lambda")
         for row, metric in enumerate(shown):
@@ -72,7 +75,12 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
 
 
 def _panel(
-    axis: Any, members: list[Comparison], fullest: Comparison, found: list[Line], metric: str
+    axis: Any,
+    members: list[Comparison],
+    fullest: Comparison,
+    found: list[Line],
+    metric: str,
+    levels: list[Level],
 ) -> None:
     summaries = [
         (comparison.group.lam, comparison.summaries[metric])
@@ -111,7 +119,7 @@ def _panel(
     axis.plot(
         xs[:1], [plain], color=PLAIN, marker="s", ms=5, lw=0, zorder=4, label="plain INR (lambda 0)"
     )
-    _levels(axis, found, metric)
+    _draw_levels(axis, found, metric, levels)
     axis.grid(axis="y", lw=0.3)
 
 
@@ -137,14 +145,27 @@ def _positions(axis: Any, lambdas: list[float]) -> list[float]:
     return xs
 
 
-def _levels(axis: Any, found: list[Line], metric: str) -> None:
-    """The peers and the original as level lines; one far off is named at the edge: it would flatten
+def _level_lines(scored: Scored) -> list[Level]:
+    """Codecs dashed, those that send the mask dotted, each kind in one color after another; then the
+    original.
+    """
+    used = {False: 0, True: 0}
+    levels = []
+    for codec in codecs_of(scored):
+        color = CODEC_COLORS[used[codec.sends_mask] % len(CODEC_COLORS)]
+        used[codec.sends_mask] += 1
+        levels.append((codec.name, color, ":" if codec.sends_mask else "--"))
+    return [*levels, ORIGINAL]
+
+
+def _draw_levels(axis: Any, found: list[Line], metric: str, levels: list[Level]) -> None:
+    """The codecs and the original as level lines; one far off is named at the edge: it would flatten
     the rest.
     """
     bottom, top = axis.get_ylim()
     middle, reach = (bottom + top) / 2, 1.5 * (top - bottom)
     named = 0
-    for name, (color, dashes) in LEVELS.items():
+    for name, color, dashes in levels:
         level = _mean_of(found, name, metric)
         if math.isnan(level):
             continue

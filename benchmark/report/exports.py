@@ -59,4 +59,4 @@ def _run(scored: Scored) -> dict[str, Any]:
     """What the latest run recorded of itself, and how its cells ended."""
     statuses = [row.status for row in scored.rows]
     counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-    return scored.run | {"score_as": scored.score_as, "cells": counts}
+    return scored.run | {"cells": counts}

@@ -68,7 +68,6 @@ def _cell(scored: Scored, row: Row) -> dict[str, Any]:
         "status": row.status,
         "reason": row.reason,
         "sample_hash": row.sample_hash,
-        "score_as": scored.score_as,
     }
     out |= {name: _plain(row.facts.get(name)) for name in FACTS}
     out |= {metric: scored.value(row.key, metric, None) for metric in IMAGE_METRICS}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from benchmark.report.leaderboard import table
+from benchmark.report.table import Table
 from benchmark.report.words import lambda_text, number, plain, plural
 from benchmark.search.tune import BITS, BPPS, STEPS, Candidate, Row
 from benchmark.types import LOST_DB
@@ -154,7 +155,7 @@ def markdown(rows: Sequence[Row], tuned: Sequence[Tuned], command: str) -> str:
         _made(rows, command),
         "## Chosen, and what ships",
         RULE,
-        table(*summary(tuned)),
+        summary(tuned).markdown(),
     ]
     for one in tuned:
         where = (
@@ -192,13 +193,12 @@ def _label(candidate: Candidate) -> str:
     return f"{candidate.optimizer} {lambda_text(candidate.lr)}, {candidate.steps} steps"
 
 
-def summary(tuned: Sequence[Tuned]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines of the table that sets what was chosen beside the shipped default."""
+def summary(tuned: Sequence[Tuned]) -> Table:
+    """What was chosen beside the shipped default."""
+    heads = ["backbone, size", "chosen", "dB", "default", "dB", "chosen - default dB"]
     rows = []
     for one in tuned:
-        chosen, default = (
-            math.nan if it is None else it.psnr_db for it in (one.chosen, one.default)
-        )
+        chosen, default = _psnr(one.chosen), _psnr(one.default)
         rows.append(
             [
                 f"{one.inr}, {one.size}",
@@ -210,51 +210,40 @@ def summary(tuned: Sequence[Tuned]) -> tuple[list[str], list[list[str]]]:
                 f"{one.default.gone_wrong} of {one.default.fits}" if one.default else "-",
             ]
         )
-    return [
-        "backbone, size",
-        "chosen",
-        "dB",
-        "default",
-        "dB",
-        "chosen - default dB",
-        "default gone wrong",
-    ], rows
+    return Table([*heads, "default gone wrong"], rows)
+
+
+def _psnr(standing: Standing | None) -> float:
+    return math.nan if standing is None else standing.psnr_db
 
 
 def _candidates(tuned: Tuned) -> str:
     rows = []
     for one in tuned.standings:
-        cells = [
+        default = " (default)" if one is tuned.default else ""
+        row = [
+            f"{_label(one.candidate)}{default}",
             number(one.psnr_db, 2),
             number(one.worst_gap_db, 2),
             f"{one.gone_wrong} of {one.fits}",
             number(one.seconds, 2),
         ]
-        name = _label(one.candidate) + (" (default)" if one is tuned.default else "")
-        rows.append(
-            [f"**{cell}**" for cell in [name, *cells]] if one is tuned.chosen else [name, *cells]
-        )
-    return table(
-        ["candidate", "mean dB", "worst image below its best, dB", "gone wrong", "seconds"], rows
-    )
+        if one is tuned.chosen:
+            row = [f"**{cell}**" for cell in row]
+        rows.append(row)
+    heads = ["candidate", "mean dB", "worst image below its best, dB", "gone wrong", "seconds"]
+    return Table(heads, rows).markdown()
 
 
 def _wrong(wrong: Sequence[Row]) -> str:
     """How each candidate of a backbone and size went wrong, each way counted."""
-    counts: dict[tuple[str, str, str], int] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
     for row in wrong:
-        how = (
-            f"ended over {LOST_DB:g} dB below its best"
-            if row.went_wrong.startswith("ended")
-            else row.went_wrong
-        )
-        name = (f"{row.inr}, {row.size}", _label(row.candidate), how)
-        counts[name] = counts.get(name, 0) + 1
-    return (
-        table(
-            ["backbone, size", "candidate", "how", "fits"],
-            [[*name, str(n)] for name, n in counts.items()],
-        )
-        if counts
-        else ""
-    )
+        how = row.went_wrong
+        if how.startswith("ended"):
+            how = f"ended over {LOST_DB:g} dB below its best"
+        counts[f"{row.inr}, {row.size}", _label(row.candidate), how] += 1
+    if not counts:
+        return ""
+    rows = [[*name, str(n)] for name, n in counts.items()]
+    return Table(["backbone, size", "candidate", "how", "fits"], rows).markdown()

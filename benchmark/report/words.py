@@ -35,11 +35,11 @@ DIGITS = {
     "fp_area_px": 0,
     "fp_area_px_eval": 0,
 }
+TOGETHER = "\u00a0"  # a space at which no line is folded
 MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
 LEGEND = """\
 diff: SINCO - plain;  << worse beyond the null band,  < worse within it,
-  >> better beyond it,  ? no band (fewer than 3 null twins)
-J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too"""
+  >> better beyond it,  ? no band (fewer than 3 null twins)"""
 DICE_LEGEND = "Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"
 LABEL_LEGEND = """\
 kept: 1 where the most probable class is that of the original

@@ -20,6 +20,7 @@ from benchmark.errors import InputError
 from benchmark.types import Sample, VolumeStatistics
 
 SCHEMA_VERSION = 1
+SCORE_AS = "decoded"  # the one kind of scores: those of pictures as they are decoded
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cells (
     key TEXT PRIMARY KEY, status TEXT NOT NULL, reason TEXT NOT NULL, sample_hash TEXT NOT NULL,
@@ -41,7 +42,7 @@ class Score(NamedTuple):
     value: float | None
     reader: str = ""
     reader_hash: str = ""
-    score_as: str = "decoded"
+    score_as: str = SCORE_AS
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from benchmark.store.store import Row, Store
+from benchmark.store.store import SCORE_AS, Row, Store
 from benchmark.types import LABEL_METRICS, READER_METRICS
 
 P = ParamSpec("P")
@@ -20,16 +20,13 @@ Values = dict[str, dict[tuple[str, str], float]]  # key -> (metric, reader hash)
 
 
 class Scored:
-    """A store read once: the cells of its latest run and what was read off their files, as
-    `score_as` sees them.
+    """A store read once: the cells of its latest run and what was read off their files.
 
     `everything` takes in what earlier runs left in the same store.
     """
 
-    def __init__(
-        self, store: Store, score_as: str = "decoded", *, everything: bool = False
-    ) -> None:
-        self.store, self.score_as, self.stored = store, score_as, store.count()
+    def __init__(self, store: Store, *, everything: bool = False) -> None:
+        self.store, self.stored = store, store.count()
         self.run: dict[str, Any] = store.recall("runs", "latest") or {}
         keys = None if everything else self.run.get("keys") or None
         share = _Shared()
@@ -48,15 +45,16 @@ class Scored:
         self.label_readers: set[str] = (
             set()
         )  # hashes of those that read labels; the others read masks
-        self.values_as: dict[str, Values] = defaultdict(lambda: defaultdict(dict))
-        for key, metric, value, reader, reader_hash, scored_as in store.each_score(keys):
+        self.values: Values = defaultdict(dict)
+        for key, metric, value, reader, reader_hash, score_as in store.each_score(keys):
+            if score_as != SCORE_AS:  # stores of version 0.1 may hold scores of changed pictures
+                continue
             if reader_hash:
                 self.names[reader_hash] = reader
                 if metric in LABEL_METRICS:
                     self.label_readers.add(reader_hash)
             if value is not None:
-                self.values_as[scored_as][key][share((metric, reader_hash))] = value
-        self.values = self.values_as[score_as]
+                self.values[key][share((metric, reader_hash))] = value
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
         # Those that have no score as yet too.
         self.label_readers |= {
