@@ -61,7 +61,7 @@ def test_each_pair_of_networks_has_the_difference_that_was_planted(store):
             cell = crossing.cells[loss, reader]
             assert cell.summary.mean == pytest.approx(GAINS[loss][metric], abs=0.01), (loss, reader)
             assert (
-                cell.kin == (loss == reader)
+                cell.in_loss == (loss == reader)
                 and cell.summary.images == 4
                 and cell.original == pytest.approx(0.9)
             )
@@ -76,7 +76,7 @@ def test_who_was_in_the_loss_counts_as_no_other_reader(store):
         DILATED
     ].mean == pytest.approx(-0.05, abs=0.01)
     assert ENSEMBLE not in crossing.others and all(
-        crossing.cells[ENSEMBLE, reader].kin for reader in (UNET, DILATED)
+        crossing.cells[ENSEMBLE, reader].in_loss for reader in (UNET, DILATED)
     )
     store.remember("runs", "members", {})
     assert ENSEMBLE in crossings(Scored(store))[0].others

@@ -75,12 +75,12 @@ def test_cpu_minutes_stand_beside_the_minutes_where_a_card_has_them():
         ({}, ("epochs", "minutes of training")),
     ):
         accuracy, *_ = label_tables([labels(network("one", **card))])
-        assert accuracy.heads[-2:] == heads and len(accuracy.heads) == len(accuracy.rows[0])
+        assert accuracy.heads[-2:] == list(heads) and len(accuracy.heads) == len(accuracy.rows[0])
 
 
 def test_a_table_is_folded_to_the_terminal_beside_its_first_column(monkeypatch):
     table = Table(
-        "title", ("who", "aaaaaaaa", "bbbb", "cccc"), [("p0", "1", "2", "3"), ("p1", "4", "5", "6")]
+        ("who", "aaaaaaaa", "bbbb", "cccc"), [("p0", "1", "2", "3"), ("p1", "4", "5", "6")], "title"
     )
     wide = [
         "title",

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from benchmark.networks.checkpoints import Checkpoint
     from benchmark.networks.network import Network
 
-COMPRESSED = (".inr", ".j2k")
-
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
@@ -44,7 +42,7 @@ def add_arguments(parser: Parser) -> None:
         "file",
         type=Path,
         metavar="IMAGE",
-        help="a picture, a volume, or a file of a run (.inr, .j2k)",
+        help="a picture, a volume, or a file of a run (.inr, or of a codec)",
     )
     add(
         "--strip",
@@ -229,10 +227,18 @@ def _find(spec: str, dataset: str | None, use: str) -> Checkpoint:
     return checkpoint
 
 
+def _compressed() -> list[str]:
+    """The suffixes of files of a run: those of backbones, and what codecs declare."""
+    from benchmark.plugins.index import entries
+
+    suffixes = [entry.declared["suffix"] for entry in entries("codec").values()]
+    return list(dict.fromkeys([".inr", *suffixes]))
+
+
 def _open(args: argparse.Namespace) -> Source:
     from benchmark.networks.chain import FromFile, FromScan
 
-    if args.file.suffix.lower() in COMPRESSED:
+    if args.file.suffix.lower() in _compressed():
         from benchmark.cli.decode import decode, look
 
         data = args.file.read_bytes()
@@ -254,7 +260,7 @@ def _open(args: argparse.Namespace) -> Source:
                     " read here"
                 )
             ),
-            f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *COMPRESSED))}",
+            f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *_compressed()))}",
         )
     if path.name.startswith("."):
         raise InputError(

@@ -159,7 +159,13 @@ class Decoded:
 
 
 class Codec(Protocol):
-    """A classical codec as a peer."""
+    """A classical codec, whose files stand beside those of the backbones at the same bytes.
+
+    The decorator says how it is called: `label` (its short name in tables, at most 8 characters),
+    `suffix` (of its files: ".j2k"), `magic` (how they begin: benchmark/plugins/magic.py), and
+    `sends_mask=True` where a file holds the true mask; that mask is then what is scored. Where no
+    loss sees the true mask, such a codec is left out unless it is asked for.
+    """
 
     def encode(self, sample: Sample, max_bytes: int) -> bytes:
         """The best file of at most `max_bytes` bytes; raises CellFailed where none is that small."""
