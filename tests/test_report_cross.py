@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.report.cross import crossings, lines, rows, write_cross
+from benchmark.report.cross import crossings, full_table, terminal_table, write_cross
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.terminal import render
 from benchmark.store.store import Score
@@ -100,7 +100,7 @@ def test_the_page_and_the_files_have_it(store, tmp_path):
 
 def test_a_terminal_gets_it_aligned(store):
     scored = Scored(store)
-    head, first, *others = lines(scored, *crossings(scored))
+    head, first, *others = terminal_table(scored, *crossings(scored)).lines()
     assert (
         head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"]
         and len(others) == 2

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.report.ways import Fits, Seeds, Setting, Way, same_seeds, ways_of
+from benchmark.report.recipes import FittedRecipe, Fits, Seeds, Setting, recipes_of, same_seeds
 from benchmark.report.words import LABELS, lambda_text, plain, plural
 from benchmark.stats.compare import (
     FEWEST_NULLS,
@@ -171,14 +171,16 @@ def agreements(scored: Scored) -> list[Agreement]:
         return []
     pairs = [
         _agreement(scored, setting, first, second)
-        for setting, ways in ways_of(scored).items()
-        for second, first in combinations(ways, 2)
+        for setting, recipes in recipes_of(scored).items()
+        for second, first in combinations(recipes, 2)
         if not first.same(second)
     ]
     return [pair for pair in pairs if pair.qualities]
 
 
-def _agreement(scored: Scored, setting: Setting, first: Way, second: Way) -> Agreement:
+def _agreement(
+    scored: Scored, setting: Setting, first: FittedRecipe, second: FittedRecipe
+) -> Agreement:
     metrics = tuple(metric for metric in METRICS if metric in metrics_of(scored))
     found = Agreement(setting, (first.label, second.label), {}, [], [], [], metrics)
     for lam in sorted(first.fits.keys() & second.fits.keys()):

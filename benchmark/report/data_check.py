@@ -22,7 +22,7 @@ MOST = 6  # observations shown of one kind, and values of one fact
 STYLES = {"failure": "bold red", "warning": "yellow", "note": "dim"}
 
 
-def print_survey(survey: Survey, console: Console) -> None:
+def print_data_check(survey: Survey, console: Console) -> None:
     """Print the facts of each data set as tables, then the findings, failures first."""
     width = console.width = console.width if console.is_terminal else FULL_WIDTH
     titles = list(dict.fromkeys(case.dataset for case in survey.cases))
