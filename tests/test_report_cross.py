@@ -84,7 +84,8 @@ def test_who_was_in_the_loss_counts_as_no_other_reader(store):
 
 def test_the_page_and_the_files_have_it(store, tmp_path):
     scored = Scored(store)
-    heads, table = rows(scored, *crossings(scored))
+    full = full_table(scored, *crossings(scored))
+    heads, table = full.heads, full.rows
     assert heads[1:3] == ["read by dilated", "read by unet"] and len(table) == 3 + 2
     assert (
         table[0][1].startswith("(+0.199 [+0.19")

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from benchmark.report import agreement_words
-from benchmark.report.agreement import METRICS, NO_DELTA, Agreement
+from benchmark.report.agreement import Agreement
+from benchmark.report.agreement_numbers import METRICS, NO_DELTA
 from benchmark.report.columns import Column, choose, drawn, folded
 from benchmark.report.words import LABELS, interval, lambda_text, measured, number, plural
 

@@ -8,16 +8,12 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from benchmark.report.agreement import (
-    PSNR_LIMIT_DB,
-    Agreement,
-    Conclusion,
-    Delta,
-    Disagreement,
-    Quality,
-)
+from benchmark.report.agreement import Agreement
+from benchmark.report.agreement_numbers import Conclusion, Delta, Disagreement, Quality
 from benchmark.report.table import Table
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
+
+PSNR_LIMIT_DB = -0.1  # equal quality: the mean PSNR is not further below the reference's
 
 _READING = (
     "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the"

@@ -146,9 +146,7 @@ def _positions(axis: Any, lambdas: list[float]) -> list[float]:
 
 
 def _level_lines(scored: Scored) -> list[Level]:
-    """Codecs dashed, those that send the mask dotted, each kind in one color after another; then the
-    original.
-    """
+    """Codecs dashed, those that send the mask dotted, one color after another; the original last."""
     used = {False: 0, True: 0}
     levels = []
     for codec in codecs_of(scored):
@@ -159,8 +157,8 @@ def _level_lines(scored: Scored) -> list[Level]:
 
 
 def _draw_levels(axis: Any, found: list[Line], metric: str, levels: list[Level]) -> None:
-    """The codecs and the original as level lines; one far off is named at the edge: it would flatten
-    the rest.
+    """The codecs and the original as level lines; one far off is named at the edge: it would
+    flatten the rest.
     """
     bottom, top = axis.get_ylim()
     middle, reach = (bottom + top) / 2, 1.5 * (top - bottom)

@@ -1,4 +1,4 @@
-"""Pictures of how networks read originals: the images that they read worst, and their calibration."""
+"""Pictures of how networks read originals: those that they read worst, and their calibration."""
 
 from __future__ import annotations
 
