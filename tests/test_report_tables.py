@@ -241,8 +241,8 @@ def test_scores_of_changed_pictures_in_an_old_store_are_passed_by(store_folder, 
     kinds = ("decoded", "stretched-png")
     old = make_store(store_folder / "old", noise=0.0, effect=planted, score_as=kinds)
     assert {score.score_as for score in old.scores()} == set(kinds)
-    old_psnr = pd.read_csv(exported(old, tmp_path / "old") / "rows.csv").psnr_db
-    new_psnr = pd.read_csv(exported(new, tmp_path / "new") / "rows.csv").psnr_db
+    old_psnr = pd.read_csv(exported(old, tmp_path) / "rows.csv").psnr_db
+    new_psnr = pd.read_csv(exported(new, tmp_path) / "rows.csv").psnr_db
     assert old_psnr.min() > 25 and abs(old_psnr.mean() - new_psnr.mean()) < 0.5
 
 

@@ -224,7 +224,7 @@ def _delta(
         measured_nulls = measured_nulls[np.isfinite(measured_nulls)]
         factor = float(np.sum(weights**2 / [len(both[side]) for both in fits]))
         chance.append((measured_nulls, factor))
-    difference = patient_interval(per_image[0] - per_image[1], patients)
+    difference = patient_interval((per_image[0] - per_image[1]).tolist(), patients)
     return Delta((means[0], means[1]), *difference, difference_band(*chance))
 
 

@@ -29,11 +29,10 @@ def print_data_check(survey: Survey, console: Console) -> None:
     for title in titles:
         ours = [f for f in survey.facts if f.case.dataset == title]
         console.print(Text(title, "bold"))
-        tables = [_counts(survey, title, ours)]
+        console.print(_counts(survey, title, ours))
         if ours:
-            tables += [_facts(ours), _intensities(ours)]
-        for table in tables:
-            console.print(table)
+            console.print(_facts(ours))
+            console.print(_intensities(ours))
     for line in findings(survey, width, len(titles) > 1):
         console.print(line, soft_wrap=True, highlight=False)
 
@@ -42,36 +41,35 @@ def findings(survey: Survey, width: int, several: bool) -> list[Text]:
     """The findings in lines of at most `width` characters (but for a word that is longer);
     `several`: data sets are named.
     """
-    out, kinds = [], survey.by_kind()
-    for name, found in kinds.items():
-        kind = KINDS[name]
-        head = f"{kind.level}  {name}  {_places(found)}: {kind.meaning}"
-        out += [
-            Text(line, STYLES[kind.level] if i == 0 else "")
-            for i, line in enumerate(_wrapped(head, width, "    "))
-        ]
-        for observation in found[:MOST]:
-            one = f"{observation.where[0]}: " if len(observation.where) == 1 else ""
-            said = one + observation.what
-            out += map(
-                Text,
-                _wrapped("    " + (said if several else _short(said, survey)), width, "      "),
-            )
-        if len(found) > MOST:
-            out.append(Text(f"    and {len(found) - MOST:,} more: --json"))
-        if kind.todo != "nothing":
-            out += map(Text, _wrapped(f"    try: {kind.todo}", width, "         "))
+    out = []
+    for name, found in survey.by_kind().items():
+        out += _finding(survey, name, found, width, several)
     levels: Counter[str] = Counter(KINDS[o.name].level for o in survey.observations)
-    total = ", ".join(
-        f"{levels[level]:,} {level}{'s' if levels[level] != 1 else ''}" for level in STYLES
-    )
-    return [
-        *out,
-        Text(
-            f"{_cases(len(survey.cases))} looked at: {total}",
-            "bold red" if survey.failed else "bold green",
-        ),
-    ]
+    totals = []
+    for level in STYLES:
+        totals.append(f"{levels[level]:,} {level}{'s' if levels[level] != 1 else ''}")
+    said = f"{_cases(len(survey.cases))} looked at: {', '.join(totals)}"
+    return [*out, Text(said, "bold red" if survey.failed else "bold green")]
+
+
+def _finding(
+    survey: Survey, name: str, found: Sequence[Observation], width: int, several: bool
+) -> list[Text]:
+    """What was found of one kind, where, and what to do about it."""
+    kind = KINDS[name]
+    head = f"{kind.level}  {name}  {_places(found)}: {kind.meaning}"
+    out = _wrapped(head, width, "    ")
+    out[0].stylize(STYLES[kind.level])
+    for observation in found[:MOST]:
+        said = observation.what
+        if len(observation.where) == 1:
+            said = f"{observation.where[0]}: {said}"
+        out += _wrapped("    " + (said if several else _short(said, survey)), width, "      ")
+    if len(found) > MOST:
+        out.append(Text(f"    and {len(found) - MOST:,} more: --json"))
+    if kind.todo != "nothing":
+        out += _wrapped(f"    try: {kind.todo}", width, "         ")
+    return out
 
 
 def as_json(survey: Survey) -> dict[str, Any]:
@@ -79,92 +77,95 @@ def as_json(survey: Survey) -> dict[str, Any]:
     read = {f.case.title: f for f in survey.facts}
     cases = []
     for case in survey.cases:
+        facts = read.get(case.title)
         who = {
             "data_set": case.dataset,
             "case": case.name,
             "person": case.person,
             "split": case.split,
-            "readable": case.title in read,
+            "readable": facts is not None,
         }
-        cases.append(who | (_as_plain(read[case.title]) if case.title in read else {}))
-    found = [
-        {
-            "name": o.name,
-            "level": KINDS[o.name].level,
-            "where": list(o.where),
-            "what": o.what,
-            "meaning": KINDS[o.name].meaning,
-            "todo": KINDS[o.name].todo,
-        }
-        for o in survey.observations
-    ]
+        cases.append(who if facts is None else who | _as_plain(facts))
+    found = []
+    for observation in survey.observations:
+        kind = KINDS[observation.name]
+        found.append(
+            {
+                "name": observation.name,
+                "level": kind.level,
+                "where": list(observation.where),
+                "what": observation.what,
+                "meaning": kind.meaning,
+                "todo": kind.todo,
+            }
+        )
     return {"failed": survey.failed, "findings": found, "cases": cases}
 
 
 def _as_plain(facts: CaseFacts) -> dict[str, Any]:
-    channels = {name: vars(found) for name, found in facts.channels.items()}
-    values: dict[str, Any] = plain(
-        {name: value for name, value in vars(facts).items() if name != "case"}
-        | {"channels": channels}
-    )
-    return values
+    values = dict(vars(facts))
+    del values["case"]
+    values["channels"] = {name: vars(found) for name, found in facts.channels.items()}
+    found: dict[str, Any] = plain(values)
+    return found
 
 
 def _counts(survey: Survey, title: str, ours: Sequence[CaseFacts]) -> Table:
     """Splits against patients, cases, planes and lesions, and classes where pictures have one."""
     classes = sorted({f.label for f in ours if f.label})
     masked = any(f.labels is not None for f in ours)
-    heads = [
-        "split",
-        "patients",
-        "cases",
-        "slices",
-        *(["with lesion", "slices with lesion"] if masked else []),
-        *classes,
-    ]
-    table = _table(*heads)
+    heads = ["split", "patients", "cases", "slices"]
+    if masked:
+        heads += ["with lesion", "slices with lesion"]
+    table = _table(*heads, *classes)
     everyone = [case for case in survey.cases if case.dataset == title]
     others = sorted({case.split for case in everyone} - set(SPLITS))
     for split in (*SPLITS, *others, "all"):
-        cases = [case for case in everyone if split in ("all", case.split)]
-        read = [f for f in ours if split in ("all", f.case.split)]
-        row = [len({case.person for case in cases}), len(cases), sum(f.shape[0] for f in read)]
-        row += (
-            [sum(f.lesion_planes > 0 for f in read), sum(f.lesion_planes for f in read)]
-            if masked
-            else []
-        )
-        table.add_row(
-            split or "left out",
-            *(f"{n:,}" for n in [*row, *(sum(f.label == name for f in read) for name in classes)]),
-        )
+        cases, read = everyone, list(ours)
+        if split != "all":
+            cases = [case for case in everyone if case.split == split]
+            read = [f for f in ours if f.case.split == split]
+        row = [len({case.person for case in cases}), len(cases)]
+        row += _planes(read, masked)
+        labels = Counter(f.label for f in read)
+        row += map(labels.__getitem__, classes)
+        table.add_row(split or "left out", *map("{:,}".format, row))
     return table
+
+
+def _planes(read: Sequence[CaseFacts], masked: bool) -> list[int]:
+    """All planes, and where there are masks the cases and planes with a lesion."""
+    slices, cases, planes = 0, 0, 0
+    for facts in read:
+        slices += facts.shape[0]
+        if masked:
+            cases += facts.lesion_planes > 0
+            planes += facts.lesion_planes
+    return [slices, cases, planes] if masked else [slices]
 
 
 def _facts(ours: Sequence[CaseFacts]) -> Table:
     """Shapes, spacings, orientations and label values, each with the number of its cases."""
-    table = _table("of the scans", "", left=2)
-    table.add_row("slices x rows x columns", _spread([" x ".join(map(str, f.shape)) for f in ours]))
-    table.add_row(
-        "spacing, mm", _spread([" x ".join(f"{mm:.4g}" for mm in f.spacing_mm) for f in ours])
-    )
-    table.add_row(
-        "orientation of the files", _spread([f.orientation or "not stated" for f in ours])
-    )
-    table.add_row("channels", _spread([", ".join(f.channels) for f in ours]))
+    shapes, spacings, orientations, channels = [], [], [], []
     voxels: Counter[int] = Counter()
     within: Counter[int] = Counter()
     for f in ours:
+        shapes.append(" x ".join(map(str, f.shape)))
+        spacings.append(" x ".join(map("{:.4g}".format, f.spacing_mm)))
+        orientations.append(f.orientation or "not stated")
+        channels.append(", ".join(f.channels))
         voxels.update(f.labels or {})
-        within.update(dict.fromkeys(f.labels or {}, 1))
+        within.update((f.labels or {}).keys())
+    table = _table("of the scans", "", left=2)
+    table.add_row("slices x rows x columns", _spread(shapes))
+    table.add_row("spacing, mm", _spread(spacings))
+    table.add_row("orientation of the files", _spread(orientations))
+    table.add_row("channels", _spread(channels))
     if voxels:
-        table.add_row(
-            "label values",
-            "; ".join(
-                f"{value}: {voxels[value]:,} voxels in {within[value]:,}"
-                for value in sorted(voxels)
-            ),
-        )
+        values = []
+        for value in sorted(voxels):
+            values.append(f"{value}: {voxels[value]:,} voxels in {within[value]:,}")
+        table.add_row("label values", "; ".join(values))
     return table
 
 
@@ -172,21 +173,23 @@ def _intensities(ours: Sequence[CaseFacts]) -> Table:
     """Each channel's intensities: the least and the largest of all cases."""
     table = _table("channel", "type", "min", "0.5 %", "99.5 %", "max", "background", left=2)
     for name in dict.fromkeys(name for f in ours for name in f.channels):
-        found = [f.channels[name] for f in ours if name in f.channels]
-        constants = [one.background for one in found if one.background is not None]
-        shares = [100 * one.background_share for one in found if one.background is not None]
-        columns = [
-            [one.low for one in found],
-            [one.p0_5 for one in found],
-            [one.p99_5 for one in found],
-            [one.high for one in found],
-        ]
-        table.add_row(
-            name,
-            ", ".join(sorted({one.dtype for one in found})),
-            *map(_range, columns),
-            f"{_range(constants)} ({_range(shares, 3)} %)" if shares else "none",
-        )
+        lows, p0_5, p99_5, highs, constants, shares = [], [], [], [], [], []
+        types = set()
+        for f in ours:
+            one = f.channels.get(name)
+            if one is None:
+                continue
+            types.add(one.dtype)
+            lows.append(one.low)
+            p0_5.append(one.p0_5)
+            p99_5.append(one.p99_5)
+            highs.append(one.high)
+            if one.background is not None:
+                constants.append(one.background)
+                shares.append(100 * one.background_share)
+        background = f"{_range(constants)} ({_range(shares, 3)} %)" if shares else "none"
+        ranges = map(_range, (lows, p0_5, p99_5, highs))
+        table.add_row(name, ", ".join(sorted(types)), *ranges, background)
     return table
 
 
@@ -201,10 +204,10 @@ def _table(*heads: str, left: int = 1) -> Table:
 
 
 def _range(values: Iterable[float], digits: int = 4) -> str:
-    finite = [value for value in values if math.isfinite(value)]
+    finite = list(filter(math.isfinite, values))
     if not finite:
         return "none"
-    low, high = (f"{value:.{digits}g}" for value in (min(finite), max(finite)))
+    low, high = f"{min(finite):.{digits}g}", f"{max(finite):.{digits}g}"
     return low if low == high else f"{low}..{high}"
 
 
@@ -218,7 +221,10 @@ def _spread(values: Sequence[str]) -> str:
 
 
 def _places(found: Sequence[Observation]) -> str:
-    return _cases(len({title for observation in found for title in observation.where}))
+    titles: set[str] = set()
+    for observation in found:
+        titles.update(observation.where)
+    return _cases(len(titles))
 
 
 def _cases(count: int) -> str:
@@ -229,7 +235,9 @@ def _short(text: str, survey: Survey) -> str:
     return text.replace(f"{survey.cases[0].dataset}/", "") if survey.cases else text
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
-    return textwrap.wrap(
+def _wrapped(text: str, width: int, indent: str) -> list[Text]:
+    """Lines of a text, folded between words, all but the first behind `indent`."""
+    lines = textwrap.wrap(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return list(map(Text, lines))

@@ -51,22 +51,24 @@ def worst(readings: Sequence[Reading]) -> list[str]:
     areas.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in (row for reading in readings for row in reading.images if row["post"] == RAW):
-        rows.setdefault(row["image"], []).append(row)
-    with_lesion = sorted(
-        (float(np.mean([row["dice"] for row in own])), -own[0]["true_px"], name)
-        for name, own in rows.items()
-        if own[0]["true_px"]
-    )
-    false = sorted(
-        (-float(np.mean([row["fp_area_px"] for row in own])), name)
-        for name, own in rows.items()
-        if not own[0]["true_px"]
-    )
+    for reading in readings:
+        for row in reading.images:
+            if row["post"] == RAW:
+                rows.setdefault(row["image"], []).append(row)
+    with_lesion, false = [], []
+    for name, own in rows.items():
+        if own[0]["true_px"]:
+            dice = float(np.mean([row["dice"] for row in own]))
+            with_lesion.append((dice, -own[0]["true_px"], name))
+        else:
+            area = float(np.mean([row["fp_area_px"] for row in own]))
+            false.append((-area, name))
     several = 1 + (len(readings) > 1)  # a row an image takes room
-    return [name for _, _, name in with_lesion[: WORST // several]] + [
-        name for area, name in false[: FALSE // several] if area
-    ]
+    ids = [name for _, _, name in sorted(with_lesion)[: WORST // several]]
+    for area, name in sorted(false)[: FALSE // several]:
+        if area:
+            ids.append(name)
+    return ids
 
 
 def write_worst_labels(
