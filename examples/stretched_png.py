@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the --out of a run")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the differences there too")
     args = parser.parse_args()
-    found = list(pairs(args.folder))
+    found = sorted(pairs(args.folder), key=lambda pair: (pair.image, pair.lam, pair.seed))
     if not found:
         raise SystemExit(f"{args.folder} holds no SINCO fit with a plain twin")
     show(found)
