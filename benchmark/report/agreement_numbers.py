@@ -72,8 +72,8 @@ class Quality:
 
     @property
     def same_bytes(self) -> bool:
-        first, second = (cost.bpp for cost in self.costs)
-        return abs(first - second) <= BPP_TOLERANCE * second
+        first, second = self.costs
+        return abs(first.bpp - second.bpp) <= BPP_TOLERANCE * second.bpp
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,16 @@ def quality_of(
         delta = _delta(scored, metric, loss, others, images, bool(seeds.paired))
         if delta is not None:
             deltas[metric] = delta
-    first = _cost(scored, [pair[0] for pair in images], sides[0].lost)
-    second = _cost(scored, [pair[1] for pair in images], sides[1].lost)
+    costs = _cost(scored, images, 0, sides[0].lost), _cost(scored, images, 1, sides[1].lost)
     patients = {image.patient for image, _ in images}
-    return Quality(lam, len(images), len(patients), deltas, (first, second), seeds)
+    return Quality(lam, len(images), len(patients), deltas, costs, seeds)
 
 
-def _cost(scored: Scored, images: Sequence[Image], lost: int) -> Cost:
-    """Means over images of the means over their seeds."""
+def _cost(scored: Scored, images: Sequence[Pair], side: int, lost: int) -> Cost:
+    """Means over images of the means over their seeds, of one recipe."""
     bpp, seconds, kernels, fits = [], [], set(), 0
-    for image in images:
-        facts = [scored.by_key[key].facts for key, _ in image.pairs]
+    for pair in images:
+        facts = [scored.by_key[key].facts for key, _ in pair[side].pairs]
         fits += len(facts)
         bpp.append(_mean_fact(facts, "bpp"))
         seconds.append(_mean_fact(facts, "fit_seconds"))
@@ -197,32 +196,35 @@ def _delta(
     def value(key: str) -> float:
         return scored.value(key, metric, loss, others)
 
+    def values(image: Image) -> list[float]:
+        return [value(key) for key, _ in image.pairs]
+
     kept: list[Pair] = []
+    patients: list[str] = []
     fits: list[tuple[np.ndarray, np.ndarray]] = []
     for pair in images:
-        first, second = ([value(key) for key, _ in image.pairs] for image in pair)
-        measured = _measured(first, second, paired)
+        measured = _measured(values(pair[0]), values(pair[1]), paired)
         if len(measured[0]) and len(measured[1]):
             kept.append(pair)
+            patients.append(pair[0].patient)
             fits.append(measured)
     if not kept:
         return None
-    patients = [first.patient for first, _ in kept]
     counts = Counter(patients)
     # Of an image in the mean over patients.
     weights = np.array([1 / (len(counts) * counts[patient]) for patient in patients])
     means, per_image, chance = [], [], []
     for side in (0, 1):
-        values = np.array([both[side].mean() for both in fits])
-        per_image.append(values)
-        means.append(patient_interval(values, patients)[0])
+        seeds = np.array([len(both[side]) for both in fits])
+        per_image.append(np.array([both[side].mean() for both in fits]))
+        means.append(patient_interval(per_image[side].tolist(), patients)[0])
         nulls = []  # of all seeds
         for pair in kept:
             for null, twin in pair[side].nulls:
                 nulls.append(value(null) - value(twin))
         measured_nulls = np.array(nulls)
         measured_nulls = measured_nulls[np.isfinite(measured_nulls)]
-        factor = float(np.sum(weights**2 / [len(both[side]) for both in fits]))
+        factor = float(np.sum(weights**2 / seeds))
         chance.append((measured_nulls, factor))
     difference = patient_interval((per_image[0] - per_image[1]).tolist(), patients)
     return Delta((means[0], means[1]), *difference, difference_band(*chance))
@@ -242,15 +244,18 @@ def difference_band(*sides: tuple[np.ndarray, float]) -> float:
     `stats.null_band`. What a seed does is no chance here: paired, what it does to both cancels;
     unlike seeds put all of it on top. So the band speaks of the seeds that were run, not of others.
     """
-    if min(len(nulls) for nulls, _ in sides) < FEWEST_NULLS:
-        return math.nan
-    variances = [float(np.mean(np.square(nulls))) / 2 * factor for nulls, factor in sides]
-    if not any(variances):
+    variances, degrees = [], 0.0
+    for nulls, factor in sides:
+        if len(nulls) < FEWEST_NULLS:
+            return math.nan
+        variance = float(np.mean(np.square(nulls))) / 2 * factor
+        variances.append(variance)
+        degrees += variance**2 / len(nulls)
+    total = sum(variances)
+    if not total:
         return 0.0
-    df = sum(variances) ** 2 / sum(
-        v**2 / len(nulls) for v, (nulls, _) in zip(variances, sides, strict=True)
-    )
-    return t_quantile(int(df + 1e-9)) * math.sqrt(sum(variances))  # rounded down: never too narrow
+    # Rounded down: never too narrow.
+    return t_quantile(int(total**2 / degrees + 1e-9)) * math.sqrt(total)
 
 
 def conclusion_of(
@@ -267,10 +272,8 @@ def conclusion_of(
     differences: tuple[list[float], list[float]] = [], []
     disagreements = []
     for pair in images:
-        first, second = (
-            _gaps(scored, metric, loss, image, side)
-            for image, side in zip(pair, sides, strict=True)
-        )
+        first = _gaps(scored, metric, loss, pair[0], sides[0])
+        second = _gaps(scored, metric, loss, pair[1], sides[1])
         gaps = _measured(first, second, bool(seeds.paired))
         if not (len(gaps[0]) and len(gaps[1])):
             continue

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
 from benchmark.report import agreement_words
 from benchmark.report.agreement import Agreement
-from benchmark.report.agreement_numbers import METRICS, NO_DELTA
-from benchmark.report.columns import Column, choose, drawn, folded
+from benchmark.report.agreement_numbers import METRICS, NO_DELTA, Quality
+from benchmark.report.columns import Column, choose, dimmed, drawn, folded
 from benchmark.report.words import LABELS, interval, lambda_text, measured, number, plural
 
 MOST_DISAGREEMENTS = 20
 STYLES = {"equal": "green", "not equal": "bold red", "undecided": "yellow"}
-# What a narrow terminal shows first, by (metric or fact, column).
-FIRST = (
-    *((metric, name) for metric in METRICS for name in ("A - B", "band")),
-    ("psnr_db", "A"),
-    ("psnr_db", "B"),
-    *(("seconds a fit", name) for name in ("B / A", "A", "B")),
-    *((metric, "95 %") for metric in METRICS),
-    *((name, side) for name in ("fits", "bpp", "kernel") for side in "AB"),
-)
+
+
+def _first() -> list[tuple[str, str]]:
+    """What a narrow terminal shows first, by (metric or fact, column)."""
+    out = []
+    for metric in METRICS:
+        out += [(metric, "A - B"), (metric, "band")]
+    out += [("psnr_db", "A"), ("psnr_db", "B")]
+    out += [("seconds a fit", "B / A"), ("seconds a fit", "A"), ("seconds a fit", "B")]
+    for metric in METRICS:
+        out.append((metric, "95 %"))
+    for fact in ("fits", "bpp", "kernel"):
+        out += [(fact, "A"), (fact, "B")]
+    return out
 
 
 def agreement_lines(agreement: Agreement, width: int) -> list[Text]:
@@ -32,14 +37,14 @@ def agreement_lines(agreement: Agreement, width: int) -> list[Text]:
     """
     lams = [lambda_text(quality.lam) for quality in agreement.qualities]
     widest = max(map(len, ["lambda", *lams]))
-    columns = choose(_columns(agreement), width - widest, FIRST)
+    columns = choose(_columns(agreement), width - widest, _first())
     head = [
         Text(agreement_words.title(agreement), "bold"),
         Text(f"  {agreement_words.sizes(agreement)}", "dim"),
     ]
-    legend = [Text(line, "dim") for line in agreement_words.legend(agreement).splitlines()]
+    legend = dimmed(agreement_words.legend(agreement).splitlines())
     said = [*_verdicts(agreement, lams), *_conclusions(agreement), *_disagreements(agreement)]
-    said += [Text(f"  note: {note}", "dim") for note in agreement.notes]
+    said += dimmed(map("  note: {}".format, agreement.notes))
     table = drawn(lams, columns, "lambda", widest)
     return [*folded(head, width), *table, *legend, *folded(said, width), Text("")]
 
@@ -81,30 +86,31 @@ def _disagreements(agreement: Agreement) -> list[Text]:
 
 def _columns(agreement: Agreement) -> list[Column]:
     """The columns of the table, a cell for each lambda."""
-    out: list[Column] = []
-    found = agreement.qualities
+    cells: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for quality in agreement.qualities:
+        for group, name, text in _cells(quality, agreement.metrics):
+            cells.setdefault((group, name), []).append((text, ""))
+    return [Column(group, name, name, found) for (group, name), found in cells.items()]
 
-    def add(group: str, name: str, cells: Iterable[str]) -> None:
-        out.append(Column(group, name, name, [(cell, "") for cell in cells]))
 
-    for metric in agreement.metrics:
-        deltas = [quality.deltas.get(metric, NO_DELTA) for quality in found]
-        for i, side in enumerate("AB" if metric == "psnr_db" else ""):
-            add(metric, side, [measured(metric, delta.means[i]) for delta in deltas])
-        add(metric, "A - B", [measured(metric, delta.difference, sign=True) for delta in deltas])
-        intervals = []
-        for delta in deltas:
-            known = not math.isnan(delta.low)
-            intervals.append(interval(metric, delta.low, delta.high) if known else "-")
-        add(metric, "95 %", intervals)
-        add(metric, "band", [measured(metric, delta.band) for delta in deltas])
-    for i, side in enumerate("AB"):
-        add("seconds a fit", side, [number(quality.costs[i].seconds, 2) for quality in found])
-    add("seconds a fit", "B / A", map(agreement_words.ratio, found))
-    for i, side in enumerate("AB"):
-        add("fits", side, [str(quality.costs[i].fits) for quality in found])
-    for i, side in enumerate("AB"):
-        add("bpp", side, [number(quality.costs[i].bpp, 3) for quality in found])
-    for i, side in enumerate("AB"):
-        add("kernel", side, [quality.costs[i].kernels for quality in found])
-    return out
+def _cells(quality: Quality, metrics: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """(metric or fact, column, text) of one lambda."""
+    for metric in metrics:
+        delta = quality.deltas.get(metric, NO_DELTA)
+        if metric == "psnr_db":
+            yield metric, "A", measured(metric, delta.means[0])
+            yield metric, "B", measured(metric, delta.means[1])
+        yield metric, "A - B", measured(metric, delta.difference, sign=True)
+        known = not math.isnan(delta.low)
+        yield metric, "95 %", interval(metric, delta.low, delta.high) if known else "-"
+        yield metric, "band", measured(metric, delta.band)
+    a, b = quality.costs
+    yield "seconds a fit", "A", number(a.seconds, 2)
+    yield "seconds a fit", "B", number(b.seconds, 2)
+    yield "seconds a fit", "B / A", agreement_words.ratio(quality)
+    for side, cost in (("A", a), ("B", b)):
+        yield "fits", side, str(cost.fits)
+    for side, cost in (("A", a), ("B", b)):
+        yield "bpp", side, number(cost.bpp, 3)
+    for side, cost in (("A", a), ("B", b)):
+        yield "kernel", side, cost.kernels

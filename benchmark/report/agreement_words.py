@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from benchmark.report.agreement import Agreement
 from benchmark.report.agreement_numbers import Conclusion, Delta, Disagreement, Quality
@@ -41,7 +42,10 @@ CONCLUDING = (
 
 def reading(found: Sequence[Agreement]) -> str:
     """How these agreements are to be read, in terms of what their networks read."""
-    names = _read(metric for agreement in found for metric in agreement.metrics)
+    metrics: list[str] = []
+    for agreement in found:
+        metrics += agreement.metrics
+    names = _read(metrics)
     return _READING.format(read=f" and its mean {names} inside the null band" if names else "")
 
 
@@ -51,11 +55,13 @@ def legend(agreement: Agreement) -> str:
     return _LEGEND.format(read=f" {names} inside the band," if names else "")
 
 
-def _read(metrics: Iterable[str]) -> str:
+def _read(metrics: Sequence[str]) -> str:
     """ "Dice", "KL" or "Dice and KL": what networks read."""
-    return " and ".join(
-        dict.fromkeys(LABELS[metric].partition(" ")[0] for metric in metrics if metric != "psnr_db")
-    )
+    names: dict[str, None] = {}
+    for metric in metrics:
+        if metric != "psnr_db":
+            names[LABELS[metric].partition(" ")[0]] = None
+    return " and ".join(names)
 
 
 def title(agreement: Agreement) -> str:
@@ -74,12 +80,10 @@ def sizes(agreement: Agreement) -> str:
     if len(agreement.sizes) > 1:
         return f"{len(agreement.sizes)} sizes of the backbone, each compared with itself"
     ((args, bits),) = agreement.sizes
-    return ", ".join(
-        [
-            *(f"{name} {value}" for name, value in (json.loads(args) or {}).items()),
-            f"{bits} bits a weight",
-        ]
-    )
+    said = ""
+    for name, value in (json.loads(args) or {}).items():
+        said += f"{name} {value}, "
+    return f"{said}{bits} bits a weight"
 
 
 def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice_eval")) -> str:
@@ -87,12 +91,9 @@ def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice
     of the agreement.
     """
     short, open_ = [], []
+    first, second = quality.costs
     if not quality.same_bytes:
-        short.append(
-            "not at the same bytes: {:.3g} against {:.3g} bpp".format(
-                *(cost.bpp for cost in quality.costs)
-            )
-        )
+        short.append(f"not at the same bytes: {first.bpp:.3g} against {second.bpp:.3g} bpp")
     psnr = quality.deltas.get("psnr_db")
     if psnr is None:
         open_.append("no PSNR")
@@ -115,29 +116,32 @@ def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice
             )
     if not quality.seeds.paired:
         open_.append("the seeds differ, and what they do is in it")
-    lost = sum(cost.lost for cost in quality.costs)
+    lost = first.lost + second.lost
     more = f"; {plural(lost, 'fit')} in no mean" if lost else ""
     if short or open_:
-        return (
-            f"{'not equal' if short and quality.seeds.paired else 'undecided'}:"
-            f" {'; '.join(short + open_)}{more}"
-        )
+        name = "not equal" if short and quality.seeds.paired else "undecided"
+        return f"{name}: {'; '.join(short + open_)}{more}"
     assert psnr is not None
+    return (
+        f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {_roles(metrics[1:])}"
+        f" inside the band{more}"
+    )
+
+
+def _roles(metrics: Sequence[str]) -> str:
+    """Dice (loss) and (eval), KL (loss) and (eval)."""
     roles: dict[str, list[str]] = {}
-    for metric in metrics[1:]:
+    for metric in metrics:
         name, _, role = LABELS[metric].partition(" ")
         roles.setdefault(name, []).append(role)
-    read = ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
-    return (
-        f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {read} inside the"
-        f" band{more}"
-    )
+    return ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
 
 
 def ratio(quality: Quality) -> str:
     """How many times as fast the first recipe is."""
-    first, second = (cost.seconds for cost in quality.costs)
-    return f"{second / first:.3g}" if first > 0 and second == second else "-"
+    first, second = quality.costs
+    known = first.seconds > 0 and not math.isnan(second.seconds)
+    return f"{second.seconds / first.seconds:.3g}" if known else "-"
 
 
 def quality_table(agreement: Agreement) -> Table:
@@ -213,30 +217,32 @@ def conclusions_table(agreement: Agreement) -> Table:
 
 def concluded(agreement: Agreement) -> str:
     """One sentence on all conclusions together."""
-    found = agreement.conclusions
-    same, images = sum(c.same for c in found), sum(c.images for c in found)
-    ties, opposite, unknown = (
-        sum(c.count(how) for c in found) for how in ("tie", "opposite", "unknown")
-    )
-    totals = sum(c.same_total for c in found)
+    images, same, same_totals = 0, 0, 0
+    how: Counter[str] = Counter()
+    for conclusion in agreement.conclusions:
+        images += conclusion.images
+        same += conclusion.same
+        same_totals += conclusion.same_total
+        how.update(one.how for one in conclusion.disagreements)
     text = (
-        f"{same} of {plural(images, 'verdict')} the same, {ties} a tie of one recipe only,"
-        f" {opposite} opposite"
+        f"{same} of {plural(images, 'verdict')} the same, {how['tie']} a tie of one recipe only,"
+        f" {how['opposite']} opposite"
     )
-    return (
-        text
-        + (f", {unknown} without a band" if unknown else "")
-        + f"; {totals} of {plural(len(found), 'total')} the same"
-    )
+    if how["unknown"]:
+        text += f", {how['unknown']} without a band"
+    totals = plural(len(agreement.conclusions), "total")
+    return f"{text}; {same_totals} of {totals} the same"
 
 
 def disagreements(agreement: Agreement) -> list[tuple[Conclusion, Disagreement]]:
     """All of them, opposite verdicts first; those without a band are counted in the table, and in
     the JSON.
     """
-    found = [
-        (c, one) for c in agreement.conclusions for one in c.disagreements if one.how != "unknown"
-    ]
+    found = []
+    for conclusion in agreement.conclusions:
+        for one in conclusion.disagreements:
+            if one.how != "unknown":
+                found.append((conclusion, one))
     return sorted(found, key=lambda pair: pair[1].how != "opposite")
 
 
@@ -245,15 +251,13 @@ def disagreement(conclusion: Conclusion, one: Disagreement) -> list[str]:
     difference and band.
     """
     metric = conclusion.metric
-    sides = [
-        f"{said} {measured(metric, difference, sign=True)} (band {measured(metric, band)})"
-        for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True)
-    ]
-    kind = "opposite" if one.how == "opposite" else "one a tie"
-    return [
+    cells = [
         one.sample_id,
         lambda_text(conclusion.lam),
         LABELS[metric] + UNITS.get(metric, ""),
-        kind,
-        *sides,
+        "opposite" if one.how == "opposite" else "one a tie",
     ]
+    for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True):
+        gap = measured(metric, difference, sign=True)
+        cells.append(f"{said} {gap} (band {measured(metric, band)})")
+    return cells

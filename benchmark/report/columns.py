@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -54,6 +54,11 @@ def drawn(names: Sequence[str], columns: Sequence[Column], head: str, widest: in
                 text.stylize(style, start, end)
         out.append(text)
     return out
+
+
+def dimmed(lines: Iterable[str]) -> list[Text]:
+    """Lines that stand back."""
+    return [Text(line, "dim") for line in lines]
 
 
 def folded(texts: Sequence[Text], width: int) -> list[Text]:

@@ -163,9 +163,13 @@ def full_table(scored: Scored, crossing: Crossing) -> Table:
     plain, original = ["*Dice of the plain fits*"], ["*Dice of the originals*"]
     for reader in crossing.readers:
         heads.append(f"read by {scored.name(reader)}")
-        read = [(loss, cell) for (loss, r), cell in crossing.cells.items() if r == reader]
-        plain.append(measured("dice", _mean((cell.plain, loss) for loss, cell in read)))
-        original.append(measured("dice", _mean((cell.original, loss) for loss, cell in read)))
+        on_plain, on_original = [], []
+        for (loss, other), cell in crossing.cells.items():
+            if other == reader:
+                on_plain.append((cell.plain, loss))
+                on_original.append((cell.original, loss))
+        plain.append(measured("dice", _mean(on_plain)))
+        original.append(measured("dice", _mean(on_original)))
     rows = []
     for loss in crossing.losses:
         row = [scored.name(loss)]

@@ -112,25 +112,36 @@ def _as_plain(facts: CaseFacts) -> dict[str, Any]:
 
 def _counts(survey: Survey, title: str, ours: Sequence[CaseFacts]) -> Table:
     """Splits against patients, cases, planes and lesions, and classes where pictures have one."""
-    classes = sorted({f.label for f in ours if f.label})
+    classes = sorted({f.label for f in ours} - {""})
     masked = any(f.labels is not None for f in ours)
     heads = ["split", "patients", "cases", "slices"]
     if masked:
         heads += ["with lesion", "slices with lesion"]
     table = _table(*heads, *classes)
-    everyone = [case for case in survey.cases if case.dataset == title]
-    others = sorted({case.split for case in everyone} - set(SPLITS))
-    for split in (*SPLITS, *others, "all"):
-        cases, read = everyone, list(ours)
-        if split != "all":
-            cases = [case for case in everyone if case.split == split]
-            read = [f for f in ours if f.case.split == split]
-        row = [len({case.person for case in cases}), len(cases)]
-        row += _planes(read, masked)
-        labels = Counter(f.label for f in read)
-        row += map(labels.__getitem__, classes)
-        table.add_row(split or "left out", *map("{:,}".format, row))
+    persons: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for case in survey.cases:
+        if case.dataset == title:
+            persons.setdefault(case.split, []).append(case.person)
+    read: dict[str, list[CaseFacts]] = {}
+    for facts in ours:
+        read.setdefault(facts.case.split, []).append(facts)
+    everyone: list[str] = []
+    for split in (*SPLITS, *sorted(persons.keys() - set(SPLITS))):
+        everyone += persons[split]
+        row = _counts_of(persons[split], read.get(split, []), masked, classes)
+        table.add_row(split or "left out", *row)
+    table.add_row("all", *_counts_of(everyone, ours, masked, classes))
     return table
+
+
+def _counts_of(
+    persons: Sequence[str], read: Sequence[CaseFacts], masked: bool, classes: Sequence[str]
+) -> list[str]:
+    """One row of that table. persons: one a case."""
+    row = [len(set(persons)), len(persons), *_planes(read, masked)]
+    labels = Counter(f.label for f in read)
+    row += map(labels.__getitem__, classes)
+    return list(map("{:,}".format, row))
 
 
 def _planes(read: Sequence[CaseFacts], masked: bool) -> list[int]:

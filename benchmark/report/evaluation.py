@@ -55,9 +55,12 @@ class Mean:
     @classmethod
     def of(cls, values: Iterable[tuple[str, float]]) -> Mean:
         """Of (patient, value) pairs; nan values are left out."""
-        kept = [(patient, value) for patient, value in values if not math.isnan(value)]
-        patients = [patient for patient, _ in kept]
-        return cls(*patient_interval([value for _, value in kept], patients), len(set(patients)))
+        kept, patients = [], []
+        for patient, value in values:
+            if not math.isnan(value):
+                kept.append(value)
+                patients.append(patient)
+        return cls(*patient_interval(kept, patients), len(set(patients)))
 
 
 def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
@@ -111,13 +114,16 @@ def compared(readings: Sequence[Reading]) -> Table:
             mean = _over(reading.by_patient[RAW], metric)
             row.append(f"{_mean(metric, mean, len(patients))} {_interval(metric, mean)}")
         rows.append(row)
-    for head, key, digits in _costs([reading.checkpoint for reading in readings]):
+    for head, key, digits in _costs(readings):
         row = [head]
         for reading in readings:
             row.append(_fact(reading.checkpoint, key, digits))
         rows.append(row)
-    heads = ["patient", *(reading.name for reading in readings)]
-    return Table(heads, rows, "Dice by patient and network")
+    return Table(["patient", *_names(readings)], rows, "Dice by patient and network")
+
+
+def _names(readings: Sequence[Reading]) -> list[str]:
+    return [reading.name for reading in readings]
 
 
 def by_image(readings: Sequence[Reading]) -> Table:
@@ -139,7 +145,7 @@ def by_image(readings: Sequence[Reading]) -> Table:
     many = "worst first"
     if len(names) > WORST:
         many = f"the worst {WORST} of {len(names)}; all in per_image.csv"
-    heads = ["image", "true px", *(reading.name for reading in readings)]
+    heads = ["image", "true px", *_names(readings)]
     return Table(heads, rows, f"Dice by image, or pixels falsely marked: {many}")
 
 
@@ -173,7 +179,7 @@ def postprocessed(reading: Reading) -> Table:
                 cell += f" {_value(metric, change.mean, sign=True)} {_interval(metric, change)}"
             row.append(cell)
         rows.append(row)
-    heads = ["post", *(LABELS[metric] for metric in shown)]
+    heads = ["post", *map(LABELS.__getitem__, shown)]
     return Table(heads, rows, f"{reading.name}: post-processing, and what it changes")
 
 
@@ -200,7 +206,7 @@ def calibrated(readings: Sequence[Reading | LabelReading]) -> Table:
 
 def label_tables(readings: Sequence[LabelReading]) -> list[Table]:
     """All tables of label networks."""
-    costs = _costs([reading.checkpoint for reading in readings])
+    costs = _costs(readings)
     rows = []
     for reading in readings:
         mean = _accuracy(reading)
@@ -313,7 +319,7 @@ def _calibration(calibration: Calibration) -> str:
     )
 
 
-def _costs(checkpoints: Sequence[Checkpoint]) -> list[tuple[str, str, int]]:
+def _costs(readings: Sequence[Reading | LabelReading]) -> list[tuple[str, str, int]]:
     """(head, key of the card, digits) of what networks cost; CPU minutes, which a busy machine
     lengthens less, where a card has them.
     """
@@ -322,17 +328,21 @@ def _costs(checkpoints: Sequence[Checkpoint]) -> list[tuple[str, str, int]]:
         ("epochs", "epochs_run", 0),
         ("minutes of training", "minutes", 1),
     ]
-    known = any(
-        "cpu_minutes" in part.card for checkpoint in checkpoints for part in checkpoint.parts
-    )
-    return [*costs, ("CPU minutes", "cpu_minutes", 1)] if known else costs
+    for reading in readings:
+        if any("cpu_minutes" in part.card for part in reading.checkpoint.parts):
+            return [*costs, ("CPU minutes", "cpu_minutes", 1)]
+    return costs
 
 
 def _fact(checkpoint: Checkpoint, key: str, digits: int) -> str:
     """A number of a card; of an ensemble the sum over its members."""
-    values = [part.card.get(key) for part in checkpoint.parts]
-    known = [value for value in values if value is not None]
-    return f"{sum(known):,.{digits}f}" if len(known) == len(values) else "-"
+    total = 0.0
+    for part in checkpoint.parts:
+        value = part.card.get(key)
+        if value is None:
+            return "-"
+        total += value
+    return f"{total:,.{digits}f}"
 
 
 def _value(metric: str, value: float, *, sign: bool = False) -> str:

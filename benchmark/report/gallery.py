@@ -58,17 +58,19 @@ def worst(readings: Sequence[Reading]) -> list[str]:
     with_lesion, false = [], []
     for name, own in rows.items():
         if own[0]["true_px"]:
-            dice = float(np.mean([row["dice"] for row in own]))
-            with_lesion.append((dice, -own[0]["true_px"], name))
+            with_lesion.append((_mean(own, "dice"), -own[0]["true_px"], name))
         else:
-            area = float(np.mean([row["fp_area_px"] for row in own]))
-            false.append((-area, name))
+            false.append((-_mean(own, "fp_area_px"), name))
     several = 1 + (len(readings) > 1)  # a row an image takes room
     ids = [name for _, _, name in sorted(with_lesion)[: WORST // several]]
     for area, name in sorted(false)[: FALSE // several]:
         if area:
             ids.append(name)
     return ids
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> float:
+    return float(np.mean([row[metric] for row in rows]))
 
 
 def write_worst_labels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.errors import InputError
@@ -20,14 +20,23 @@ def how_it_was_made(scored: Scored) -> str:
         parts.append(f"```\npython -m benchmark {' '.join(map(str, command))}\n```")
     facts = [*_recipes(scored), *_environment(run.get("environment") or {})]
     parts += [_listed(facts), _readers(scored)]
-    names = {row.facts["dataset"] for row in scored.rows if "dataset" in row.facts}
-    parts.append("Data: " + "; ".join(f"{name}: {_licence(name, run)}" for name in sorted(names)))
+    names: set[str] = set()
+    for row in scored.rows:
+        if "dataset" in row.facts:
+            names.add(row.facts["dataset"])
+    licences = [f"{name}: {_licence(name, run)}" for name in sorted(names)]
+    parts.append(f"Data: {'; '.join(licences)}")
     parts.append(_listed(_preparations(scored)))
     return "\n\n".join(filter(None, parts))
 
 
 def _listed(facts: list[str]) -> str:
     return "\n".join(f"- {fact}" for fact in facts)
+
+
+def _said(pairs: Iterable[tuple[str, Any]]) -> str:
+    """steps 400, lr 0.003."""
+    return ", ".join(f"{name} {value}" for name, value in pairs)
 
 
 def _recipes(scored: Scored) -> list[str]:
@@ -37,9 +46,9 @@ def _recipes(scored: Scored) -> list[str]:
         facts, recipe = row.facts, row.facts.get("recipe")
         if not recipe or facts.get("codec"):
             continue
-        words = ", ".join(f"{name} {json.dumps(recipe[name])}" for name in sorted(recipe))
-        args = facts.get("inr_args") or {}
-        sizes = ", ".join(f"{name} {args[name]}" for name in sorted(args))
+        texts = {name: json.dumps(value) for name, value in recipe.items()}
+        sizes = _said(sorted((facts.get("inr_args") or {}).items()))
+        words = _said(sorted(texts.items()))
         out[f"{facts['inr']} ({sizes}), {facts.get('bits')} bits a weight; {words}"] = None
     return list(out)
 
@@ -48,7 +57,7 @@ def _environment(environment: Mapping[str, Any]) -> list[str]:
     out = []
     for name, value in environment.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+            value = _said(value.items())
         out.append(f"{name}: {value}")
     return out
 
@@ -70,8 +79,8 @@ def _preparations(scored: Scored) -> list[str]:
     """How the images of each data set were prepared."""
     out = []
     for name, options in sorted(scored.store.preparations()):
-        said = [f"{key} {value}" for key, value in json.loads(options).items() if value != ""]
-        out.append(f"{name} prepared with {', '.join(said)}")
+        given = {key: value for key, value in json.loads(options).items() if value != ""}
+        out.append(f"{name} prepared with {_said(given.items())}")
     return out
 
 

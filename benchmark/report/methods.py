@@ -93,7 +93,11 @@ def _section(scored: Scored, dataset: str, rate: str, loss: str | None, rows: li
     for row in sorted(rows, key=_order):
         groups[_identity(scored, row)].append(row)
     readers = scored.others(loss, (row.key for row in rows))
-    labels = told_apart([base for base, _ in groups], [dict(asked) for _, asked in groups])
+    names, settings = [], []
+    for name, asked in groups:
+        names.append(name)
+        settings.append(dict(asked))
+    labels = told_apart(names, settings)
     methods = []
     original = Method("original")
     for label, members in zip(labels, groups.values(), strict=True):
@@ -174,9 +178,11 @@ def ranking(section: Section, metric: str) -> list[Place]:
     for above, method in zip([None, *having], having, strict=False):
         mine = method.values[metric]
         theirs = above.values[metric] if above else {}
-        common = [image for image in mine if image in theirs]
-        difference = patient_interval(
-            [mine[i] - theirs[i] for i in common], [patient for _, _, patient in common]
-        )
+        differences, patients = [], []
+        for image, value in mine.items():
+            if image in theirs:
+                differences.append(value - theirs[image])
+                patients.append(image[2])
+        difference = patient_interval(differences, patients)
         places.append(Place(method, method.mean(metric), len(mine), *difference))
     return places

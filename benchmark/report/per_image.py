@@ -143,7 +143,8 @@ def flat(scored: Scored, line: Line) -> dict[str, Any]:
             f"{metric}_verdict": found.verdict if found else "failed" if not image.pairs else None,
         }
     for method, values in line.values.items():
-        out |= {f"{method.replace('+', '_')}_{metric}": value for metric, value in values.items()}
+        for metric, value in values.items():
+            out[f"{method.replace('+', '_')}_{metric}"] = value
     return out
 
 

@@ -5,7 +5,7 @@ of them share. For agreement.py.
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any
@@ -130,19 +130,19 @@ def same_seeds(scored: Scored, a: Fits, b: Fits) -> tuple[dict[Who, tuple[Image,
             continue
         images = every[who] = image, b.images[who]
         both = _by_seed(scored, images[0]), _by_seed(scored, images[1])
-        shared = list(_shared(*both))
-        if shared:
-            kept[who] = (
-                replace(images[0], pairs=[first for _, first, _ in shared]),
-                replace(images[1], pairs=[second for _, _, second in shared]),
-            )
-        with_partner = Counter(seed for seed, _, _ in shared)
-        paired.update(with_partner)
+        pairs: tuple[list[tuple[str, str]], list[tuple[str, str]]] = [], []
+        for seed, first, second in _shared(*both):
+            paired.add(seed)
+            pairs[0].append(first)
+            pairs[1].append(second)
+        if pairs[0]:
+            kept[who] = replace(images[0], pairs=pairs[0]), replace(images[1], pairs=pairs[1])
         for side in (0, 1):
-            own = Counter({seed: len(fits) for seed, fits in both[side].items()})
-            rest = own - with_partner
-            alone[side].update(rest)
-            left_out[side] += rest.total()
+            for seed, fits in both[side].items():
+                rest = len(fits) - len(both[1 - side].get(seed, ()))
+                if rest > 0:
+                    alone[side].add(seed)
+                    left_out[side] += rest
     only = (tuple(sorted(alone[0])), tuple(sorted(alone[1])))
     if not kept:
         return every, Seeds((), only, (0, 0), 0)

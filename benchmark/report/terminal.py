@@ -15,7 +15,7 @@ from benchmark.report import cross
 from benchmark.report.agreement import agreements
 from benchmark.report.agreement_terminal import agreement_lines
 from benchmark.report.codecs import CodecNames, codecs_of
-from benchmark.report.columns import Column, choose, drawn, folded
+from benchmark.report.columns import Column, choose, dimmed, drawn, folded
 from benchmark.report.per_image import Line, lines
 from benchmark.report.words import (
     DICE_LEGEND,
@@ -103,7 +103,7 @@ def render(scored: Scored, *, width: int) -> list[Text]:
         out += _table(lines(scored, comparison), codecs, width)
         out.append(Text(""))
     if comparisons:
-        out += [Text(line, "dim") for line in _legend(scored, comparisons)]
+        out += dimmed(_legend(scored, comparisons))
         out.append(Text(""))
     else:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
@@ -112,14 +112,15 @@ def render(scored: Scored, *, width: int) -> list[Text]:
     for crossing in cross.crossings(scored):
         head = f"{crossing.title}: Dice, SINCO - plain, by each reader; in brackets what was in"
         out.append(Text(f"{head} the loss", "bold"))
-        out += [Text(f"  {line}") for line in cross.terminal_table(scored, crossing).lines()]
+        for line in cross.terminal_table(scored, crossing).lines():
+            out.append(Text(f"  {line}"))
     for agreement in agreements(scored):
         out += agreement_lines(agreement, width)
     return out + folded([*_problems(scored), *_notes(scored)], width)
 
 
 def _notes(scored: Scored) -> list[Text]:
-    notes = [Text(said) for said in learned_inits(scored)]
+    notes = list(map(Text, learned_inits(scored)))
     shown = len(scored.rows)
     if shown < scored.stored:
         said = f"these are the {shown} cells of the latest run; the store holds {scored.stored}"
@@ -133,9 +134,12 @@ def _legend(scored: Scored, comparisons: Sequence[Comparison]) -> list[str]:
     codecs = ";  ".join(map(_codec_legend, codecs_of(scored)))
     if codecs:
         out.append(codecs)
-    readers = {reader for comparison in comparisons for reader in comparison.readers}
+    readers: set[str] = set()
+    losses: set[str] = set()
+    for comparison in comparisons:
+        readers.update(comparison.readers)
+        losses.add(comparison.group.segmenter_hash)
     others = sorted(readers, key=scored.name)
-    losses = {comparison.group.segmenter_hash for comparison in comparisons}
     for metric, legend in (("dice", DICE_LEGEND), ("kl", LABEL_LEGEND)):
         if metric not in metrics_of(scored) and f"{metric}_eval" not in metrics_of(scored):
             continue
@@ -245,9 +249,8 @@ def _columns(shown: Sequence[Line], codecs: Sequence[CodecNames]) -> list[Column
     out = []
     for metric in METRICS:
         for name, head, method in methods:
-            values = [line.values.get(method, {}).get(metric, math.nan) for line in shown]
-            if not all(map(math.isnan, values)):
-                cells = [(measured(metric, value), "") for value in values]
+            cells = _values(shown, method, metric)
+            if cells:
                 out.append(Column(metric, name, head, cells))
         if any(metric in line.image.differences for line in shown):
             cells = [_difference(line, metric) for line in shown]
@@ -255,6 +258,16 @@ def _columns(shown: Sequence[Line], codecs: Sequence[CodecNames]) -> list[Column
     cells = [(number(line.values["sinco"]["bpp"], 2), "") for line in shown]
     out.append(Column("", "bpp", "bpp", cells))
     return out
+
+
+def _values(shown: Sequence[Line], method: str, metric: str) -> list[tuple[str, str]]:
+    """A cell for each image; none where no image has a value."""
+    cells, some = [], False
+    for line in shown:
+        value = line.values.get(method, {}).get(metric, math.nan)
+        some = some or not math.isnan(value)
+        cells.append((measured(metric, value), ""))
+    return cells if some else []
 
 
 def _difference(line: Line, metric: str) -> tuple[str, str]:
