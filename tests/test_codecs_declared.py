@@ -188,6 +188,19 @@ def test_a_made_up_codec_and_regularizer_go_all_the_way(
     assert np.array_equal(np.load(out), expected)
 
 
+def test_two_options_of_a_codec_in_one_store_are_told_apart(networks, plugin, store_folder):
+    command = ["run", "--dataset", "tiny", *FAST, "--codec", "blocks", "--plugin", str(plugin)]
+    for smallest in ("2", "16"):
+        options = ["--set", f"smallest={smallest}", "--out", str(store_folder)]
+        assert main([*command, *options]) == 0
+    assert main(["report", str(store_folder), "--all", "--plugin", str(plugin)]) == 0
+    page = (store_folder / "leaderboard.md").read_text()
+    assert "| blocks, smallest 2 |" in page and "| blocks, smallest 16 |" in page
+    table = pd.read_csv(store_folder / "per_image.csv")
+    fine, coarse = table["blocks, smallest 2_psnr_db"], table["blocks, smallest 16_psnr_db"]
+    assert (fine > coarse).all()
+
+
 def test_curves_draw_every_codec(networks, plugin, store_folder, monkeypatch):
     from matplotlib.axes import Axes
 

@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from benchmark.report.codecs import codec_of_row
 from benchmark.report.per_image import areas_of, bounds_of, mean_of, right_of
 from benchmark.report.words import backbone, lambda_text, told_apart
 from benchmark.stats.compare import gain, metrics_of, patient_interval
@@ -123,7 +124,7 @@ def _identity(scored: Scored, row: Row) -> tuple[str, tuple[tuple[str, str], ...
     """
     facts = row.facts
     if not is_fit(row):
-        return facts["codec"], ()
+        return codec_of_row(scored, row).name, ()
     if is_plain(row):
         plain = scored.settings(row, penalty=False)
         fidelity = ("fidelity", str(facts.get("fidelity")))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.report.codecs import codec_of_row
 from benchmark.stats.compare import Comparison, Difference, Group, Image, metrics_of
 from benchmark.store.view import Scored, once
 
@@ -36,7 +37,7 @@ def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]
         if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(
             group.settings
         ):
-            out.setdefault(row.facts["codec"], []).append(row.key)
+            out.setdefault(codec_of_row(scored, row).name, []).append(row.key)
     return dict(sorted(out.items()))
 
 

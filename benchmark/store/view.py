@@ -173,7 +173,9 @@ class _Shared:
         identity = row.facts.get("identity") or {}
         facts = row.facts | {
             "identity": {
-                name: identity[name] for name in ("inr", "fit_version", "init") if name in identity
+                name: identity[name]
+                for name in ("inr", "fit_version", "init", "codec")
+                if name in identity
             }
         }
         row.facts = {self(name): self._shared(value) for name, value in facts.items()}
