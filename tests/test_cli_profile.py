@@ -156,6 +156,14 @@ def test_originals_are_read_once_an_image_and_counted_so(profile, monkeypatch):
     assert 0.04 <= profile()["original_seconds"] < 0.07  # two readers, a call each
 
 
+def test_a_job_without_codecs_has_no_column_of_them(tiny_dataset, store_folder, capsys):
+    tiny_networks.write()
+    command = ["profile", "--out", str(store_folder), *FAST, "--lambda", "1e-3", "--codec", "none"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "(SINCO, siren)" in printed and "codecs" not in printed
+
+
 @pytest.mark.parametrize("stored", [False, True])
 def test_nothing_is_written(profile, store_folder, tmp_path_factory, monkeypatch, stored):
     temporary = tmp_path_factory.mktemp("temporary")

@@ -122,13 +122,10 @@ def files_of(cells: Sequence[Cell]) -> Counter[tuple[str, str]]:
 
 def files_of_reference(name: str, codecs: int) -> Counter[tuple[str, str]]:
     """IMAGES x LAMBDAS x SEEDS of one backbone, with the twins and so many classical codecs."""
-    return Counter(
-        {
-            (name, PLAIN): 2 * IMAGES * SEEDS,
-            (name, SINCO): IMAGES * LAMBDAS * SEEDS,
-            (name, CODECS): codecs * IMAGES,
-        }
-    )
+    files = Counter({(name, PLAIN): 2 * IMAGES * SEEDS, (name, SINCO): IMAGES * LAMBDAS * SEEDS})
+    if codecs:
+        files[name, CODECS] = codecs * IMAGES
+    return files
 
 
 def measure(
