@@ -135,10 +135,7 @@ def test_estimates_are_arithmetic_from_the_parts(profile):
     each = {kind: column["seconds"] / column["files"] for kind, column in columns(found).items()}
     own, reference = found["estimates"]
     assert own["seconds"] == pytest.approx(
-        12 * each["plain"]
-        + 6 * each["SINCO"]
-        + 6 * each["codecs"]
-        + 3 * found["original_seconds"]
+        12 * each["plain"] + 6 * each["SINCO"] + 6 * each["codecs"] + 3 * found["original_seconds"]
     )
     assert reference["seconds"] == pytest.approx(
         484

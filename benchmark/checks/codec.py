@@ -1,4 +1,4 @@
-"""Claims about a classical codec: `encode(sample, max_bytes) -> bytes`, `decode(bytes) -> Decoded`."""
+"""Claims about a codec: `encode(sample, max_bytes) -> bytes`, `decode(bytes) -> Decoded`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,17 @@
 """Turn a compressed file back into an image; without -o, print what the file says about itself.
 
 Reads the files of a run, as `report FOLDER --files FILES` writes them out of the store: those of
-backbones and of codecs, each told by its first bytes. A file needs nothing else but the plug-in that
-wrote it.
+backbones and of codecs, each told by its first bytes. A file needs nothing else but the plug-in
+that wrote it.
 
 examples:
   python -m benchmark decode fit.inr                       what is in it
   python -m benchmark decode fit.inr -o image.png          an 8-bit picture; three channels as RGB
   python -m benchmark decode fit.inr -o image.png --depth 16
-  python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels] in [0, 1]; .tif too
-  python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes; .npy [planes, rows, columns, channels];
+  python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels]
+                                                           in [0, 1]; .tif too
+  python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes;
+                                                           .npy [planes, rows, columns, channels];
                                                            in a .png its planes lie one below the
                                                            other
   python -m benchmark decode fit.inr -o image.npy --source-units

@@ -12,11 +12,30 @@ from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
 from benchmark.plan.selection import CODECS, INR, REGULARIZERS, SEGMENTER, Selection
 
+Group = argparse._ArgumentGroup  # what add_argument_group returns
+
 
 def add_selection(parser: Parser) -> None:
     """Add every option that selects cells; lists repeat (`--inr a --inr b`) or take commas
     (`--lambda 0,1e-5`).
     """
+    _add_what(parser)
+    add_images(
+        parser,
+        dims=(
+            "each fitted as one by a backbone with three inputs, read plane by plane; bpp then"
+            " counts bits a voxel"
+        ),
+        limit=" (6 of mni-lesion where nothing is said)",
+    )
+    how = parser.add_argument_group("how to fit")
+    _add_recipe(how)
+    _add_rate_and_options(how)
+    _add_machine(parser)
+
+
+def _add_what(parser: Parser) -> None:
+    """Backbones, lambdas, seeds, networks and codecs."""
     what = parser.add_argument_group("what to compare (each may be repeated, or given with commas)")
     what.add_argument(
         "--inr",
@@ -54,19 +73,14 @@ def add_selection(parser: Parser) -> None:
         action="append",
         metavar="NAME",
         help=(
-            f"classical codec beside the fits, at their bytes (default {', '.join(CODECS)}; one that"
-            " sends the mask only where a loss sees it); none: no codec"
+            "classical codec beside the fits, at their bytes; none: no codec (default"
+            f" {', '.join(CODECS)}; one that sends the mask only where a loss sees it)"
         ),
     )
-    add_images(
-        parser,
-        dims=(
-            "each fitted as one by a backbone with three inputs, read plane by plane; bpp then"
-            " counts bits a voxel"
-        ),
-        limit=" (6 of mni-lesion where nothing is said)",
-    )
-    how = parser.add_argument_group("how to fit")
+
+
+def _add_recipe(how: Group) -> None:
+    """What a recipe is made of."""
     how.add_argument(
         "--preset",
         metavar="NAME",
@@ -108,6 +122,10 @@ def add_selection(parser: Parser) -> None:
             " it changes"
         ),
     )
+
+
+def _add_rate_and_options(how: Group) -> None:
+    """The bytes of a file, the options of plug-ins, and where a fit starts."""
     how.add_argument(
         "--bpp",
         type=_number,
@@ -146,6 +164,10 @@ def add_selection(parser: Parser) -> None:
         action="store_true",
         help="use a checkpoint on a data set that it was not trained on",
     )
+
+
+def _add_machine(parser: Parser) -> None:
+    """Where it is kept, on what it runs, and what is printed."""
     parser.add_argument(
         "--out",
         type=Path,

@@ -56,7 +56,7 @@ class Job:
 
 
 def resolve(selection: Selection) -> Job:
-    """Check everything that can be checked before computing; raises InputError with what to type."""
+    """Check what can be checked before computing; raises InputError with what to type."""
     _check_numbers(selection)
     preset_name = selection.preset or default_preset(selection.dataset)
     base = preset(preset_name)
