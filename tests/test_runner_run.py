@@ -110,9 +110,7 @@ def test_the_same_command_again_fits_nothing(networks, store_folder, monkeypatch
     assert _bytes(store_folder) == before
 
 
-def test_a_new_reader_rescores_and_does_not_refit(
-    networks, store_folder, monkeypatch
-):
+def test_a_new_reader_rescores_and_does_not_refit(networks, store_folder, monkeypatch):
     assert run(store_folder, "--reader", "unet") == 0
     with Store(store_folder) as store:
         assert {s.reader for s in store.scores()} == {"", "unet"}
