@@ -22,7 +22,7 @@ from benchmark.networks.reading import ImageReading, ReadRequest, read_image
 from benchmark.plan.catalog import catalog
 from benchmark.plan.doubts import doubts
 from benchmark.plan.job import resolve
-from benchmark.plan.selection import Selection
+from benchmark.plan.selection import INR, Selection
 from benchmark.plugins import index
 from benchmark.plugins.contracts import Decoded
 from benchmark.report.evaluated import rows_by, write_evaluation
@@ -54,7 +54,7 @@ ALSO = {"seeds": "seed", "images": "image", "readers": "reader", "segmenters": "
 
 
 def run(
-    inr: str | Iterable[str] = "siren",
+    inr: str | Iterable[str] = INR,
     *,
     dataset: str = "mni-lesion",
     lam: float | Iterable[float] = 1e-5,

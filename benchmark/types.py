@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 SPLITS = ("train", "val", "test")
-SCORE_AS = ("decoded", "stretched-png")
 IMAGE_METRICS = ("psnr_db", "ssim", "psnr_brain_db", "ssim_brain")
 MASK_METRICS = ("dice", "dice_original", "fp_area_px")  # of a reader of masks
 LABEL_METRICS = ("label_kept", "kl", "label_right", "label_right_original")  # of a reader of labels

@@ -19,7 +19,8 @@ PAIRS = [(kind, wrong, claim) for kind, wrongs in WRONG.items() for wrong, claim
 
 
 def failures(kind: str, factory: Callable[..., Any]) -> list[str]:
-    results = list(run_checks(kind, Subject.of(factory, kind=kind)))
+    declared = getattr(factory, "DECLARED", {})
+    results = list(run_checks(kind, Subject.of(factory, kind=kind, **declared)))
     assert not [r for r in results if r.status == "skipped"]
     return [result.name for result in results if result.status == "failed"]
 

@@ -101,9 +101,9 @@ def test_parts_sum_to_the_wall_and_each_has_its_own_seconds(profile, monkeypatch
             part for part, seconds in parts.items() if seconds >= pause * calls.get(part, 1e9)
         } == set(calls), (kind, parts)
         assert 0 <= parts["wait"] < pause
-    assert found["JPEG 2000"]["parts"]["score: metrics"] >= found["JPEG 2000"]["files"] * pause
-    assert sum(found["JPEG 2000"]["parts"].values()) == pytest.approx(
-        found["JPEG 2000"]["seconds"], abs=0.005
+    assert found["codecs"]["parts"]["score: metrics"] >= found["codecs"]["files"] * pause
+    assert sum(found["codecs"]["parts"].values()) == pytest.approx(
+        found["codecs"]["seconds"], abs=0.005
     )
 
 
@@ -135,16 +135,13 @@ def test_estimates_are_arithmetic_from_the_parts(profile):
     each = {kind: column["seconds"] / column["files"] for kind, column in columns(found).items()}
     own, reference = found["estimates"]
     assert own["seconds"] == pytest.approx(
-        12 * each["plain"]
-        + 6 * each["SINCO"]
-        + 6 * each["JPEG 2000"]
-        + 3 * found["original_seconds"]
+        12 * each["plain"] + 6 * each["SINCO"] + 6 * each["codecs"] + 3 * found["original_seconds"]
     )
     assert reference["seconds"] == pytest.approx(
         484
         * (
             5 * (2 * each["plain"] + 5 * each["SINCO"])
-            + 2 * each["JPEG 2000"]
+            + 2 * each["codecs"]
             + found["original_seconds"]
         )
     )
@@ -154,6 +151,14 @@ def test_estimates_are_arithmetic_from_the_parts(profile):
 def test_originals_are_read_once_an_image_and_counted_so(profile, monkeypatch):
     slow(monkeypatch, benchmark.networks.network.Network, "segment", 0.02)
     assert 0.04 <= profile()["original_seconds"] < 0.07  # two readers, a call each
+
+
+def test_a_job_without_codecs_has_no_column_of_them(tiny_dataset, store_folder, capsys):
+    tiny_networks.write()
+    command = ["profile", "--out", str(store_folder), *FAST, "--lambda", "1e-3", "--codec", "none"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "(SINCO, siren)" in printed and "codecs" not in printed
 
 
 @pytest.mark.parametrize("stored", [False, True])

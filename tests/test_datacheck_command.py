@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmark.cli import main
 from benchmark.datacheck import Source, survey
-from benchmark.report.survey import print_survey
+from benchmark.report.data_check import print_data_check
 from tests.made_scans import Made, scan
 
 NAMES = ("TCGA_CS_4941_19960909", "TCGA_DU_7301_19911112")
@@ -132,7 +132,7 @@ def test_the_table_fits(width) -> None:
         for n in range(9)
     ]
     text = io.StringIO()
-    print_survey(
+    print_data_check(
         survey([Source("made", Made(scans))]),
         Console(file=text, force_terminal=True, width=width, color_system=None),
     )

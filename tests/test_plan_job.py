@@ -48,9 +48,12 @@ def networks(tiny_dataset) -> None:
         ({"image": ("p9-0",)}, "--image p9-0"),
         ({"optimizer": "sopa"}, "did you mean 'soap'"),
         ({"sets": ("omega=3",)}, "siren.omega_0"),
-        ({"sets": ("omega_0",)}, "NAME=VALUE"),
+        ({"sets": ("omega_0",)}, "OPTION=VALUE"),
         ({"sets": ("omega_0=much",)}, "not a number"),
-        ({"score_as": ("streched-png",)}, "stretched-png"),
+        ({"codec": ("jpeg200",)}, "did you mean 'jpeg2000'"),
+        ({"codec": ("none", "jpeg2000")}, "none means no codec"),
+        ({"regularizer": "dise"}, "did you mean 'dice'"),
+        ({"regularizer": "kl"}, "kl needs a network that reads labels, and unet reads masks"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_computed(networks, change, found):

@@ -20,7 +20,8 @@ from benchmark.cli import main
 from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
 from benchmark.report import agreement_words, print_tables, write_report
-from benchmark.report.agreement import agreements, as_json, difference_band
+from benchmark.report.agreement import agreements, as_json
+from benchmark.report.agreement_numbers import difference_band
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.words import lambda_text
 from benchmark.store.store import Row, Score

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmark.report.cross import crossings, lines, rows, write_cross
+from benchmark.report.cross import crossings, full_table, terminal_table, write_cross
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.terminal import render
 from benchmark.store.store import Score
@@ -61,7 +61,7 @@ def test_each_pair_of_networks_has_the_difference_that_was_planted(store):
             cell = crossing.cells[loss, reader]
             assert cell.summary.mean == pytest.approx(GAINS[loss][metric], abs=0.01), (loss, reader)
             assert (
-                cell.kin == (loss == reader)
+                cell.in_loss == (loss == reader)
                 and cell.summary.images == 4
                 and cell.original == pytest.approx(0.9)
             )
@@ -76,7 +76,7 @@ def test_who_was_in_the_loss_counts_as_no_other_reader(store):
         DILATED
     ].mean == pytest.approx(-0.05, abs=0.01)
     assert ENSEMBLE not in crossing.others and all(
-        crossing.cells[ENSEMBLE, reader].kin for reader in (UNET, DILATED)
+        crossing.cells[ENSEMBLE, reader].in_loss for reader in (UNET, DILATED)
     )
     store.remember("runs", "members", {})
     assert ENSEMBLE in crossings(Scored(store))[0].others
@@ -84,7 +84,8 @@ def test_who_was_in_the_loss_counts_as_no_other_reader(store):
 
 def test_the_page_and_the_files_have_it(store, tmp_path):
     scored = Scored(store)
-    heads, table = rows(scored, *crossings(scored))
+    full = full_table(scored, *crossings(scored))
+    heads, table = full.heads, full.rows
     assert heads[1:3] == ["read by dilated", "read by unet"] and len(table) == 3 + 2
     assert (
         table[0][1].startswith("(+0.199 [+0.19")
@@ -100,7 +101,7 @@ def test_the_page_and_the_files_have_it(store, tmp_path):
 
 def test_a_terminal_gets_it_aligned(store):
     scored = Scored(store)
-    head, first, *others = lines(scored, *crossings(scored))
+    head, first, *others = terminal_table(scored, *crossings(scored)).lines()
     assert (
         head.split() == ["in", "the", "loss", "\\", "read", "by", "dilated", "unet"]
         and len(others) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from benchmark.score.metrics import dice, image_scores, label_scores, reader_scores, stretched_png
+from benchmark.score.metrics import dice, image_scores, label_scores, reader_scores
 from benchmark.types import Sample, VolumeStatistics
 
 rng = np.random.default_rng(0)
@@ -95,21 +95,3 @@ def test_a_divergence_is_finite_whatever_is_answered():
         "label_kept": 0.0,
         "kl": pytest.approx(87.34, abs=0.01),
     }
-
-
-@pytest.mark.parametrize("low, high", [(0.0, 1.0), (0.13, 0.71), (-0.2, 1.4)])
-def test_stretched_png_maps_each_pictures_own_range_to_0_and_1(low, high):
-    stretched = stretched_png((low + (high - low) * A).astype(np.float32))
-    assert stretched.shape == A.shape and stretched.min() == 0.0 and stretched.max() == 1.0
-    own = (A - A.min()) / (A.max() - A.min())
-    # 256 gray values, cut off rather than rounded, twice: by the colour map's index and by its
-    # entry
-    assert np.abs(stretched - own).max() <= 2 / 255
-
-
-def test_one_bright_pixel_costs_the_stretched_score_dearly():
-    original, decoded = 0.5 * A, 0.5 * A.copy()
-    decoded[0, 0] = 1.0
-    whole = np.ones((32, 24), bool)
-    assert image_scores(original, decoded, whole)["psnr_db"] > 30
-    assert image_scores(original, stretched_png(original), whole)["psnr_db"] < 12

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -165,6 +165,10 @@ class Obliging(Images):
 class Codec:
     """Every f-th pixel in 8 bits, for the smallest f that fits."""
 
+    DECLARED: ClassVar[dict[str, Any]] = {
+        "label": "skip",
+        "magic": tuple(bytes([f]) for f in range(2, 9)),
+    }
     smallest = 2
 
     def encode(self, sample: Sample, max_bytes: int) -> bytes:
@@ -208,8 +212,26 @@ class Coarse(Codec):
 
 
 class WrongMask(Codec):
+    DECLARED: ClassVar[dict[str, Any]] = Codec.DECLARED | {"sends_mask": True}
+
     def decode(self, data: bytes) -> Decoded:
         return Decoded(super().decode(data).image, np.zeros((64, 64), bool))
+
+
+class SendsNone(Codec):
+    DECLARED: ClassVar[dict[str, Any]] = Codec.DECLARED | {"sends_mask": True}
+
+
+class Disguised(Codec):
+    DECLARED: ClassVar[dict[str, Any]] = Codec.DECLARED | {"magic": ((b"\2", b"not in it"),)}
+
+
+class Wordy(Codec):
+    DECLARED: ClassVar[dict[str, Any]] = Codec.DECLARED | {"label": "every f-th pixel"}
+
+
+class Undotted(Codec):
+    DECLARED: ClassVar[dict[str, Any]] = Codec.DECLARED | {"suffix": "skip"}
 
 
 class Dims(Codec):
@@ -393,6 +415,10 @@ WRONG = {
         Doubles: "round trip gives a picture",
         Coarse: "more bytes are better",
         WrongMask: "a mask that is sent is exact",
+        SendsNone: "a mask is sent where that is declared",
+        Disguised: "files begin with the declared magic",
+        Wordy: "the label is short",
+        Undotted: "the suffix begins with a dot",
         Dims: "encode leaves the sample untouched",
         Hoards: "amnesia",
     },

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.checks import Subject
+from benchmark.checks import Skip, Subject
 from benchmark.checks.fresh import decode_codec
 from benchmark.errors import CellFailed
 from benchmark.plugins.contracts import Decoded
+from benchmark.plugins.magic import recognized
 from benchmark.types import Sample, VolumeStatistics
 
 SIDE = 64
+LONGEST_LABEL = 8  # characters: a label stands above a column of numbers
 BUDGETS = (300, 600, 1200)  # 0.6, 1.2 and 2.3 bits a pixel
 
 
@@ -93,6 +95,40 @@ def check_a_mask_that_is_sent_is_exact(subject: Subject) -> None:
     mask = codec.decode(codec.encode(sample, BUDGETS[-1])).mask
     if mask is not None:
         assert mask.dtype == bool and np.array_equal(mask, sample.mask), "it is another mask"
+
+
+def check_a_mask_is_sent_where_that_is_declared(subject: Subject) -> None:
+    """`sends_mask` says whether decode returns a mask."""
+    sample, codec = picture(), subject.make()
+    sent = codec.decode(codec.encode(sample, BUDGETS[-1])).mask is not None
+    declared = subject.declared["sends_mask"]
+    assert sent == declared, (
+        f"it is declared with sends_mask={declared}, and decode returns"
+        f" {'a' if sent else 'no'} mask"
+    )
+
+
+def check_files_begin_with_the_declared_magic(subject: Subject) -> None:
+    """`magic` tells its files: benchmark/plugins/magic.py says how."""
+    magic = subject.declared["magic"]
+    if not magic:
+        raise Skip("it declares no magic, so `decode` cannot tell its files")
+    for channels in (1, 3):
+        data = subject.make().encode(picture(channels), channels * BUDGETS[-1])
+        assert recognized(data, magic), f"a file begins with {data[:8]!r}, and magic is {magic!r}"
+
+
+def check_the_label_is_short(subject: Subject) -> None:
+    """`label` has 1 to 8 characters; without one, tables show the name."""
+    label = subject.declared["label"]
+    if label is not None:
+        assert 0 < len(label) <= LONGEST_LABEL, f"{label!r} has {len(label)} characters"
+
+
+def check_the_suffix_begins_with_a_dot(subject: Subject) -> None:
+    """`suffix` is a dot and at least one letter or digit."""
+    suffix = subject.declared["suffix"]
+    assert suffix.startswith(".") and suffix[1:].isalnum(), f"the suffix is {suffix!r}"
 
 
 def check_encode_leaves_the_sample_untouched(subject: Subject) -> None:

@@ -45,15 +45,15 @@ def run(args: argparse.Namespace) -> int:
 
     found = look_at_data(copies, args.sets, _progress)
     if args.json:
-        from benchmark.report.survey import as_json
+        from benchmark.report.data_check import as_json
 
         print(json.dumps(as_json(found), indent=2, allow_nan=False))
     else:
         from rich.console import Console
 
-        from benchmark.report.survey import print_survey
+        from benchmark.report.data_check import print_data_check
 
-        print_survey(found, Console())
+        print_data_check(found, Console())
     return 1 if found.failed else 0
 
 

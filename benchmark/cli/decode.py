@@ -1,14 +1,17 @@
 """Turn a compressed file back into an image; without -o, print what the file says about itself.
 
 Reads the files of a run, as `report FOLDER --files FILES` writes them out of the store: those of
-backbones, and the JPEG 2000 peers. A backbone's file needs nothing else but the backbone's plug-in.
+backbones and of codecs, each told by its first bytes. A file needs nothing else but the plug-in
+that wrote it.
 
 examples:
   python -m benchmark decode fit.inr                       what is in it
   python -m benchmark decode fit.inr -o image.png          an 8-bit picture; three channels as RGB
   python -m benchmark decode fit.inr -o image.png --depth 16
-  python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels] in [0, 1]; .tif too
-  python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes; .npy [planes, rows, columns, channels];
+  python -m benchmark decode fit.inr -o image.npy          float32 [rows, columns, channels]
+                                                           in [0, 1]; .tif too
+  python -m benchmark decode volume.inr -o volume.nii.gz   a volume: columns, rows, planes;
+                                                           .npy [planes, rows, columns, channels];
                                                            in a .png its planes lie one below the
                                                            other
   python -m benchmark decode fit.inr -o image.npy --source-units
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from benchmark.plugins import Decoded
 
 FORMATS = (".png", ".npy", ".tif", ".tiff", ".nii", ".nii.gz")
-CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.source_units and header is None:
         raise InputError(
             f"--source-units of {args.file}",
-            "JPEG 2000 holds no window of the source",
+            f"{codec} holds no window of the source",
             "leave it out",
         )
     _tell(data, header, codec)
@@ -131,12 +133,12 @@ def _format(path: Path) -> str:
 def look(data: bytes) -> tuple[Header | None, str | None]:
     """The header of a backbone's file, or the name of the codec that wrote it."""
     from benchmark.bitstream import MAGIC, read_header
+    from benchmark.plugins.magic import codec_of
 
-    if (
-        data.startswith(MAGIC) or CODESTREAM not in data
-    ):  # the codestream stands behind the mask, where one is sent
+    codec = None if data.startswith(MAGIC) else codec_of(data)
+    if codec is None:  # read_header says what is wrong with a file that nobody knows
         return read_header(data), None
-    return None, "jpeg2000" if data.startswith(CODESTREAM) else "jpeg2000+mask"
+    return None, codec.name
 
 
 def _tell(data: bytes, header: Header | None, codec: str | None) -> None:

@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the segmenter or the data set: base=32, or unet.base=32",
+        help="an option of the segmenter or the data set: base=32, or PLUGIN.base=32",
     )
     _add_reading(parser)
     add(

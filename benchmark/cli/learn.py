@@ -29,12 +29,13 @@ from benchmark.cli.parser import (
     request_of,
 )
 from benchmark.cli.selection import whole
+from benchmark.plan.selection import INR
 from benchmark.search.learning import LIMIT, ROUNDS, STEPS, LearnRequest, learn_state
 
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    add("--inr", default="siren", metavar="NAME", help="backbone (default siren)")
+    add("--inr", default=INR, metavar="NAME", help=f"backbone (default {INR})")
     data = "data set (default mni-lesion, embedded)"
     add("--dataset", default="mni-lesion", metavar="NAME", help=data)
     add_root(parser)

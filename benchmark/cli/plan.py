@@ -23,8 +23,11 @@ from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
 from benchmark.errors import InputError
 from benchmark.folders import check_writable
+from benchmark.report.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmark.plan.estimate import Estimate, Line
     from benchmark.plan.job import Job
 
@@ -82,17 +85,20 @@ def _text(job: Job, out: Path, found: Estimate) -> str:
     said = f"{job.dataset_name}, split {job.selection.split}: {len(job.samples)} images"
     lines = [
         f"{said}, preset {job.preset}, results in {out}",
-        f"{'method':<18}{'lambda':>9}{'cells':>8}{'stored':>8}{'minutes':>9}",
-        *map(_row, found.lines),
+        *_table(found.lines).lines(),
         f"{found.missing} cells to do{_about(found)}",
     ]
     lines += [f"cannot be used: {name}: {why}" for name, why in job.unreadable.items()]
     return "\n".join(lines)
 
 
-def _row(line: Line) -> str:
-    minutes = "unknown" if line.minutes is None else f"{line.minutes:.1f}"
-    return f"{line.method:<18}{line.lam:>9}{line.cells:>8}{line.stored:>8}{minutes:>9}"
+def _table(lines: Sequence[Line]) -> Table:
+    rows = []
+    for line in lines:
+        minutes = "unknown" if line.minutes is None else f"{line.minutes:.1f}"
+        rows.append([line.method, line.lam, str(line.cells), str(line.stored), minutes])
+    heads = ["method", "lambda", "cells", "stored", "minutes"]
+    return Table(heads, rows, least=(16, 7, 6, 6, 7))
 
 
 def _about(found: Estimate) -> str:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from benchmark.types import SCORE_AS
-
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="the --out of a run, with its store.sqlite"
     )
@@ -45,16 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", action="append", metavar="ID", help="only this image")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to write (default: the same folder)"
-    )
-    parser.add_argument(
-        "--score-as",
-        choices=SCORE_AS,
-        default="decoded",
-        metavar="WAY",
-        help=(
-            "decoded (default), or stretched-png: scores of each picture stretched and saved as"
-            " a PNG"
-        ),
     )
     parser.add_argument(
         "--all",

@@ -6,25 +6,42 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from benchmark.cli.parser import Parser, add_plugins
 from benchmark.errors import InputError
+from benchmark.plan.selection import CODECS, INR, REGULARIZERS, SEGMENTER, Selection
 
-if TYPE_CHECKING:
-    from benchmark.plan.selection import Selection
+Group = argparse._ArgumentGroup  # what add_argument_group returns
 
 
 def add_selection(parser: Parser) -> None:
     """Add every option that selects cells; lists repeat (`--inr a --inr b`) or take commas
     (`--lambda 0,1e-5`).
     """
+    _add_what(parser)
+    add_images(
+        parser,
+        dims=(
+            "each fitted as one by a backbone with three inputs, read plane by plane; bpp then"
+            " counts bits a voxel"
+        ),
+        limit=" (6 of mni-lesion where nothing is said)",
+    )
+    how = parser.add_argument_group("how to fit")
+    _add_recipe(how)
+    _add_rate_and_options(how)
+    _add_machine(parser)
+
+
+def _add_what(parser: Parser) -> None:
+    """Backbones, lambdas, seeds, networks and codecs."""
     what = parser.add_argument_group("what to compare (each may be repeated, or given with commas)")
     what.add_argument(
         "--inr",
         action="append",
         metavar="NAME",
-        help="backbone (default siren); `list inr` shows them",
+        help=f"backbone (default {INR}); `list inr` shows them",
     )
     what.add_argument(
         "--lambda",
@@ -41,7 +58,7 @@ def add_selection(parser: Parser) -> None:
         action="append",
         metavar="NAME[@FILE]",
         help=(
-            "network in the loss (default unet), several in turn; NAME+NAME averages their"
+            f"network in the loss (default {SEGMENTER}), several in turn; NAME+NAME averages their"
             " probabilities"
         ),
     )
@@ -51,15 +68,19 @@ def add_selection(parser: Parser) -> None:
         metavar="NAME[@FILE]",
         help="networks that only read (default: every other one with weights for the data set)",
     )
-    add_images(
-        parser,
-        dims=(
-            "each fitted as one by a backbone with three inputs, read plane by plane; bpp then"
-            " counts bits a voxel"
+    what.add_argument(
+        "--codec",
+        action="append",
+        metavar="NAME",
+        help=(
+            "classical codec beside the fits, at their bytes; none: no codec (default"
+            f" {', '.join(CODECS)}; one that sends the mask only where a loss sees it)"
         ),
-        limit=" (6 of mni-lesion where nothing is said)",
     )
-    how = parser.add_argument_group("how to fit")
+
+
+def _add_recipe(how: Group) -> None:
+    """What a recipe is made of."""
     how.add_argument(
         "--preset",
         metavar="NAME",
@@ -67,6 +88,14 @@ def add_selection(parser: Parser) -> None:
     )
     how.add_argument(
         "--fidelity", default="mean", metavar="KIND", help="mean (default) or sum of squared errors"
+    )
+    how.add_argument(
+        "--regularizer",
+        metavar="NAME",
+        help=(
+            "penalty in the loss (default: what fits the network,"
+            f" {' or '.join(REGULARIZERS.values())}); `list regularizer` shows them"
+        ),
     )
     how.add_argument("--optimizer", metavar="NAME", help="adam or soap")
     how.add_argument("--lr", type=_number, metavar="RATE", help="learning rate at its highest")
@@ -93,6 +122,10 @@ def add_selection(parser: Parser) -> None:
             " it changes"
         ),
     )
+
+
+def _add_rate_and_options(how: Group) -> None:
+    """The bytes of a file, the options of plug-ins, and where a fit starts."""
     how.add_argument(
         "--bpp",
         type=_number,
@@ -106,7 +139,7 @@ def add_selection(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of a selected plug-in: omega_0=60, or siren.omega_0=60",
+        help="an option of a selected plug-in: omega_0=60, or with its name, PLUGIN.omega_0=60",
     )
     how.add_argument(
         "--init",
@@ -127,16 +160,14 @@ def add_selection(parser: Parser) -> None:
         ),
     )
     how.add_argument(
-        "--score-as",
-        action="append",
-        metavar="KIND",
-        help="decoded (always), and stretched-png: as the student reproduction saved its pictures",
-    )
-    how.add_argument(
         "--force",
         action="store_true",
         help="use a checkpoint on a data set that it was not trained on",
     )
+
+
+def _add_machine(parser: Parser) -> None:
+    """Where it is kept, on what it runs, and what is printed."""
     parser.add_argument(
         "--out",
         type=Path,
@@ -211,22 +242,21 @@ def add_images(parser: Parser, *, dims: str, limit: str = "") -> None:
 
 def selection_of(args: argparse.Namespace) -> Selection:
     """The Selection that parsed arguments ask for; raises InputError on what is no number."""
-    from benchmark.plan.selection import Selection
-
     limit = (
         6 if args.limit is None and args.dataset == "mni-lesion" and not args.image else args.limit
     )
-    score_as = ("decoded", *(k for k in split(args.score_as) if k != "decoded"))
     return Selection(
-        inr=split(args.inr) or ("siren",),
+        inr=split(args.inr) or (INR,),
         lam=numbers("--lambda", args.lam, float) or (1e-5,),
         dataset=args.dataset,
         root=args.root,
         split=args.split,
         limit=limit,
         image=tuple(args.image or ()),
-        segmenter=split(args.segmenter) or ("unet",),
+        segmenter=split(args.segmenter) or (SEGMENTER,),
         reader=split(args.reader),
+        codec=split(args.codec) or None,
+        regularizer=args.regularizer,
         fidelity=args.fidelity,
         optimizer=args.optimizer,
         lr=args.lr,
@@ -241,7 +271,6 @@ def selection_of(args: argparse.Namespace) -> Selection:
         penalty_every=args.penalty_every,
         stop_at_db=args.stop_at_db,
         patience=args.patience,
-        score_as=score_as,
         init=args.init,
         force=args.force,
     )
@@ -263,21 +292,21 @@ def split(values: list[str] | None) -> tuple[str, ...]:
     )
 
 
-def check_strip(how: str, *ways: str) -> None:
-    """Raises InputError where --strip names neither one of `ways` nor networks; what is wrong with
-    a network is told by its weights.
+def check_strip(how: str, *methods: str) -> None:
+    """Raises InputError where --strip names neither one of `methods` nor networks; what is wrong
+    with a network is told by its weights.
     """
     from benchmark.networks.checkpoints import split_ensemble
     from benchmark.plugins.index import entries
 
-    if how not in ways and any(
-        part.partition("@")[0] not in entries("segmenter") for part in split_ensemble(how)
-    ):
-        raise InputError(
-            f"--strip {how}",
-            f"it is neither {' nor '.join(ways)}, nor a network of that name",
-            f"--strip {', --strip '.join(ways)}, or a network that marks brains: --strip NAME@FILE",
-        )
+    networks = [part.partition("@")[0] for part in split_ensemble(how)]
+    if how in methods or entries("segmenter").keys() >= set(networks):
+        return
+    raise InputError(
+        f"--strip {how}",
+        f"it is neither {' nor '.join(methods)}, nor a network of that name",
+        f"--strip {', --strip '.join(methods)}, or a network that marks brains: --strip NAME@FILE",
+    )
 
 
 def numbers(option: str, values: list[str] | None, kind: type) -> tuple[Any, ...]:

@@ -34,6 +34,7 @@ from benchmark.cli.parser import (
     add_sets,
     request_of,
 )
+from benchmark.plan.selection import CODECS
 from benchmark.training.recipe import AUGMENTS, LOSSES, RATES, RECIPES, SCHEDULES, TARGETS, TRAIN_ON
 
 
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_start(parser)
     add("--train-on", choices=TRAIN_ON, default="original", help="images of the train split")
     codec = "with --train-on: a codec or an INR (default: jpeg2000)"
-    add("--compressor", default="jpeg2000", metavar="NAME", help=codec)
+    add("--compressor", default=CODECS[0], metavar="NAME", help=codec)
     rate = "with --train-on: bits a pixel (default: 0.6)"
     add("--train-bpp", type=float, default=0.6, metavar="B", help=rate)
     fast = "auto: bf16 where the processor multiplies it (twice as fast), else float32"

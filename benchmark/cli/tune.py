@@ -30,6 +30,7 @@ from benchmark.cli.parser import (
     request_of,
 )
 from benchmark.cli.selection import numbers, split, whole
+from benchmark.plan.selection import INR
 
 
 def add_arguments(parser: Parser) -> None:
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     request = request_of(
         TuneRequest,
         args,
-        inr=split(args.inr) or ("siren",),
+        inr=split(args.inr) or (INR,),
         optimizer=split(args.optimizer),
         lr=numbers("--lr", args.lr, float),
     )

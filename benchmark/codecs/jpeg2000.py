@@ -6,7 +6,13 @@ from benchmark.codecs._openjpeg import codestream, picture
 from benchmark.plugins import Decoded, Sample, register
 
 
-@register.codec("jpeg2000", requires=("imagecodecs",))
+@register.codec(
+    "jpeg2000",
+    requires=("imagecodecs",),
+    label="J2K",
+    suffix=".j2k",
+    magic=(b"\xff\x4f\xff\x51",),
+)
 class Jpeg2000:
     """JPEG 2000 (ISO/IEC 15444-1, OpenJPEG): a raw codestream, wavelet 9-7, tuned for the bytes
     that it is given.

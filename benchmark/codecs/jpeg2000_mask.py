@@ -17,7 +17,19 @@ EMPTY = 0
 HEADS = {1: struct.Struct("<BBB"), 2: struct.Struct("<HHH")}
 
 
-@register.codec("jpeg2000+mask", requires=("imagecodecs", "PIL"))
+@register.codec(
+    "jpeg2000+mask",
+    requires=("imagecodecs", "PIL"),
+    label="+mask",
+    suffix=".j2k",
+    # The codestream stands behind the mask.
+    magic=(
+        b"\x00\xff\x4f\xff\x51",
+        (b"\x01", b"\xff\x4f\xff\x51"),
+        (b"\x02", b"\xff\x4f\xff\x51"),
+    ),
+    sends_mask=True,
+)
 class Jpeg2000Mask:
     """JPEG 2000 and the true mask without loss (CCITT group 4), its bytes counted: SINCO's encoder
     sees the mask too.

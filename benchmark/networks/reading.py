@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from benchmark.networks.chain import Found, Source
     from benchmark.networks.network import LabelNetwork, Network
 
-COMPRESSED = (".inr", ".j2k")
-CODESTREAM = b"\xff\x4f\xff\x51"  # how JPEG 2000 begins
 NONE = "none"
 SIZES = (16, 4096)  # pixels a side
 STEPS = ("strip", "classify", "segment")
@@ -213,7 +211,7 @@ def _open(request: ReadRequest) -> Source:
     """The image of a file: a compressed one, a picture, or one plane of a volume."""
     from benchmark.networks.chain import FromFile, FromScan
 
-    if request.file.suffix.lower() in COMPRESSED:
+    if request.file.suffix.lower() in compressed_suffixes():
         image, depth = _decoded(request.file.read_bytes())
         return FromFile(image, depth, _plane(request, depth))
     path = request.file.absolute()
@@ -234,13 +232,18 @@ def _open(request: ReadRequest) -> Source:
 
 def _decoded(data: bytes) -> tuple[np.ndarray, int]:
     """The image [depth * H, W, C] of a compressed file, and its depth."""
-    from benchmark import bitstream
+    from benchmark.bitstream import read_header
+    from benchmark.bitstream.anyfile import decode_as, written_by
 
-    # The codestream of JPEG 2000 stands behind the mask, where one is sent.
-    if data.startswith(bitstream.MAGIC) or CODESTREAM not in data:
-        return bitstream.decode(data).image, bitstream.read_header(data).depth
-    name = "jpeg2000" if data.startswith(CODESTREAM) else "jpeg2000+mask"
-    return index.get("codec", name).load()().decode(data).image, 1
+    codec = written_by(data)
+    depth = 1 if codec is not None else read_header(data).depth
+    return decode_as(data, codec).image, depth
+
+
+def compressed_suffixes() -> list[str]:
+    """The suffixes of files of a run: those of backbones, and what codecs declare."""
+    declared = [entry.declared["suffix"] for entry in index.entries("codec").values()]
+    return list(dict.fromkeys([".inr", *declared]))
 
 
 def _check_image(file: Path, path: Path) -> None:
@@ -256,7 +259,7 @@ def _check_image(file: Path, path: Path) -> None:
                 if path.is_dir()
                 else f"no picture and no volume: {suffix} is not read here"
             ),
-            f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *COMPRESSED))}",
+            f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *compressed_suffixes()))}",
         )
     if path.name.startswith("."):
         found = "a hidden file: its name begins with a dot"

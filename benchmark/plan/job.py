@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError, did_you_mean
-from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places, split_ensemble
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places
 from benchmark.plan.cells import Cell, Rate, with_twins
+from benchmark.plan.defaults import codecs_of, regularizers_of, tasks_of
 from benchmark.plan.inits import Init, init_for
 from benchmark.plan.recipes import preset, recipe_for, untuned_notes
 from benchmark.plan.samples import channels_of, check_sizes, load_samples, marked, trained_on
 from benchmark.plan.selection import Selection
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
-from benchmark.types import SCORE_AS, SPLITS, Recipe, Sample, extent
+from benchmark.types import SPLITS, Recipe, Sample, extent
 
-PEERS = ("jpeg2000", "jpeg2000+mask")
-REGULARIZERS = {"mask": "dice", "label": "kl"}  # by what the network in the loss reads
 FIDELITIES = ("mean", "sum")
 LARGE = 131_072  # voxels of a 64 x 64 x 32 crop: what one batch of slices holds as well
 
@@ -57,7 +56,7 @@ class Job:
 
 
 def resolve(selection: Selection) -> Job:
-    """Check everything that can be checked before computing; raises InputError with what to type."""
+    """Check what can be checked before computing; raises InputError with what to type."""
     _check_numbers(selection)
     preset_name = selection.preset or default_preset(selection.dataset)
     base = preset(preset_name)
@@ -174,9 +173,6 @@ def _check_numbers(s: Selection) -> None:
     ):
         if value not in known:
             raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
-    for value in s.score_as:
-        if value not in SCORE_AS:
-            raise InputError(f"--score-as {value}", "no such choice", did_you_mean(value, SCORE_AS))
 
 
 def parse_sets(
@@ -200,7 +196,7 @@ def parse_sets(
             raise InputError(
                 f"--set {text}",
                 "it is not NAME=VALUE",
-                "--set omega_0=60 or --set siren.omega_0=60",
+                "--set OPTION=VALUE or --set PLUGIN.OPTION=VALUE",
             )
         having = [
             plugin for plugin in options if option in options[plugin] and owner in ("", plugin[1])
@@ -222,14 +218,16 @@ def parse_sets(
 
 
 def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
-    networks = {part.partition("@")[0] for spec in s.segmenter for part in split_ensemble(spec)}
-    tasks = sorted({index.get("segmenter", name).declared["task"] for name in networks})
-    selected = [
-        *(("inr", name) for name in s.inr),
-        ("dataset", s.dataset),
-        *(("regularizer", REGULARIZERS[task]) for task in tasks),
-        *(("optimizer", name) for name in sorted(set(optimizers.values()))),
-    ]
+    """The options of every selected plug-in, by (kind, name)."""
+    tasks = tasks_of(s)
+    names = {
+        "inr": s.inr,
+        "dataset": (s.dataset,),
+        "regularizer": regularizers_of(s, tasks).values(),
+        "codec": codecs_of(s, tasks),
+        "optimizer": sorted(set(optimizers.values())),
+    }
+    selected = [(kind, name) for kind, each in names.items() for name in each]
     return parse_sets(s.sets, selected)
 
 
@@ -293,12 +291,9 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     fits: list[Cell] = []
     peers: list[Cell] = []
     tasks = {segmenter.task for segmenter in job.segmenters}
-    # Where no loss sees the true mask, a file that sends it is no rival.
-    codecs = [Choice.of("codec", name) for name in (PEERS if "mask" in tasks else PEERS[:1])]
-    chosen = {task: REGULARIZERS[task] for task in tasks}
+    codecs = [_choice("codec", name, args) for name in codecs_of(s, tasks)]
     regularizers = {
-        task: Choice.of("regularizer", name, **args.get(("regularizer", name), {}))
-        for task, name in chosen.items()
+        task: _choice("regularizer", name, args) for task, name in regularizers_of(s, tasks).items()
     }
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
@@ -336,6 +331,10 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
             ]
             peers += [replace(cell, codec=codec) for codec in codecs]
     return with_twins(fits) + peers
+
+
+def _choice(kind: str, name: str, args: dict[tuple[str, str], dict[str, Any]]) -> Choice:
+    return Choice.of(kind, name, **args.get((kind, name), {}))
 
 
 def _backbone(name: str, args: dict[str, Any], base: Any, s: Selection) -> tuple[Choice, Rate]:
@@ -378,7 +377,5 @@ def _recipe(
     )
     if s.penalty_every is not None:
         recipe = replace(recipe, penalty_every=s.penalty_every)
-    optimizer = Choice.of(
-        "optimizer", recipe.optimizer, **args.get(("optimizer", recipe.optimizer), {})
-    )
+    optimizer = _choice("optimizer", recipe.optimizer, args)
     return replace(recipe, optimizer_args=optimizer.args, optimizer_source=optimizer.source)

@@ -33,6 +33,8 @@ PACKAGES = {
     "regularizer": "benchmark.fit.regularizers",
     "optimizer": "benchmark.fit.optimizers",
 }
+# What `register.codec` says of a codec's name and its files: no bytes depend on it, so no key does.
+CALLED = ("label", "suffix", "magic", "sends_mask")
 assert {package.rpartition(".")[2] for package in list(PACKAGES.values())[:3]} == set(FOLDERS)
 
 
@@ -111,6 +113,7 @@ def source_hash(path: Path) -> str:
     for file in source_files(path):
         tree = ast.parse(file.read_bytes())
         for node in ast.walk(tree):
+            _forget_names(node)
             body = getattr(node, "body", None)
             if (
                 isinstance(body, list)
@@ -123,6 +126,24 @@ def source_hash(path: Path) -> str:
             ast.unparse(tree).encode()
         )  # ast.dump would differ between versions of Python, and every key with it
     return digest.hexdigest()[:12]
+
+
+def _forget_names(node: ast.AST) -> None:
+    """Take out of a decorator `register.codec(...)` what the plug-in is called: it changes no bytes."""
+    for call in getattr(node, "decorator_list", ()):
+        if isinstance(call, ast.Call) and _registers(call, "codec"):
+            call.keywords = [word for word in call.keywords if word.arg not in CALLED]
+
+
+def _registers(call: ast.Call, kind: str) -> bool:
+    """Whether a decorator is `register.KIND(...)`."""
+    function = call.func
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr == kind
+        and isinstance(function.value, ast.Name)
+        and function.value.id == "register"
+    )
 
 
 def _imports(path: Path, stem: str) -> bool:
@@ -233,13 +254,7 @@ def _read(kind: str, module: str, path: Path) -> list[Entry]:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
             continue
         for call in node.decorator_list:
-            if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Attribute)
-                and call.func.attr == kind
-                and isinstance(call.func.value, ast.Name)
-                and call.func.value.id == "register"
-            ):
+            if isinstance(call, ast.Call) and _registers(call, kind):
                 found.append(_entry(kind, module, path, node, call))
     return found
 

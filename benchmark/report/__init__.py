@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def print_tables(scored: Scored, console: Console) -> None:
-    """Print the per-image tables, the summaries, the agreement of recipes, failures and flips of a
+    """Print the per-image tables, the summaries, the agreement of recipes and the failures of a
     store as it was read.
     """
     from benchmark.report import terminal

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
-from benchmark.report.agreement import (
-    PSNR_LIMIT_DB,
-    Agreement,
-    Conclusion,
-    Delta,
-    Disagreement,
-    Quality,
-)
+from benchmark.report.agreement import Agreement
+from benchmark.report.agreement_numbers import Conclusion, Delta, Disagreement, Quality
+from benchmark.report.table import Table
 from benchmark.report.words import LABELS, UNITS, interval, lambda_text, measured, number, plural
+
+PSNR_LIMIT_DB = -0.1  # equal quality: the mean PSNR is not further below the reference's
 
 _READING = (
     "Two recipes (A, B) on the same images, with the same backbone, size, bits and network in the"
@@ -44,7 +42,10 @@ CONCLUDING = (
 
 def reading(found: Sequence[Agreement]) -> str:
     """How these agreements are to be read, in terms of what their networks read."""
-    names = _read(metric for agreement in found for metric in agreement.metrics)
+    metrics: list[str] = []
+    for agreement in found:
+        metrics += agreement.metrics
+    names = _read(metrics)
     return _READING.format(read=f" and its mean {names} inside the null band" if names else "")
 
 
@@ -54,11 +55,13 @@ def legend(agreement: Agreement) -> str:
     return _LEGEND.format(read=f" {names} inside the band," if names else "")
 
 
-def _read(metrics: Iterable[str]) -> str:
+def _read(metrics: Sequence[str]) -> str:
     """ "Dice", "KL" or "Dice and KL": what networks read."""
-    return " and ".join(
-        dict.fromkeys(LABELS[metric].partition(" ")[0] for metric in metrics if metric != "psnr_db")
-    )
+    names: dict[str, None] = {}
+    for metric in metrics:
+        if metric != "psnr_db":
+            names[LABELS[metric].partition(" ")[0]] = None
+    return " and ".join(names)
 
 
 def title(agreement: Agreement) -> str:
@@ -77,12 +80,10 @@ def sizes(agreement: Agreement) -> str:
     if len(agreement.sizes) > 1:
         return f"{len(agreement.sizes)} sizes of the backbone, each compared with itself"
     ((args, bits),) = agreement.sizes
-    return ", ".join(
-        [
-            *(f"{name} {value}" for name, value in (json.loads(args) or {}).items()),
-            f"{bits} bits a weight",
-        ]
-    )
+    said = ""
+    for name, value in (json.loads(args) or {}).items():
+        said += f"{name} {value}, "
+    return f"{said}{bits} bits a weight"
 
 
 def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice_eval")) -> str:
@@ -90,12 +91,9 @@ def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice
     of the agreement.
     """
     short, open_ = [], []
+    first, second = quality.costs
     if not quality.same_bytes:
-        short.append(
-            "not at the same bytes: {:.3g} against {:.3g} bpp".format(
-                *(cost.bpp for cost in quality.costs)
-            )
-        )
+        short.append(f"not at the same bytes: {first.bpp:.3g} against {second.bpp:.3g} bpp")
     psnr = quality.deltas.get("psnr_db")
     if psnr is None:
         open_.append("no PSNR")
@@ -118,87 +116,74 @@ def verdict(quality: Quality, metrics: Sequence[str] = ("psnr_db", "dice", "dice
             )
     if not quality.seeds.paired:
         open_.append("the seeds differ, and what they do is in it")
-    lost = sum(cost.lost for cost in quality.costs)
+    lost = first.lost + second.lost
     more = f"; {plural(lost, 'fit')} in no mean" if lost else ""
     if short or open_:
-        return (
-            f"{'not equal' if short and quality.seeds.paired else 'undecided'}:"
-            f" {'; '.join(short + open_)}{more}"
-        )
+        name = "not equal" if short and quality.seeds.paired else "undecided"
+        return f"{name}: {'; '.join(short + open_)}{more}"
     assert psnr is not None
+    return (
+        f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {_roles(metrics[1:])}"
+        f" inside the band{more}"
+    )
+
+
+def _roles(metrics: Sequence[str]) -> str:
+    """Dice (loss) and (eval), KL (loss) and (eval)."""
     roles: dict[str, list[str]] = {}
-    for metric in metrics[1:]:
+    for metric in metrics:
         name, _, role = LABELS[metric].partition(" ")
         roles.setdefault(name, []).append(role)
-    read = ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
-    return (
-        f"equal: PSNR {psnr.difference:+.2f} dB (limit {PSNR_LIMIT_DB:g}), {read} inside the"
-        f" band{more}"
-    )
+    return ", ".join(f"{name} {' and '.join(said)}" for name, said in roles.items())
 
 
 def ratio(quality: Quality) -> str:
     """How many times as fast the first recipe is."""
-    first, second = (cost.seconds for cost in quality.costs)
-    return f"{second / first:.3g}" if first > 0 and second == second else "-"
+    first, second = quality.costs
+    known = first.seconds > 0 and not math.isnan(second.seconds)
+    return f"{second.seconds / first.seconds:.3g}" if known else "-"
 
 
-def quality_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines, one a lambda."""
-
-    def delta(metric: str, found: Delta | None) -> list[str]:
-        if found is None:
-            return ["-", "-"]
-        low = "" if math.isnan(found.low) else f" {interval(metric, found.low, found.high)}"
-        return [
-            f"{measured(metric, found.difference, sign=True)}{low}",
-            measured(metric, found.band),
-        ]
-
+def quality_table(agreement: Agreement) -> Table:
+    """One row a lambda."""
+    heads = ["lambda", "images (patients)", "seeds paired", "fits A / B", "left out A / B"]
+    heads.append("PSNR dB A / B")
+    for metric in agreement.metrics:
+        heads += [f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band"]
+    heads += ["bpp A / B", "seconds a fit A / B", "B / A", "kernel A / B", "in no mean A / B"]
     rows = []
     for q in agreement.qualities:
-        psnr, costs = q.deltas.get("psnr_db"), q.costs
-        rows.append(
-            [
-                lambda_text(q.lam),
-                f"{q.images} ({q.patients})",
-                str(len(q.seeds.paired) or "none"),
-                " / ".join(str(cost.fits) for cost in costs),
-                " / ".join(map(str, q.seeds.left_out)),
-                " / ".join(number(mean, 2) for mean in psnr.means) if psnr else "-",
-                *(
-                    cell
-                    for metric in agreement.metrics
-                    for cell in delta(metric, q.deltas.get(metric))
-                ),
-                " / ".join(number(cost.bpp, 3) for cost in costs),
-                " / ".join(number(cost.seconds, 2) for cost in costs),
-                ratio(q),
-                " / ".join(cost.kernels for cost in costs),
-                " / ".join(str(cost.lost) for cost in costs),
-            ]
-        )
-    heads = [
-        "lambda",
-        "images (patients)",
-        "seeds paired",
-        "fits A / B",
-        "left out A / B",
-        "PSNR dB A / B",
-    ]
-    heads += [
-        head
-        for metric in agreement.metrics
-        for head in (f"{LABELS[metric]}{UNITS.get(metric, '')} A - B [95 %]", "null band")
-    ]
-    return [
-        *heads,
-        "bpp A / B",
-        "seconds a fit A / B",
-        "B / A",
-        "kernel A / B",
-        "in no mean A / B",
-    ], rows
+        psnr = q.deltas.get("psnr_db")
+        a, b = q.costs
+        row = [
+            lambda_text(q.lam),
+            f"{q.images} ({q.patients})",
+            str(len(q.seeds.paired) or "none"),
+            f"{a.fits} / {b.fits}",
+            f"{q.seeds.left_out[0]} / {q.seeds.left_out[1]}",
+            f"{number(psnr.means[0], 2)} / {number(psnr.means[1], 2)}" if psnr else "-",
+        ]
+        for metric in agreement.metrics:
+            row += _delta(metric, q.deltas.get(metric))
+        row += [
+            f"{number(a.bpp, 3)} / {number(b.bpp, 3)}",
+            f"{number(a.seconds, 2)} / {number(b.seconds, 2)}",
+            ratio(q),
+            f"{a.kernels} / {b.kernels}",
+            f"{a.lost} / {b.lost}",
+        ]
+        rows.append(row)
+    return Table(heads, rows)
+
+
+def _delta(metric: str, found: Delta | None) -> list[str]:
+    """The difference with its interval, and the band."""
+    if found is None:
+        return ["-", "-"]
+    difference = measured(metric, found.difference, sign=True)
+    if not math.isnan(found.low):
+        difference += f" {interval(metric, found.low, found.high)}"
+    return [difference, measured(metric, found.band)]
 
 
 def total(conclusion: Conclusion, side: int) -> str:
@@ -210,63 +195,54 @@ def total(conclusion: Conclusion, side: int) -> str:
     )
 
 
-def conclusions_table(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines, one a lambda and metric."""
-    rows = [
-        [
-            lambda_text(c.lam),
-            LABELS[c.metric] + UNITS.get(c.metric, ""),
-            str(c.images),
-            str(c.same),
-            str(c.count("tie")),
-            str(c.count("opposite")),
-            str(c.count("unknown")),
-            total(c, 0),
-            total(c, 1),
-            "yes" if c.same_total else "**no**",
-        ]
-        for c in agreement.conclusions
-    ]
-    return [
-        "lambda",
-        "metric",
-        "images",
-        "same verdict",
-        "one a tie",
-        "opposite",
-        "no band",
-        "total A",
-        "total B",
-        "same total",
-    ], rows
+def conclusions_table(agreement: Agreement) -> Table:
+    """One row a lambda and metric."""
+    heads = ["lambda", "metric", "images", "same verdict", "one a tie", "opposite", "no band"]
+    heads += ["total A", "total B", "same total"]
+    rows = []
+    for c in agreement.conclusions:
+        counts = (c.images, c.same, c.count("tie"), c.count("opposite"), c.count("unknown"))
+        rows.append(
+            [
+                lambda_text(c.lam),
+                LABELS[c.metric] + UNITS.get(c.metric, ""),
+                *map(str, counts),
+                total(c, 0),
+                total(c, 1),
+                "yes" if c.same_total else "**no**",
+            ]
+        )
+    return Table(heads, rows)
 
 
 def concluded(agreement: Agreement) -> str:
     """One sentence on all conclusions together."""
-    found = agreement.conclusions
-    same, images = sum(c.same for c in found), sum(c.images for c in found)
-    ties, opposite, unknown = (
-        sum(c.count(how) for c in found) for how in ("tie", "opposite", "unknown")
-    )
-    totals = sum(c.same_total for c in found)
+    images, same, same_totals = 0, 0, 0
+    how: Counter[str] = Counter()
+    for conclusion in agreement.conclusions:
+        images += conclusion.images
+        same += conclusion.same
+        same_totals += conclusion.same_total
+        how.update(one.how for one in conclusion.disagreements)
     text = (
-        f"{same} of {plural(images, 'verdict')} the same, {ties} a tie of one recipe only,"
-        f" {opposite} opposite"
+        f"{same} of {plural(images, 'verdict')} the same, {how['tie']} a tie of one recipe only,"
+        f" {how['opposite']} opposite"
     )
-    return (
-        text
-        + (f", {unknown} without a band" if unknown else "")
-        + f"; {totals} of {plural(len(found), 'total')} the same"
-    )
+    if how["unknown"]:
+        text += f", {how['unknown']} without a band"
+    totals = plural(len(agreement.conclusions), "total")
+    return f"{text}; {same_totals} of {totals} the same"
 
 
 def disagreements(agreement: Agreement) -> list[tuple[Conclusion, Disagreement]]:
     """All of them, opposite verdicts first; those without a band are counted in the table, and in
     the JSON.
     """
-    found = [
-        (c, one) for c in agreement.conclusions for one in c.disagreements if one.how != "unknown"
-    ]
+    found = []
+    for conclusion in agreement.conclusions:
+        for one in conclusion.disagreements:
+            if one.how != "unknown":
+                found.append((conclusion, one))
     return sorted(found, key=lambda pair: pair[1].how != "opposite")
 
 
@@ -275,15 +251,13 @@ def disagreement(conclusion: Conclusion, one: Disagreement) -> list[str]:
     difference and band.
     """
     metric = conclusion.metric
-    sides = [
-        f"{said} {measured(metric, difference, sign=True)} (band {measured(metric, band)})"
-        for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True)
-    ]
-    kind = "opposite" if one.how == "opposite" else "one a tie"
-    return [
+    cells = [
         one.sample_id,
         lambda_text(conclusion.lam),
         LABELS[metric] + UNITS.get(metric, ""),
-        kind,
-        *sides,
+        "opposite" if one.how == "opposite" else "one a tie",
     ]
+    for said, difference, band in zip(one.verdicts, one.differences, one.bands, strict=True):
+        gap = measured(metric, difference, sign=True)
+        cells.append(f"{said} {gap} (band {measured(metric, band)})")
+    return cells

@@ -9,14 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.report.style import figure
+from benchmark.report.table import Table
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
 from benchmark.stats.compare import Comparison, Summary, compare, patient_interval, read_by
 from benchmark.store.view import Scored
 
+Which = tuple[str, str, tuple[tuple[str, str], ...], float]  # data set, backbone, settings, lambda
 HEADS = [
     "dataset",
     "setting",
@@ -47,7 +51,7 @@ class Cell:
     summary: Summary
     plain: float  # mean Dice of the plain twins, over patients
     original: float  # and of the original images
-    kin: bool  # the reader was in the loss, alone or in an ensemble
+    in_loss: bool  # the reader was in the loss, alone or in an ensemble
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,78 +77,72 @@ def crossings(scored: Scored) -> list[Crossing]:
     """A crossing wherever several networks were in the loss of otherwise equal fits; [] where one
     was.
     """
-    members: dict[tuple[str, str, tuple[tuple[str, str], ...], float], list[Comparison]] = (
-        defaultdict(list)
-    )
+    members: dict[Which, list[Comparison]] = defaultdict(list)
     for comparison in compare(scored):
         group = comparison.group
         # The precision is chosen for each network: it does not part them.
         settings = tuple(setting for setting in group.settings if setting[0] != "precision")
         members[group.dataset, group.inr, settings, group.lam].append(comparison)
-    crossed = {
-        which: found
-        for which, found in members.items()
-        if len({c.group.segmenter_hash for c in found}) > 1
-    }
-    labels = told_apart(
-        [f"{dataset} {backbone(inr, dict(settings))}" for dataset, inr, settings, _ in crossed],
-        [dict(settings) for _, _, settings, _ in crossed],
-    )
-    made = [
-        _crossing(scored, which[0], label.partition(" ")[2], which[-1], found)
-        for (which, found), label in zip(crossed.items(), labels, strict=True)
-    ]
-    return [crossing for crossing in made if crossing.cells]  # what classifiers read has no Dice
+    crossed: dict[Which, list[Comparison]] = {}
+    names, told = [], []
+    for which, found in members.items():
+        if len({c.group.segmenter_hash for c in found}) > 1:
+            dataset, inr, settings, _ = which
+            crossed[which] = found
+            names.append(f"{dataset} {backbone(inr, dict(settings))}")
+            told.append(dict(settings))
+    out = []
+    for (which, found), label in zip(crossed.items(), told_apart(names, told), strict=True):
+        dataset, _, _, lam = which
+        crossing = _crossing(scored, dataset, label.partition(" ")[2], lam, found)
+        if crossing.cells:  # what classifiers read has no Dice
+            out.append(crossing)
+    return out
 
 
 def _crossing(
     scored: Scored, dataset: str, setting: str, lam: float, comparisons: list[Comparison]
 ) -> Crossing:
     losses = [comparison.group.segmenter_hash for comparison in comparisons]
-    readers = [*losses, *(reader for reader in scored.readers if reader not in losses)]
-    cells = {
-        (c.group.segmenter_hash, reader): cell
-        for c in comparisons
-        for reader in readers
-        if (cell := _cell(scored, c, reader)) is not None
-    }
-    return Crossing(
-        dataset,
-        setting,
-        lam,
-        losses,
-        [r for r in readers if any(reader == r for _, reader in cells)],
-        cells,
-        {
-            c.group.segmenter_hash: c.summaries["dice_eval"]
-            for c in comparisons
-            if "dice_eval" in c.summaries
-        },
-    )
+    readers = list(dict.fromkeys([*losses, *scored.readers]))
+    cells: dict[tuple[str, str], Cell] = {}
+    others = {}
+    for comparison in comparisons:
+        loss = comparison.group.segmenter_hash
+        for reader in readers:
+            cell = _cell(scored, comparison, reader)
+            if cell is not None:
+                cells[loss, reader] = cell
+        if "dice_eval" in comparison.summaries:
+            others[loss] = comparison.summaries["dice_eval"]
+    having = {reader for _, reader in cells}
+    shown = [reader for reader in readers if reader in having]
+    return Crossing(dataset, setting, lam, losses, shown, cells, others)
 
 
 def _cell(scored: Scored, comparison: Comparison, reader: str) -> Cell | None:
     summary, images = read_by(scored, comparison, reader)
     if not summary.images:
         return None
-    plain = [
-        (image.differences["dice"].plain, image.patient)
-        for image in images
-        if "dice" in image.differences
-    ]
-    original = [
-        (scored.value(image.pairs[0][0], "dice_original", reader), image.patient)
-        for image in images
-        if image.pairs
-    ]
-    return Cell(
-        summary, _mean(plain), _mean(original), scored.kin(comparison.group.segmenter_hash, reader)
-    )
+    plain, original = [], []
+    for image in images:
+        if "dice" in image.differences:
+            plain.append((image.differences["dice"].plain, image.patient))
+        if image.pairs:
+            value = scored.value(image.pairs[0][0], "dice_original", reader)
+            original.append((value, image.patient))
+    in_loss = scored.kin(comparison.group.segmenter_hash, reader)
+    return Cell(summary, _mean(plain), _mean(original), in_loss)
 
 
 def _mean(values: Iterable[tuple[float, str]]) -> float:
-    having = [(value, patient) for value, patient in values if not math.isnan(value)]
-    return patient_interval([value for value, _ in having], [patient for _, patient in having])[0]
+    """The mean over patients of (value, patient), without what is nan."""
+    having, patients = [], []
+    for value, patient in values:
+        if not math.isnan(value):
+            having.append(value)
+            patients.append(patient)
+    return patient_interval(having, patients)[0]
 
 
 def text(summary: Summary) -> str:
@@ -159,83 +157,55 @@ def text(summary: Summary) -> str:
     )
 
 
-def rows(scored: Scored, crossing: Crossing) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of the table; readers that were in the loss in brackets."""
-    heads = [
-        "in the loss",
-        *(f"read by {scored.name(reader)}" for reader in crossing.readers),
-        "mean of those not in it",
-    ]
-    out = []
+def full_table(scored: Scored, crossing: Crossing) -> Table:
+    """The table of the leaderboard; readers that were in the loss in brackets."""
+    heads = ["in the loss"]
+    plain, original = ["*Dice of the plain fits*"], ["*Dice of the originals*"]
+    for reader in crossing.readers:
+        heads.append(f"read by {scored.name(reader)}")
+        on_plain, on_original = [], []
+        for (loss, other), cell in crossing.cells.items():
+            if other == reader:
+                on_plain.append((cell.plain, loss))
+                on_original.append((cell.original, loss))
+        plain.append(measured("dice", _mean(on_plain)))
+        original.append(measured("dice", _mean(on_original)))
+    rows = []
     for loss in crossing.losses:
-        cells = [crossing.cells.get((loss, reader)) for reader in crossing.readers]
-        found = [
-            "-" if cell is None else f"({text(cell.summary)})" if cell.kin else text(cell.summary)
-            for cell in cells
-        ]
-        out.append(
-            [
-                scored.name(loss),
-                *found,
-                text(crossing.others[loss]) if loss in crossing.others else "-",
-            ]
-        )
-    for name, which in (
-        ("*Dice of the plain fits*", "plain"),
-        ("*Dice of the originals*", "original"),
-    ):
-        values = [
-            _mean(
-                (getattr(cell, which), loss)
-                for (loss, r), cell in crossing.cells.items()
-                if r == reader
-            )
-            for reader in crossing.readers
-        ]
-        out.append([name, *(measured("dice", value) for value in values), "-"])
-    return heads, out
+        row = [scored.name(loss)]
+        for reader in crossing.readers:
+            row.append(_full(crossing.cells.get((loss, reader))))
+        row.append(text(crossing.others[loss]) if loss in crossing.others else "-")
+        rows.append(row)
+    rows += [[*plain, "-"], [*original, "-"]]
+    return Table([*heads, "mean of those not in it"], rows)
 
 
-def lines(scored: Scored, crossing: Crossing) -> list[str]:
-    """The table for a terminal, aligned: mean differences, and images won/tied/lost; a reader that
-    was in the loss in brackets.
+def _full(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    return f"({text(cell.summary)})" if cell.in_loss else text(cell.summary)
+
+
+def terminal_table(scored: Scored, crossing: Crossing) -> Table:
+    """The table for a terminal: mean differences, and images won/tied/lost; a reader that was in
+    the loss in brackets.
     """
-    heads = ["in the loss \\ read by", *map(scored.name, crossing.readers)]
-    table = [heads]
+    rows = []
     for loss in crossing.losses:
-        cells = (crossing.cells.get((loss, reader)) for reader in crossing.readers)
-        table.append(
-            [
-                scored.name(loss),
-                *(
-                    (
-                        "-"
-                        if cell is None
-                        else f"({_short(cell.summary)})"
-                        if cell.kin
-                        else f"{_short(cell.summary)} "
-                    )
-                    for cell in cells
-                ),
-            ]
-        )
-    widths = [max(len(row[i]) for row in table) for i in range(len(heads))]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in table
-    ]
+        row = [scored.name(loss)]
+        for reader in crossing.readers:
+            row.append(_short(crossing.cells.get((loss, reader))))
+        rows.append(row)
+    return Table(["in the loss \\ read by", *map(scored.name, crossing.readers)], rows)
 
 
-def _short(summary: Summary) -> str:
-    return (
-        f"{measured('dice', summary.mean, sign=True)}"
-        f" {summary.wins}/{summary.ties}/{summary.losses}"
-    )
+def _short(cell: Cell | None) -> str:
+    if cell is None:
+        return "-"
+    s = cell.summary
+    said = f"{measured('dice', s.mean, sign=True)} {s.wins}/{s.ties}/{s.losses}"
+    return f"({said})" if cell.in_loss else f"{said} "
 
 
 READING = (
@@ -262,7 +232,7 @@ def write_cross(scored: Scored, folder: Path) -> list[Path]:
                     crossing.lam,
                     scored.name(loss),
                     scored.name(reader),
-                    cell.kin,
+                    cell.in_loss,
                     s.images,
                     s.patients,
                     s.wins,
@@ -287,57 +257,15 @@ def _draw(scored: Scored, found: list[Crossing], path: Path) -> None:
     """A square a pair, colored by the mean difference; framed: the reader was in the loss; bold:
     the interval leaves out 0.
     """
-    most = (
-        max(
-            (abs(cell.summary.mean) for crossing in found for cell in crossing.cells.values()),
-            default=1.0,
-        )
-        or 1.0
-    )
-    widest = max(len(crossing.readers) for crossing in found)
-    tallest = max(len(crossing.losses) for crossing in found)
+    most, widest, tallest = 0.0, 0, 0
+    for crossing in found:
+        widest = max(widest, len(crossing.readers))
+        tallest = max(tallest, len(crossing.losses))
+        for cell in crossing.cells.values():
+            most = max(most, abs(cell.summary.mean))
     drawn, axes = figure(1, len(found), (1.5 + 1.0 * widest, 1.3 + 0.75 * tallest))
     for axis, crossing in zip(axes[0], found, strict=True):
-        grid = [
-            [
-                (
-                    crossing.cells[loss, reader].summary.mean
-                    if (loss, reader) in crossing.cells
-                    else math.nan
-                )
-                for reader in crossing.readers
-            ]
-            for loss in crossing.losses
-        ]
-        axis.imshow(
-            grid, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most
-        )  # pale enough for black figures
-        for y, loss in enumerate(crossing.losses):
-            for x, reader in enumerate(crossing.readers):
-                if (cell := crossing.cells.get((loss, reader))) is not None:
-                    s = cell.summary
-                    sure = not (math.isnan(s.low) or s.low <= 0 <= s.high)
-                    axis.text(
-                        x,
-                        y,
-                        f"{s.mean:+.3f}\n{s.wins}/{s.ties}/{s.losses}",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        fontweight="bold" if sure else "normal",
-                    )
-                    if cell.kin:
-                        axis.add_patch(_frame(x, y))
-        axis.set_xticks(
-            range(len(crossing.readers)),
-            map(scored.name, crossing.readers),
-            rotation=30,
-            ha="right",
-            fontsize=8,
-        )
-        axis.set_yticks(range(len(crossing.losses)), map(scored.name, crossing.losses), fontsize=8)
-        axis.set_xlabel("read by")
-        axis.set_title(crossing.title, fontsize=9)
+        _draw_one(axis, scored, crossing, most or 1.0)
     axes[0, 0].set_ylabel("in the loss")
     drawn.suptitle(
         "Dice, SINCO - plain: mean over patients, and images won/tied/lost beyond the null band\n"
@@ -345,6 +273,37 @@ def _draw(scored: Scored, found: list[Crossing], path: Path) -> None:
         fontsize=8,
     )
     drawn.savefig(path)
+
+
+def _draw_one(axis: Any, scored: Scored, crossing: Crossing, most: float) -> None:
+    """One crossing; most: the difference at which the colors end."""
+    grid = np.full((len(crossing.losses), len(crossing.readers)), math.nan)
+    for y, loss in enumerate(crossing.losses):
+        for x, reader in enumerate(crossing.readers):
+            cell = crossing.cells.get((loss, reader))
+            if cell is None:
+                continue
+            s = cell.summary
+            grid[y, x] = s.mean
+            sure = not (math.isnan(s.low) or s.low <= 0 <= s.high)
+            axis.text(
+                x,
+                y,
+                f"{s.mean:+.3f}\n{s.wins}/{s.ties}/{s.losses}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                fontweight="bold" if sure else "normal",
+            )
+            if cell.in_loss:
+                axis.add_patch(_frame(x, y))
+    # Pale enough for black figures.
+    axis.imshow(grid, cmap="PuOr_r", vmin=-1.6 * most, vmax=1.6 * most)
+    readers = list(map(scored.name, crossing.readers))
+    axis.set_xticks(range(len(readers)), readers, rotation=30, ha="right", fontsize=8)
+    axis.set_yticks(range(len(crossing.losses)), map(scored.name, crossing.losses), fontsize=8)
+    axis.set_xlabel("read by")
+    axis.set_title(crossing.title, fontsize=9)
 
 
 def _frame(x: float, y: float) -> object:

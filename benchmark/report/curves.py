@@ -9,13 +9,16 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.report.codecs import codecs_of
 from benchmark.report.per_image import Line, lines
-from benchmark.report.style import BAND, PEER, PLAIN, SINCO, TRUTH, figure
+from benchmark.report.style import BAND, CODEC_COLORS, PLAIN, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, lambda_text, measured, told_apart
 from benchmark.stats.compare import METRICS, Comparison, patient_interval, t_quantile
 from benchmark.store.view import Scored
 
-LEVELS = {"jpeg2000": (PEER, "--"), "jpeg2000+mask": (PEER, ":"), "original": (TRUTH, "-.")}
+ORIGINAL = "original", TRUTH, "-."
+Series = tuple[str, str, str, tuple[tuple[str, str], ...]]  # backbone, network, its hash, settings
+Level = tuple[str, str, str]  # a method, its color and its dashes
 
 
 def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) -> list[Path]:
@@ -27,66 +30,78 @@ def write_curves(scored: Scored, comparisons: list[Comparison], folder: Path) ->
     """
     paths = []
     for dataset in sorted({comparison.group.dataset for comparison in comparisons}):
-        series: dict[Any, list[Comparison]] = defaultdict(list)
+        path = folder / f"curves_{dataset}.png"
+        series: dict[Series, list[Comparison]] = defaultdict(list)
         for comparison in comparisons:
             group = comparison.group
             if group.dataset == dataset:
-                series[group.inr, group.segmenter, group.segmenter_hash, group.settings].append(
-                    comparison
-                )
-        labels = told_apart(
-            [f"{inr} + {segmenter}" for inr, segmenter, _, _ in series],
-            [dict(asked) | {"weights": hash_[:6]} for _, _, hash_, asked in series],
-        )
-        shown = [
-            metric
-            for metric in METRICS
-            if any(metric in c.summaries for part in series.values() for c in part)
-        ]
-        if not shown:  # every SINCO fit failed: the tables say so
-            continue
-        drawn, axes = figure(len(shown), len(series), (4.6 if len(series) == 1 else 3.6, 2.3))
-        for column, (label, members) in enumerate(zip(labels, series.values(), strict=True)):
-            fullest = max(members, key=lambda comparison: len(comparison.images))
-            found = lines(scored, fullest)
-            for row, metric in enumerate(shown):
-                _panel(axes[row, column], members, fullest, found, metric)
-            axes[0, column].set_title(label, fontsize=9)
-            axes[-1, column].set_xlabel("lambda")
-        for row, metric in enumerate(shown):
-            axes[row, 0].set_ylabel(LABELS[metric] + UNITS.get(metric, ""))
-        handles: dict[str, Any] = {}
-        for axis in axes.flat:
-            handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
-        drawn.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=min(2, len(series)),
-            fontsize=8,
-            frameon=False,
-        )
-        paths.append(folder / f"curves_{dataset}.png")
-        drawn.savefig(paths[-1])
+                which = group.inr, group.segmenter, group.segmenter_hash, group.settings
+                series[which].append(comparison)
+        if _write(scored, series, path):
+            paths.append(path)
     return paths
 
 
+def _write(scored: Scored, series: dict[Series, list[Comparison]], path: Path) -> bool:
+    """The picture of one data set; False where every SINCO fit failed, which the tables say."""
+    known: set[str] = set()
+    names, told = [], []
+    for (inr, segmenter, hash_, asked), members in series.items():
+        names.append(f"{inr} + {segmenter}")
+        told.append(dict(asked) | {"weights": hash_[:6]})
+        known.update(*(comparison.summaries for comparison in members))
+    shown = [metric for metric in METRICS if metric in known]
+    if not shown:
+        return False
+    drawn, axes = figure(len(shown), len(series), (4.6 if len(series) == 1 else 3.6, 2.3))
+    levels = _level_lines(scored)
+    labels = told_apart(names, told)
+    for column, (label, members) in enumerate(zip(labels, series.values(), strict=True)):
+        fullest = max(members, key=lambda comparison: len(comparison.images))
+        found = lines(scored, fullest)
+        for row, metric in enumerate(shown):
+            _panel(axes[row, column], members, fullest, found, metric, levels)
+        axes[0, column].set_title(label, fontsize=9)
+        axes[-1, column].set_xlabel("lambda")
+    for row, metric in enumerate(shown):
+        axes[row, 0].set_ylabel(LABELS[metric] + UNITS.get(metric, ""))
+    handles: dict[str, Any] = {}
+    for axis in axes.flat:
+        handles |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    drawn.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=min(2, len(series)),
+        fontsize=8,
+        frameon=False,
+    )
+    drawn.savefig(path)
+    return True
+
+
 def _panel(
-    axis: Any, members: list[Comparison], fullest: Comparison, found: list[Line], metric: str
+    axis: Any,
+    members: list[Comparison],
+    fullest: Comparison,
+    found: list[Line],
+    metric: str,
+    levels: list[Level],
 ) -> None:
-    summaries = [
-        (comparison.group.lam, comparison.summaries[metric])
-        for comparison in members
-        if metric in comparison.summaries
-    ]
+    """One metric of one backbone against lambda."""
     plain = _mean_of(found, "plain", metric)
-    if not summaries or math.isnan(plain) or metric not in fullest.summaries:
+    lams, means, low, high = [], [], [], []
+    for comparison in members:
+        s = comparison.summaries.get(metric)
+        if s is not None:
+            lams.append(comparison.group.lam)
+            means.append(plain + s.mean)
+            low.append(0.0 if math.isnan(s.low) else s.mean - s.low)
+            high.append(0.0 if math.isnan(s.high) else s.high - s.mean)
+    if not lams or math.isnan(plain) or metric not in fullest.summaries:
         axis.text(0.5, 0.5, "no values", transform=axis.transAxes, ha="center")
         return
-    xs = _positions(axis, [lam for lam, _ in summaries])
-    means = [plain + s.mean for _, s in summaries]
-    low = [0.0 if math.isnan(s.low) else s.mean - s.low for _, s in summaries]
-    high = [0.0 if math.isnan(s.high) else s.high - s.mean for _, s in summaries]
+    xs = _positions(axis, lams)
     band = fullest.summaries[metric]
     if not math.isnan(band.mean_band):
         one = t_quantile(band.nulls) * band.floor / math.sqrt(max(1, fullest.seeds))
@@ -111,7 +126,7 @@ def _panel(
     axis.plot(
         xs[:1], [plain], color=PLAIN, marker="s", ms=5, lw=0, zorder=4, label="plain INR (lambda 0)"
     )
-    _levels(axis, found, metric)
+    _draw_levels(axis, found, metric, levels)
     axis.grid(axis="y", lw=0.3)
 
 
@@ -119,7 +134,7 @@ def _positions(axis: Any, lambdas: list[float]) -> list[float]:
     """Places on the x axis: lambda 0 one decade left of the smallest, beyond a break; then their
     logarithms.
     """
-    logs = [math.log10(lam) for lam in lambdas]
+    logs = list(map(math.log10, lambdas))
     xs = [logs[0] - 1.0, *logs]
     axis.set_xticks(xs, ["0", *map(lambda_text, lambdas)])
     axis.set_xlim(xs[0] - 0.4, xs[-1] + 0.4)
@@ -137,14 +152,25 @@ def _positions(axis: Any, lambdas: list[float]) -> list[float]:
     return xs
 
 
-def _levels(axis: Any, found: list[Line], metric: str) -> None:
-    """The peers and the original as level lines; one far off is named at the edge: it would flatten
-    the rest.
+def _level_lines(scored: Scored) -> list[Level]:
+    """The codecs, dashed, or dotted where they send the mask; then the original."""
+    used = {False: 0, True: 0}
+    levels = []
+    for codec in codecs_of(scored):
+        color = CODEC_COLORS[used[codec.sends_mask] % len(CODEC_COLORS)]
+        used[codec.sends_mask] += 1
+        levels.append((codec.name, color, ":" if codec.sends_mask else "--"))
+    return [*levels, ORIGINAL]
+
+
+def _draw_levels(axis: Any, found: list[Line], metric: str, levels: list[Level]) -> None:
+    """The codecs and the original as level lines; one far off is named at the edge: it would
+    flatten the rest.
     """
     bottom, top = axis.get_ylim()
     middle, reach = (bottom + top) / 2, 1.5 * (top - bottom)
     named = 0
-    for name, (color, dashes) in LEVELS.items():
+    for name, color, dashes in levels:
         level = _mean_of(found, name, metric)
         if math.isnan(level):
             continue
@@ -171,8 +197,10 @@ def _levels(axis: Any, found: list[Line], metric: str) -> None:
 
 def _mean_of(found: list[Line], method: str, metric: str) -> float:
     """Mean over patients of what a method has on the images of a comparison."""
-    values = [
-        (line.values.get(method, {}).get(metric, math.nan), line.image.patient) for line in found
-    ]
-    having = [(value, patient) for value, patient in values if not math.isnan(value)]
-    return patient_interval([value for value, _ in having], [patient for _, patient in having])[0]
+    values, patients = [], []
+    for line in found:
+        value = line.values.get(method, {}).get(metric, math.nan)
+        if not math.isnan(value):
+            values.append(value)
+            patients.append(line.image.patient)
+    return patient_interval(values, patients)[0]

@@ -5,7 +5,6 @@ and labels.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from benchmark.networks.calibration import Calibration
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.evaluate import RAW, LabelReading, Reading
 from benchmark.networks.masks import METRICS
+from benchmark.report.table import Table
 from benchmark.report.words import number, plain
 from benchmark.stats.compare import patient_interval
 
@@ -30,7 +30,6 @@ LABELS = {
     "volume_error": "volume error",
     "fp_area_px": "FP px",
 }
-NEVER_FOLDED = 10_000  # columns
 WORST = 20  # images in a table
 DIGITS = {"hd95_mm": 1, "volume_error": 2, "fp_area_px": 1}
 LEGEND = (
@@ -56,154 +55,108 @@ class Mean:
     @classmethod
     def of(cls, values: Iterable[tuple[str, float]]) -> Mean:
         """Of (patient, value) pairs; nan values are left out."""
-        kept = [(patient, value) for patient, value in values if not math.isnan(value)]
-        patients = [patient for patient, _ in kept]
-        return cls(*patient_interval([value for _, value in kept], patients), len(set(patients)))
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, the heads of its columns, and rows of text."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-    def markdown(self) -> str:
-        lines = [
-            f"## {self.title}",
-            "",
-            "| " + " | ".join(self.heads) + " |",
-            "|---" + "|---:" * (len(self.heads) - 1) + "|",
-        ]
-        return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in self.rows)])
-
-    def text(self, width: int = 0) -> str:
-        """Aligned columns, the first to the left. Those that do not fit into `width` follow below,
-        beside the first again.
-
-        0: the width of the terminal; where there is none nothing is folded.
-        """
-        width = width or shutil.get_terminal_size((NEVER_FOLDED, 24)).columns
-        widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
-        blocks: list[list[int]] = [[]]
-        for column in range(1, len(widths)):
-            if blocks[-1] and sum(2 + widths[i] for i in (*blocks[-1], column)) + widths[0] > width:
-                blocks.append([])
-            blocks[-1].append(column)
-        folded = [
-            "\n".join(
-                "  ".join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in block)])
-                for row in (self.heads, *self.rows)
-            )
-            for block in blocks
-        ]
-        return self.title + "\n" + "\n\n".join(folded)
+        kept, patients = [], []
+        for patient, value in values:
+            if not math.isnan(value):
+                kept.append(value)
+                patients.append(patient)
+        return cls(*patient_interval(kept, patients), len(set(patients)))
 
 
 def tables(readings: Sequence[Reading], *, short: bool = False) -> list[Table]:
     """All tables of mask networks; short: of several networks, their patients' scores only beside
     each other.
     """
-    out = [compared(readings)] if len(readings) > 1 else []
+    several = len(readings) > 1
+    out = [compared(readings)] if several else []
     out.append(by_image(readings))
     for reading in readings:
-        out += (
-            []
-            if short and len(readings) > 1
-            else [by_patient(reading.name, reading.by_patient[RAW])]
-        )
-        out += [postprocessed(reading)] if len(reading.by_patient) > 1 else []
-    return [*out, calibrated(readings)] if len(readings) > 1 else [*out, reliability(readings[0])]
+        if not (short and several):
+            out.append(by_patient(reading.name, reading.by_patient[RAW]))
+        if len(reading.by_patient) > 1:
+            out.append(postprocessed(reading))
+    out.append(calibrated(readings) if several else reliability(readings[0]))
+    return out
 
 
 def by_patient(name: str, patients: Mapping[str, Mapping[str, float]]) -> Table:
     """Every metric by patient, its mean and interval; a metric that means nothing is nan, or left
     out.
     """
-    rows = [
-        (patient, *(_value(metric, scores.get(metric, math.nan)) for metric in METRICS))
-        for patient, scores in patients.items()
-    ]
-    means = [_over(patients, metric) for metric in METRICS]
-    total = len(rows)
-    rows.append(
-        (
-            f"mean of {total}",
-            *(_mean(metric, mean, total) for metric, mean in zip(METRICS, means, strict=True)),
-        )
-    )
-    rows.append(
-        (
-            "interval",
-            *(_interval(metric, mean) for metric, mean in zip(METRICS, means, strict=True)),
-        )
-    )
-    return Table(f"{name}: by patient", ("patient", *(LABELS[metric] for metric in METRICS)), rows)
+    total = len(patients)
+    heads, means, intervals = ["patient"], [f"mean of {total}"], ["interval"]
+    for metric in METRICS:
+        mean = _over(patients, metric)
+        heads.append(LABELS[metric])
+        means.append(_mean(metric, mean, total))
+        intervals.append(_interval(metric, mean))
+    rows = []
+    for patient, scores in patients.items():
+        row = [patient]
+        for metric in METRICS:
+            row.append(_value(metric, scores.get(metric, math.nan)))
+        rows.append(row)
+    return Table(heads, [*rows, means, intervals], f"{name}: by patient")
 
 
 def compared(readings: Sequence[Reading]) -> Table:
     """Dice by patient x network, and what the networks' cards say."""
     patients = list(readings[0].by_patient[RAW])
-    rows = [
-        (
-            patient,
-            *(_value("dice", reading.by_patient[RAW][patient]["dice"]) for reading in readings),
-        )
-        for patient in patients
-    ]
+    rows = []
+    for patient in patients:
+        row = [patient]
+        for reading in readings:
+            row.append(_value("dice", reading.by_patient[RAW][patient]["dice"]))
+        rows.append(row)
     for metric in ("dice", "f1", "fp_area_px"):
-        means = [_over(reading.by_patient[RAW], metric) for reading in readings]
-        rows.append(
-            (
-                f"mean {LABELS[metric]}",
-                *(
-                    f"{_mean(metric, mean, len(patients))} {_interval(metric, mean)}"
-                    for mean in means
-                ),
-            )
-        )
-    for head, key, digits in _costs([reading.checkpoint for reading in readings]):
-        rows.append((head, *(_fact(reading.checkpoint, key, digits) for reading in readings)))
-    return Table(
-        "Dice by patient and network", ("patient", *(reading.name for reading in readings)), rows
-    )
+        row = [f"mean {LABELS[metric]}"]
+        for reading in readings:
+            mean = _over(reading.by_patient[RAW], metric)
+            row.append(f"{_mean(metric, mean, len(patients))} {_interval(metric, mean)}")
+        rows.append(row)
+    for head, key, digits in _costs(readings):
+        row = [head]
+        for reading in readings:
+            row.append(_fact(reading.checkpoint, key, digits))
+        rows.append(row)
+    return Table(["patient", *_names(readings)], rows, "Dice by patient and network")
+
+
+def _names(readings: Sequence[Reading]) -> list[str]:
+    return [reading.name for reading in readings]
 
 
 def by_image(readings: Sequence[Reading]) -> Table:
     """Raw Dice of each image, or pixels falsely marked on one without lesion, by network: the WORST
     worst.
     """
-    scores = [
-        {row["image"]: row for row in reading.images if row["post"] == RAW} for reading in readings
-    ]
+    scores = []
+    for reading in readings:
+        scores.append({row["image"]: row for row in reading.images if row["post"] == RAW})
+
+    def severity(name: str) -> tuple[float, float, str]:
+        return (*_severity([own[name] for own in scores]), name)
+
     names = list(scores[0])
+    rows = []
+    for name in sorted(names, key=severity)[:WORST]:
+        found = [_found(own[name]) for own in scores]
+        rows.append([name, str(scores[0][name]["true_px"]), *found])
+    many = "worst first"
+    if len(names) > WORST:
+        many = f"the worst {WORST} of {len(names)}; all in per_image.csv"
+    heads = ["image", "true px", *_names(readings)]
+    return Table(heads, rows, f"Dice by image, or pixels falsely marked: {many}")
 
-    def severity(name: str) -> tuple[float, float]:
-        """Mean Dice, 0 where something is marked on a slice without lesion; then the pixels that
-        are wrong.
-        """
-        rows = [own[name] for own in scores]
-        if rows[0]["true_px"]:
-            return sum(row["dice"] for row in rows) / len(rows), -rows[0]["true_px"]
-        marked = sum(row["found_px"] for row in rows) / len(rows)
-        return (0.0 if marked else 1.0), -marked
 
-    worst = sorted(names, key=lambda name: (*severity(name), name))[:WORST]
-    rows = [
-        (name, str(scores[0][name]["true_px"]), *(_found(own[name]) for own in scores))
-        for name in worst
-    ]
-    many = (
-        f"the worst {WORST} of {len(names)}; all in per_image.csv"
-        if len(names) > WORST
-        else "worst first"
-    )
-    return Table(
-        f"Dice by image, or pixels falsely marked: {many}",
-        ("image", "true px", *(reading.name for reading in readings)),
-        rows,
-    )
+def _severity(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Of what each network found in one image: the mean Dice, 0 where something is marked on a
+    slice without lesion; then the pixels that are wrong.
+    """
+    if rows[0]["true_px"]:
+        return sum(row["dice"] for row in rows) / len(rows), -rows[0]["true_px"]
+    marked = sum(row["found_px"] for row in rows) / len(rows)
+    return (0.0 if marked else 1.0), -marked
 
 
 def _found(row: Mapping[str, Any]) -> str:
@@ -214,87 +167,74 @@ def postprocessed(reading: Reading) -> Table:
     """Each post-processing: means over patients, and what it changes against raw, paired by
     patient.
     """
-    shown, rows = ("dice", "f1", "precision", "recall", "fp_area_px"), []
+    shown = ("dice", "f1", "precision", "recall", "fp_area_px")
     raw = reading.by_patient[RAW]
+    rows = []
     for variant, scores in reading.by_patient.items():
-        cells = [variant]
+        row = [variant]
         for metric in shown:
-            mean = _mean(metric, _over(scores, metric), len(raw))
-            change = _change(scores, raw, metric)
-            cells.append(
-                mean
-                if variant == RAW
-                else f"{mean} {_value(metric, change.mean, sign=True)} {_interval(metric, change)}"
-            )
-        rows.append(tuple(cells))
-    return Table(
-        f"{reading.name}: post-processing, and what it changes",
-        ("post", *(LABELS[metric] for metric in shown)),
-        rows,
-    )
+            cell = _mean(metric, _over(scores, metric), len(raw))
+            if variant != RAW:
+                change = _change(scores, raw, metric)
+                cell += f" {_value(metric, change.mean, sign=True)} {_interval(metric, change)}"
+            row.append(cell)
+        rows.append(row)
+    heads = ["post", *map(LABELS.__getitem__, shown)]
+    return Table(heads, rows, f"{reading.name}: post-processing, and what it changes")
 
 
 def reliability(reading: Reading | LabelReading) -> Table:
+    """How often what is said with a probability is true."""
     calibration = reading.calibration
-    rows = [
-        (name, f"{count:,}", number(said, 3), number(true, 3))
-        for name, count, said, true in calibration.table()
-    ]
-    return Table(
-        f"{reading.name}: calibration, {_calibration(calibration)}",
-        ("probability", "count", "mean said", "share true"),
-        rows,
-    )
+    rows = []
+    for name, count, said, true in calibration.table():
+        rows.append([name, f"{count:,}", number(said, 3), number(true, 3)])
+    heads = ["probability", "count", "mean said", "share true"]
+    return Table(heads, rows, f"{reading.name}: calibration, {_calibration(calibration)}")
 
 
 def calibrated(readings: Sequence[Reading | LabelReading]) -> Table:
-    rows = [
-        (reading.name, number(reading.calibration.ece, 4), number(reading.calibration.brier, 4))
-        for reading in readings
-    ]
-    return Table(
-        "calibration (pixels of the brain)" if isinstance(readings[0], Reading) else "calibration",
-        ("network", "expected calibration error", "Brier score"),
-        rows,
-    )
+    """The calibration of each network in two numbers."""
+    rows = []
+    for reading in readings:
+        calibration = reading.calibration
+        rows.append([reading.name, number(calibration.ece, 4), number(calibration.brier, 4)])
+    masks = isinstance(readings[0], Reading)
+    title = "calibration (pixels of the brain)" if masks else "calibration"
+    return Table(["network", "expected calibration error", "Brier score"], rows, title)
 
 
 def label_tables(readings: Sequence[LabelReading]) -> list[Table]:
-    rows, costs = [], _costs([reading.checkpoint for reading in readings])
+    """All tables of label networks."""
+    costs = _costs(readings)
+    rows = []
     for reading in readings:
         mean = _accuracy(reading)
-        rows.append(
-            (
-                reading.name,
-                f"{mean.mean:.3f}",
-                f"[{number(mean.low, 3)}, {number(mean.high, 3)}]",
-                *(number(recall, 3) for recall in reading.recall.values()),
-                *(_fact(reading.checkpoint, key, digits) for _, key, digits in costs),
-            )
-        )
-    heads = (
-        "network",
-        "accuracy",
-        "interval",
-        *(f"recall {name}" for name in readings[0].classes),
-        *(head for head, *_ in costs),
-    )
-    out = [Table("accuracy", heads, rows)]
+        row = [reading.name, f"{mean.mean:.3f}"]
+        row.append(f"[{number(mean.low, 3)}, {number(mean.high, 3)}]")
+        for recall in reading.recall.values():
+            row.append(number(recall, 3))
+        for _, key, digits in costs:
+            row.append(_fact(reading.checkpoint, key, digits))
+        rows.append(row)
+    heads = ["network", "accuracy", "interval"]
+    heads += [f"recall {name}" for name in readings[0].classes]
+    heads += [head for head, *_ in costs]
+    out = [Table(heads, rows, "accuracy")]
     for reading in readings:
-        out += [
-            answers(reading.name, reading.classes, reading.confusion.tolist()),
-            reliability(reading),
-        ]
+        out.append(answers(reading.name, reading.classes, reading.confusion.tolist()))
+        out.append(reliability(reading))
     return out
 
 
 def answers(name: str, classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Table:
     """How many images of a class are answered with which, and the share that is right."""
-    rows = [
-        (true, *map(str, counts), number(counts[i] / sum(counts) if sum(counts) else math.nan, 3))
-        for i, (true, counts) in enumerate(zip(classes, confusion, strict=True))
-    ]
-    return Table(f"{name}: answers (rows: what is true)", ("true", *classes, "recall"), rows)
+    rows = []
+    for i, (true, counts) in enumerate(zip(classes, confusion, strict=True)):
+        total = sum(counts)
+        recall = counts[i] / total if total else math.nan
+        rows.append([true, *map(str, counts), number(recall, 3)])
+    return Table(["true", *classes, "recall"], rows, f"{name}: answers (rows: what is true)")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -304,18 +244,14 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def patient_rows(readings: Iterable[Reading]) -> list[dict[str, Any]]:
-    return [
-        {
-            "network": reading.name,
-            "hash": reading.checkpoint.hash,
-            "post": variant,
-            "patient": patient,
-        }
-        | scores
-        for reading in readings
-        for variant, patients in reading.by_patient.items()
-        for patient, scores in patients.items()
-    ]
+    """One row a network, post-processing and patient."""
+    rows = []
+    for reading in readings:
+        who = {"network": reading.name, "hash": reading.checkpoint.hash}
+        for variant, patients in reading.by_patient.items():
+            for patient, scores in patients.items():
+                rows.append({**who, "post": variant, "patient": patient, **scores})
+    return rows
 
 
 def as_json(readings: Sequence[Reading | LabelReading]) -> list[dict[str, Any]]:
@@ -338,22 +274,23 @@ def as_json(readings: Sequence[Reading | LabelReading]) -> list[dict[str, Any]]:
                 "confusion": reading.confusion.tolist(),
             }
         else:
-            facts["post"] = {
-                variant: {
-                    "mean": {metric: asdict(_over(scores, metric)) for metric in METRICS},
-                    "less_raw": (
-                        {
-                            metric: asdict(_change(scores, reading.by_patient[RAW], metric))
-                            for metric in METRICS
-                        }
-                        if variant != RAW
-                        else {}
-                    ),
-                    "patients": scores,
-                }
-                for variant, scores in reading.by_patient.items()
-            }
+            facts["post"] = _variants(reading)
         out.append(plain(facts))
+    return out
+
+
+def _variants(reading: Reading) -> dict[str, Any]:
+    """Each post-processing: its means, what they are above raw, and its scores by patient."""
+    raw = reading.by_patient[RAW]
+    out = {}
+    for variant, scores in reading.by_patient.items():
+        mean: dict[str, Any] = {}
+        less_raw: dict[str, Any] = {}
+        for metric in METRICS:
+            mean[metric] = asdict(_over(scores, metric))
+            if variant != RAW:
+                less_raw[metric] = asdict(_change(scores, raw, metric))
+        out[variant] = {"mean": mean, "less_raw": less_raw, "patients": scores}
     return out
 
 
@@ -382,7 +319,7 @@ def _calibration(calibration: Calibration) -> str:
     )
 
 
-def _costs(checkpoints: Sequence[Checkpoint]) -> list[tuple[str, str, int]]:
+def _costs(readings: Sequence[Reading | LabelReading]) -> list[tuple[str, str, int]]:
     """(head, key of the card, digits) of what networks cost; CPU minutes, which a busy machine
     lengthens less, where a card has them.
     """
@@ -391,17 +328,21 @@ def _costs(checkpoints: Sequence[Checkpoint]) -> list[tuple[str, str, int]]:
         ("epochs", "epochs_run", 0),
         ("minutes of training", "minutes", 1),
     ]
-    known = any(
-        "cpu_minutes" in part.card for checkpoint in checkpoints for part in checkpoint.parts
-    )
-    return [*costs, ("CPU minutes", "cpu_minutes", 1)] if known else costs
+    for reading in readings:
+        if any("cpu_minutes" in part.card for part in reading.checkpoint.parts):
+            return [*costs, ("CPU minutes", "cpu_minutes", 1)]
+    return costs
 
 
 def _fact(checkpoint: Checkpoint, key: str, digits: int) -> str:
     """A number of a card; of an ensemble the sum over its members."""
-    values = [part.card.get(key) for part in checkpoint.parts]
-    known = [value for value in values if value is not None]
-    return f"{sum(known):,.{digits}f}" if len(known) == len(values) else "-"
+    total = 0.0
+    for part in checkpoint.parts:
+        value = part.card.get(key)
+        if value is None:
+            return "-"
+        total += value
+    return f"{total:,.{digits}f}"
 
 
 def _value(metric: str, value: float, *, sign: bool = False) -> str:

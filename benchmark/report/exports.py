@@ -5,6 +5,7 @@ per_slice.csv.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,5 @@ def write_exports(scored: Scored, found: list[Line], folder: Path) -> list[Path]
 
 def _run(scored: Scored) -> dict[str, Any]:
     """What the latest run recorded of itself, and how its cells ended."""
-    statuses = [row.status for row in scored.rows]
-    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-    return scored.run | {"score_as": scored.score_as, "cells": counts}
+    statuses = Counter(row.status for row in scored.rows)
+    return scored.run | {"cells": dict(sorted(statuses.items()))}

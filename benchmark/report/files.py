@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.report.codecs import names_of
 from benchmark.store.store import Row
 from benchmark.store.view import Scored
 
 
 def write_files(scored: Scored, folder: Path) -> list[Path]:
-    """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (.j2k for the peers);
-    returns the paths.
+    """Write every stored file into `folder` as IMAGE_METHOD_SETTINGS_KEY.inr (of a codec: with the
+    suffix that it declares); returns the paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -26,6 +27,8 @@ def write_files(scored: Scored, folder: Path) -> list[Path]:
 def _name(row: Row) -> str:
     facts = row.facts
     if facts["codec"]:
-        return f"{facts['sample_id']}_{facts['codec']}_beside-{facts['inr']}_{row.key[:8]}.j2k"
+        codec = names_of(facts["codec"])
+        beside = f"{codec.name}_beside-{facts['inr']}"
+        return f"{facts['sample_id']}_{beside}_{row.key[:8]}{codec.suffix}"
     kind = "null" if facts["null"] else f"lambda-{facts['lambda']:g}"
     return f"{facts['sample_id']}_{facts['inr']}_{kind}_seed-{facts['seed']}_{row.key[:8]}.inr"

@@ -68,25 +68,23 @@ def _cell(scored: Scored, row: Row) -> dict[str, Any]:
         "status": row.status,
         "reason": row.reason,
         "sample_hash": row.sample_hash,
-        "score_as": scored.score_as,
     }
-    out |= {name: _plain(row.facts.get(name)) for name in FACTS}
-    out |= {metric: scored.value(row.key, metric, None) for metric in IMAGE_METRICS}
+    for name in FACTS:
+        out[name] = _plain(row.facts.get(name))
+    for metric in IMAGE_METRICS:
+        out[metric] = scored.value(row.key, metric, None)
     labels = scored.label_readers
     masks = not labels or any(reader not in labels for reader in scored.readers)
     for metric in (*(MASK_METRICS if masks else ()), *(LABEL_METRICS if labels else ())):
         out[metric] = scored.value(row.key, metric, loss)
         out[f"{metric}_eval"] = scored.value(row.key, f"{metric}_eval", loss, others)
     for reader in scored.readers:
-        read = LABEL_METRICS if reader in labels else MASK_METRICS
-        out |= {
-            f"{metric}_{scored.name(reader)}": scored.value(row.key, metric, reader)
-            for metric in read
-        }
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in out.items()
-    }
+        for metric in LABEL_METRICS if reader in labels else MASK_METRICS:
+            out[f"{metric}_{scored.name(reader)}"] = scored.value(row.key, metric, reader)
+    for name, value in out.items():
+        if isinstance(value, float) and math.isnan(value):
+            out[name] = None
+    return out
 
 
 def _plain(value: Any) -> Any:

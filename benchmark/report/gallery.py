@@ -1,4 +1,4 @@
-"""Pictures of how networks read originals: the images that they read worst, and their calibration."""
+"""Pictures of how networks read originals: those that they read worst, and their calibration."""
 
 from __future__ import annotations
 
@@ -51,22 +51,26 @@ def worst(readings: Sequence[Reading]) -> list[str]:
     areas.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in (row for reading in readings for row in reading.images if row["post"] == RAW):
-        rows.setdefault(row["image"], []).append(row)
-    with_lesion = sorted(
-        (float(np.mean([row["dice"] for row in own])), -own[0]["true_px"], name)
-        for name, own in rows.items()
-        if own[0]["true_px"]
-    )
-    false = sorted(
-        (-float(np.mean([row["fp_area_px"] for row in own])), name)
-        for name, own in rows.items()
-        if not own[0]["true_px"]
-    )
+    for reading in readings:
+        for row in reading.images:
+            if row["post"] == RAW:
+                rows.setdefault(row["image"], []).append(row)
+    with_lesion, false = [], []
+    for name, own in rows.items():
+        if own[0]["true_px"]:
+            with_lesion.append((_mean(own, "dice"), -own[0]["true_px"], name))
+        else:
+            false.append((-_mean(own, "fp_area_px"), name))
     several = 1 + (len(readings) > 1)  # a row an image takes room
-    return [name for _, _, name in with_lesion[: WORST // several]] + [
-        name for area, name in false[: FALSE // several] if area
-    ]
+    ids = [name for _, _, name in sorted(with_lesion)[: WORST // several]]
+    for area, name in sorted(false)[: FALSE // several]:
+        if area:
+            ids.append(name)
+    return ids
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], metric: str) -> float:
+    return float(np.mean([row[metric] for row in rows]))
 
 
 def write_worst_labels(

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from benchmark.report.per_image import areas_of, bounds_of, right_of
+from benchmark.report.codecs import codec_of_row
+from benchmark.report.per_image import areas_of, bounds_of, mean_of, right_of
 from benchmark.report.words import backbone, lambda_text, told_apart
 from benchmark.stats.compare import gain, metrics_of, patient_interval
 from benchmark.store.store import Row
@@ -25,9 +25,8 @@ class Method:
     label: str
     keys: dict[Image, list[str]] = field(default_factory=lambda: defaultdict(list))
     failed: int = 0
-    values: dict[str, dict[Image, float]] = field(
-        default_factory=dict
-    )  # metric -> image -> mean over seeds
+    # metric -> image -> mean over seeds
+    values: dict[str, dict[Image, float]] = field(default_factory=dict)
     seconds: float = math.nan  # fit and encoding, mean a file
     bpp: float = math.nan
 
@@ -75,51 +74,48 @@ def rate_text(row: Row) -> str:
 
 def sections(scored: Scored) -> list[Section]:
     """All sections of a store, ordered by data set, rate and network in the loss."""
-    rows = [row for row in scored.rows if "lambda" in row.facts and not row.facts.get("null")]
-    names = sorted({(row.facts["dataset"], rate_text(row)) for row in rows})
-    return [
-        _section(
-            scored,
-            dataset,
-            rate,
-            loss,
-            [
-                row
-                for row in rows
-                if row.facts["dataset"] == dataset
-                and rate_text(row) == rate
-                and row.facts.get("segmenter_hash") in (None, loss)
-            ],
-        )
-        for dataset, rate in names
-        for loss in scored.losses or [None]
-    ]
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in scored.rows:
+        if "lambda" in row.facts and not row.facts.get("null"):
+            groups[row.facts["dataset"], rate_text(row)].append(row)
+    out = []
+    for dataset, rate in sorted(groups):
+        for loss in scored.losses or [None]:
+            own = []
+            for row in groups[dataset, rate]:
+                if row.facts.get("segmenter_hash") in (None, loss):
+                    own.append(row)
+            out.append(_section(scored, dataset, rate, loss, own))
+    return out
 
 
 def _section(scored: Scored, dataset: str, rate: str, loss: str | None, rows: list[Row]) -> Section:
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Row]] = defaultdict(list)
-    for row in sorted(
-        rows, key=lambda row: (not is_fit(row), row.facts["inr"], row.facts["lambda"], row.key)
-    ):
+    for row in sorted(rows, key=_order):
         groups[_identity(scored, row)].append(row)
     readers = scored.others(loss, (row.key for row in rows))
-    labels = told_apart([base for base, _ in groups], [dict(asked) for _, asked in groups])
-    methods = [
-        _method(scored, label, members, loss, readers)
-        for label, members in zip(labels, groups.values(), strict=True)
-    ]
+    names, settings = [], []
+    for name, asked in groups:
+        names.append(name)
+        settings.append(dict(asked))
+    labels = told_apart(names, settings)
+    methods = []
     original = Method("original")
-    original.keys.update(
-        {image: [key] for method in methods for image, (key, *_) in method.keys.items()}
-    )
-    bounds = {
-        metric: _by_image(scored, original, name, loss, readers)
-        for metric, name in bounds_of(scored).items()
-    }
-    original.values.update(bounds)
-    return Section(
-        dataset, rate, loss, readers, methods, {metric: original.mean(metric) for metric in bounds}
-    )
+    for label, members in zip(labels, groups.values(), strict=True):
+        method = _method(scored, label, members, loss, readers)
+        methods.append(method)
+        for image, (key, *_) in method.keys.items():
+            original.keys[image] = [key]
+    means = {}
+    for metric, name in bounds_of(scored).items():
+        original.values[metric] = _by_image(scored, original, name, loss, readers)
+        means[metric] = original.mean(metric)
+    return Section(dataset, rate, loss, readers, methods, means)
+
+
+def _order(row: Row) -> tuple[bool, str, float, str]:
+    """Fits before codecs, by backbone and lambda."""
+    return not is_fit(row), row.facts["inr"], row.facts["lambda"], row.key
 
 
 def _identity(scored: Scored, row: Row) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -128,59 +124,46 @@ def _identity(scored: Scored, row: Row) -> tuple[str, tuple[tuple[str, str], ...
     """
     facts = row.facts
     if not is_fit(row):
-        return facts["codec"], ()
+        return codec_of_row(scored, row).name, ()
     if is_plain(row):
         plain = scored.settings(row, penalty=False)
-        return backbone(facts["inr"], dict(plain)), (
-            *plain,
-            ("fidelity", str(facts.get("fidelity"))),
-        )
+        fidelity = ("fidelity", str(facts.get("fidelity")))
+        return backbone(facts["inr"], dict(plain)), (*plain, fidelity)
     settings = scored.settings(row, penalty=True)
-    return (
-        (
-            f"{backbone(facts['inr'], dict(settings))} + {facts['segmenter']}, lambda"
-            f" {lambda_text(facts['lambda'])}"
-        ),
-        settings,
-    )
+    name = f"{backbone(facts['inr'], dict(settings))} + {facts['segmenter']}"
+    return f"{name}, lambda {lambda_text(facts['lambda'])}", settings
 
 
 def _method(
     scored: Scored, label: str, rows: list[Row], loss: str | None, readers: list[str]
 ) -> Method:
     method = Method(label)
+    seconds, bpp = [], []
     for row in rows:
-        if row.status == "ok":
-            method.keys[row.facts["sample_id"], row.sample_hash, row.facts["patient"]].append(
-                row.key
-            )
-        else:
+        facts = row.facts
+        if row.status != "ok":
             method.failed += 1
+            continue
+        method.keys[facts["sample_id"], row.sample_hash, facts["patient"]].append(row.key)
+        seconds.append((facts.get("fit_seconds") or 0.0) + (facts.get("encode_seconds") or 0.0))
+        if facts.get("bpp") is not None:
+            bpp.append(facts["bpp"])
     for metric in (*metrics_of(scored), *areas_of(scored), *right_of(scored)):
         method.values[metric] = _by_image(scored, method, metric, loss, readers)
-    well = [row.facts for row in rows if row.status == "ok"]
-    method.seconds = _mean(
-        (facts.get("fit_seconds") or 0.0) + (facts.get("encode_seconds") or 0.0) for facts in well
-    )
-    method.bpp = _mean(facts["bpp"] for facts in well if facts.get("bpp") is not None)
+    method.seconds, method.bpp = mean_of(seconds), mean_of(bpp)
     return method
 
 
 def _by_image(
     scored: Scored, method: Method, metric: str, loss: str | None, readers: list[str]
 ) -> dict[Image, float]:
-    means = {
-        image: _mean(scored.value(key, metric, loss, readers) for key in keys)
-        for image, keys in method.keys.items()
-    }
-    return {image: mean for image, mean in means.items() if not math.isnan(mean)}
-
-
-def _mean(values: Iterable[float]) -> float:
-    finite = [value for value in values if not math.isnan(value)]
-    return (
-        sum(finite) / len(finite) if finite else math.nan
-    )  # np.mean takes ten times as long for five seeds
+    """The means over seeds of the images that have a value."""
+    means = {}
+    for image, keys in method.keys.items():
+        mean = mean_of(scored.value(key, metric, loss, readers) for key in keys)
+        if not math.isnan(mean):
+            means[image] = mean
+    return means
 
 
 def ranking(section: Section, metric: str) -> list[Place]:
@@ -196,9 +179,11 @@ def ranking(section: Section, metric: str) -> list[Place]:
     for above, method in zip([None, *having], having, strict=False):
         mine = method.values[metric]
         theirs = above.values[metric] if above else {}
-        common = [image for image in mine if image in theirs]
-        difference = patient_interval(
-            [mine[i] - theirs[i] for i in common], [patient for _, _, patient in common]
-        )
+        differences, patients = [], []
+        for image, value in mine.items():
+            if image in theirs:
+                differences.append(value - theirs[image])
+                patients.append(image[2])
+        difference = patient_interval(differences, patients)
         places.append(Place(method, method.mean(metric), len(mine), *difference))
     return places

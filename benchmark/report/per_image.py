@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.stats.compare import Comparison, Group, Image, metrics_of
+from benchmark.report.codecs import codec_of_row
+from benchmark.stats.compare import Comparison, Difference, Group, Image, metrics_of
 from benchmark.store.view import Scored, once
 
 
@@ -36,56 +37,52 @@ def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]
         if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(
             group.settings
         ):
-            out.setdefault(row.facts["codec"], []).append(row.key)
+            out.setdefault(codec_of_row(scored, row).name, []).append(row.key)
     return dict(sorted(out.items()))
 
 
 @once
 def lines(scored: Scored, comparison: Comparison) -> list[Line]:
     """The comparison's images in its order (worst first) with the means of every method."""
+    return [_line(scored, comparison, image) for image in comparison.images]
+
+
+def _line(scored: Scored, comparison: Comparison, image: Image) -> Line:
+    sinco = [key for key, _ in image.pairs]
+    plain = [key for _, key in image.pairs]
+    values = {
+        "plain": _means(scored, comparison, plain),
+        "sinco": _means(scored, comparison, sinco),
+    }
+    for codec, keys in peers(scored, image.sample_hash, comparison.group).items():
+        values[codec] = _means(scored, comparison, keys)
     loss, others = comparison.group.segmenter_hash, comparison.readers
-    metrics = [*metrics_of(scored), *areas_of(scored), *right_of(scored)]
-
-    def means(keys: list[str]) -> dict[str, float]:
-        out = {
-            metric: _mean(scored.value(key, metric, loss, others) for key in keys)
-            for metric in metrics
-        }
-        return out | {"bpp": _mean(scored.by_key[key].facts.get("bpp", math.nan) for key in keys)}
-
-    def line(image: Image) -> Line:
-        sinco, plain = [key for key, _ in image.pairs], [key for _, key in image.pairs]
-        original = {
-            metric: _mean(scored.value(key, name, loss, others) for key in plain + sinco)
-            for metric, name in bounds_of(scored).items()
-        }
-        files = {
-            codec: means(keys)
-            for codec, keys in peers(scored, image.sample_hash, comparison.group).items()
-        }
-        return Line(
-            comparison,
-            image,
-            {"plain": means(plain), "sinco": means(sinco), **files, "original": original},
-        )
-
-    return [line(image) for image in comparison.images]
+    original = {}
+    for metric, name in bounds_of(scored).items():
+        original[metric] = mean_of(scored.value(key, name, loss, others) for key in plain + sinco)
+    return Line(comparison, image, values | {"original": original})
 
 
-def _mean(values: Iterable[float]) -> float:
+def _means(scored: Scored, comparison: Comparison, keys: Sequence[str]) -> dict[str, float]:
+    """The mean of every metric over cells, and of their bpp."""
+    loss, others = comparison.group.segmenter_hash, comparison.readers
+    out = {}
+    for metric in (*metrics_of(scored), *areas_of(scored), *right_of(scored)):
+        out[metric] = mean_of(scored.value(key, metric, loss, others) for key in keys)
+    out["bpp"] = mean_of(scored.by_key[key].facts.get("bpp", math.nan) for key in keys)
+    return out
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of what is not nan; nan where nothing is left."""
     finite = [value for value in values if not math.isnan(value)]
-    return (
-        sum(finite) / len(finite) if finite else math.nan
-    )  # np.mean takes ten times as long for five seeds
+    # np.mean takes ten times as long for five seeds.
+    return sum(finite) / len(finite) if finite else math.nan
 
 
 def areas_of(scored: Scored) -> list[str]:
     """The falsely marked area on slices without lesion, as far as networks of masks read."""
-    return [
-        metric.replace("dice", "fp_area_px")
-        for metric in metrics_of(scored)
-        if metric.startswith("dice")
-    ]
+    return _instead(scored, "dice", "fp_area_px")
 
 
 @once
@@ -93,34 +90,32 @@ def right_of(scored: Scored) -> list[str]:
     """Whether the true class was answered, as far as networks of labels read images whose class is
     known.
     """
-    known = {
-        reader
-        for values in scored.values.values()
-        for metric, reader in values
-        if metric == "label_right"
-    }
-    return [
-        metric.replace("kl", "label_right")
-        for metric in metrics_of(scored)
-        if metric.startswith("kl") and known
-    ]
+    for values in scored.values.values():
+        if any(metric == "label_right" for metric, _ in values):
+            return _instead(scored, "kl", "label_right")
+    return []
+
+
+def _instead(scored: Scored, metric: str, other: str) -> list[str]:
+    """`other` for `metric` and other_eval for metric_eval, where the store has these."""
+    known = metrics_of(scored)
+    out = []
+    for role in ("", "_eval"):
+        if f"{metric}{role}" in known:
+            out.append(f"{other}{role}")
+    return out
 
 
 def bounds_of(scored: Scored) -> dict[str, str]:
     """Metric -> the name of the same score of the original, which no file can be expected to
     exceed.
     """
-    read = [
-        metric
-        for metric in (*metrics_of(scored), *right_of(scored))
-        if metric.startswith(("dice", "label_right"))
-    ]
-    return {
-        metric: (
-            f"{metric.removesuffix('_eval')}_original{'_eval' if metric.endswith('_eval') else ''}"
-        )
-        for metric in read
-    }
+    out = {}
+    for metric in (*metrics_of(scored), *right_of(scored)):
+        if metric.startswith(("dice", "label_right")):
+            name = metric.removesuffix("_eval")
+            out[metric] = f"{name}_original" + metric.removeprefix(name)
+    return out
 
 
 def flat(scored: Scored, line: Line) -> dict[str, Any]:
@@ -149,7 +144,8 @@ def flat(scored: Scored, line: Line) -> dict[str, Any]:
             f"{metric}_verdict": found.verdict if found else "failed" if not image.pairs else None,
         }
     for method, values in line.values.items():
-        out |= {f"{method.replace('+', '_')}_{metric}": value for metric, value in values.items()}
+        for metric, value in values.items():
+            out[f"{method.replace('+', '_')}_{metric}"] = value
     return out
 
 
@@ -157,28 +153,29 @@ def underperformers(found: list[Line]) -> list[dict[str, Any]]:
     """One row for each image and metric in which SINCO is worse than its plain twins, worst (in
     bands) first.
     """
-    worse = [
-        (difference, line)
-        for line in found
-        for difference in line.image.differences.values()
-        if difference.gain < 0
-    ]
+    worse = []
+    for line in found:
+        for difference in line.image.differences.values():
+            if difference.gain < 0:
+                worse.append((difference, line))
     worse.sort(key=lambda pair: (pair[0].verdict != "loss", pair[0].severity))
-    return [
-        {
-            "dataset": line.comparison.group.dataset,
-            "sample_id": line.image.sample_id,
-            "patient": line.image.patient,
-            "inr": line.comparison.group.inr,
-            "segmenter": line.comparison.group.segmenter,
-            "lambda": line.comparison.group.lam,
-            "metric": difference.metric,
-            "plain": difference.plain,
-            "sinco": difference.sinco,
-            "difference": difference.difference,
-            "band": difference.band,
-            "beyond_band": None if difference.band is None else difference.verdict == "loss",
-            "seeds": difference.seeds,
-        }
-        for difference, line in worse
-    ]
+    return [_underperformer(*pair) for pair in worse]
+
+
+def _underperformer(difference: Difference, line: Line) -> dict[str, Any]:
+    group = line.comparison.group
+    return {
+        "dataset": group.dataset,
+        "sample_id": line.image.sample_id,
+        "patient": line.image.patient,
+        "inr": group.inr,
+        "segmenter": group.segmenter,
+        "lambda": group.lam,
+        "metric": difference.metric,
+        "plain": difference.plain,
+        "sinco": difference.sinco,
+        "difference": difference.difference,
+        "band": difference.band,
+        "beyond_band": None if difference.band is None else difference.verdict == "loss",
+        "seeds": difference.seeds,
+    }

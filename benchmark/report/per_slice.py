@@ -8,6 +8,8 @@ from typing import Any
 from benchmark.store.view import Scored, is_fit
 from benchmark.types import at_plane
 
+FACTS = ("dataset", "sample_id", "patient", "inr", "lambda", "null", "seed")
+
 
 def slices(scored: Scored) -> list[dict[str, Any]]:
     """One row a plane of every fit of a volume that has a plain twin (null twins too); [] where
@@ -17,33 +19,23 @@ def slices(scored: Scored) -> list[dict[str, Any]]:
     lesion, fp_area_px_READER where it has none; nan where that was not measured. plane counts from
     0.
     """
-    columns = {"psnr_db": ("psnr_db", "")} | {
-        f"{metric}_{scored.name(reader)}": (metric, reader)
-        for reader in scored.readers_of("dice", scored.readers)
-        for metric in ("dice", "fp_area_px")
-    }
+    columns = {"psnr_db": ("psnr_db", "")}
+    for reader in scored.readers_of("dice", scored.readers):
+        for metric in ("dice", "fp_area_px"):
+            columns[f"{metric}_{scored.name(reader)}"] = metric, reader
     out = []
     for row in scored.rows:
-        if (
-            not is_fit(row)
-            or "depth" not in row.facts
-            or row.facts["twin"] not in scored.by_key
-            or row.status != "ok"
-        ):
+        if not is_fit(row) or "depth" not in row.facts or row.status != "ok":
             continue
-        facts = {
-            name: row.facts[name]
-            for name in ("dataset", "sample_id", "patient", "inr", "lambda", "null", "seed")
-        }
-        pair = {
-            "fit": scored.values.get(row.key, {}),
-            "twin": scored.values.get(row.facts["twin"], {}),
-        }
+        twin = row.facts["twin"]
+        if twin not in scored.by_key:
+            continue
+        fits = {"fit": scored.values.get(row.key, {}), "twin": scored.values.get(twin, {})}
         for z in range(row.facts["depth"]):
-            values = {
-                f"{name}_{which}": found.get((at_plane(metric, z), reader), math.nan)
-                for name, (metric, reader) in columns.items()
-                for which, found in pair.items()
-            }
-            out.append(facts | {"plane": z} | values | {"key": row.key})
+            line = {name: row.facts[name] for name in FACTS} | {"plane": z}
+            for name, (metric, reader) in columns.items():
+                for which, values in fits.items():
+                    value = values.get((at_plane(metric, z), reader), math.nan)
+                    line[f"{name}_{which}"] = value
+            out.append(line | {"key": row.key})
     return out

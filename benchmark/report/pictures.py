@@ -111,55 +111,31 @@ def _row(
     segment: Mapping[str, Segment],
     describe: Mapping[str, Describe],
 ) -> None:
-    group = line.comparison.group
+    """Original, plain, SINCO and their difference."""
     sinco, plain = images
 
     def shown(stacked: np.ndarray) -> np.ndarray:
         return planes(stacked, sample.depth)[shown_plane(sample)]
 
-    def title(name: str, key: str, image: np.ndarray) -> str:
-        read = {
-            metric: measured(
-                metric, scored.value(key, metric, group.segmenter_hash, line.comparison.readers)
-            )
-            for metric in ("psnr_db", "ssim", *metrics_of(scored))
-        }
-        return "\n".join(
-            [
-                f"{name}: {read['psnr_db']} dB, SSIM {read['ssim']}",
-                *_read(read),
-                *_answers(line, sample, image, describe),
-            ]
-        )
-
-    bound = {
-        metric: measured(metric, line.values["original"][metric])
-        for metric in metrics_of(scored)
-        if metric.startswith("dice")
-    }
-    first = f"original: {sample.label}" if sample.label else "original"
     titles = [
-        "\n".join([first, *_read(bound), *_answers(line, sample, sample.image, describe)]),
-        title("plain", pair[1], plain),
-        title("SINCO", pair[0], sinco),
+        _title_of_original(scored, line, sample, describe),
+        _title(scored, line, sample, "plain", pair[1], plain, describe),
+        _title(scored, line, sample, "SINCO", pair[0], sinco, describe),
     ]
-    readers = {group.segmenter_hash: SINCO} | {hash_: EVAL for hash_ in line.comparison.readers}
+    readers = {line.comparison.group.segmenter_hash: SINCO}
+    readers |= dict.fromkeys(line.comparison.readers, EVAL)
     for axis, image, text in zip(axes, (sample.image, plain, sinco), titles, strict=False):
         show(axis, shown(image))
+        batch = np.ascontiguousarray(image[None])
         for hash_, color in readers.items():
             if hash_ in segment:
-                probability = segment[hash_](
-                    np.ascontiguousarray(image[None]), [sample.volume], sample.depth
-                )[0]
+                probability = segment[hash_](batch, [sample.volume], sample.depth)[0]
                 contour(axis, shown(probability) >= DICE_THRESHOLD, color)
-        contour(
-            axis, shown(sample.mask), TRUTH, "dashed"
-        )  # last and broken: what lies below it stays visible
+        # Last and broken: what lies below it stays visible.
+        contour(axis, shown(sample.mask), TRUTH, "dashed")
         axis.set_title(text, fontsize=8)
     difference = shown(sinco - plain).mean(-1)
-    gain = max(
-        gain for gain in GAINS if gain == 1 or gain * np.percentile(np.abs(difference), 99.5) <= 1.0
-    )
+    gain = _gain(difference)
     axes[3].imshow(difference * gain, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
     contour(axes[3], shown(sample.mask), TRUTH, "dashed")
     axes[3].set_title(f"SINCO - plain, x{gain}\n{_worst(line)}", fontsize=8)
@@ -168,16 +144,51 @@ def _row(
         axis.set_yticks([])
 
 
+def _gain(difference: np.ndarray) -> int:
+    """The largest of GAINS at which next to nothing is cut off, 1 at least."""
+    large = np.percentile(np.abs(difference), 99.5)
+    return max(gain for gain in GAINS if gain == 1 or gain * large <= 1.0)
+
+
+def _title_of_original(
+    scored: Scored, line: Line, sample: Sample, describe: Mapping[str, Describe]
+) -> str:
+    bound = {}
+    for metric in metrics_of(scored):
+        if metric.startswith("dice"):
+            bound[metric] = measured(metric, line.values["original"][metric])
+    first = f"original: {sample.label}" if sample.label else "original"
+    return "\n".join([first, *_read(bound), *_answers(line, sample, sample.image, describe)])
+
+
+def _title(
+    scored: Scored,
+    line: Line,
+    sample: Sample,
+    name: str,
+    key: str,
+    image: np.ndarray,
+    describe: Mapping[str, Describe],
+) -> str:
+    """What a file is worth, and what the networks read in it."""
+    loss, others = line.comparison.group.segmenter_hash, line.comparison.readers
+    read = {}
+    for metric in ("psnr_db", "ssim", *metrics_of(scored)):
+        read[metric] = measured(metric, scored.value(key, metric, loss, others))
+    first = f"{name}: {read['psnr_db']} dB, SSIM {read['ssim']}"
+    return "\n".join([first, *_read(read), *_answers(line, sample, image, describe)])
+
+
 def _read(values: Mapping[str, str]) -> list[str]:
     """Lines such as "Dice 0.81 (loss) 0.75 (eval)" of what there is."""
     out = []
     for metric, name in (("dice", "Dice"), ("kl", "KL")):
-        said = [
-            f"{values[key]} ({role})"
-            for key, role in ((metric, "loss"), (f"{metric}_eval", "eval"))
-            if key in values
-        ]
-        out += [f"{name} {' '.join(said)}"] if said else []
+        said = name
+        for key, role in ((metric, "loss"), (f"{metric}_eval", "eval")):
+            if key in values:
+                said += f" {values[key]} ({role})"
+        if said != name:
+            out.append(said)
     return out
 
 
@@ -187,14 +198,12 @@ def _answers(
     """A line such as "glioma 0.93 (loss), none 0.60 (eval)"; none where no reader of labels is at
     hand.
     """
-    roles = {line.comparison.group.segmenter_hash: "loss"} | dict.fromkeys(
-        line.comparison.readers, "eval"
-    )
-    said = [
-        f"{describe[hash_](image, sample.volume)} ({role})"
-        for hash_, role in roles.items()
-        if hash_ in describe
-    ]
+    roles = {line.comparison.group.segmenter_hash: "loss"}
+    roles |= dict.fromkeys(line.comparison.readers, "eval")
+    said = []
+    for hash_, role in roles.items():
+        if hash_ in describe:
+            said.append(f"{describe[hash_](image, sample.volume)} ({role})")
     return [", ".join(said)] if said else []
 
 

@@ -15,6 +15,7 @@ PLAIN, SINCO, TRUTH, EVAL, PEER, BAND = (
     "#BBBBBB",
 )
 CYCLE = (SINCO, PEER, TRUTH, "#CC79A7")
+CODEC_COLORS = (PEER, "#CC79A7", "#E69F00", "#F0E442")
 
 
 def figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.report import agreement
-from benchmark.report.flips import flips
 from benchmark.report.words import plain
 from benchmark.stats.compare import compare, failures
 from benchmark.store.view import Scored
 
 
 def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
-    """Summaries of every comparison, agreement of recipes, failed cells, flips and paths as plain
+    """Summaries of every comparison, agreement of recipes, failed cells and paths as plain
     values; what was not measured is None.
     """
     return {
-        "score_as": scored.score_as,
         "cells": len(scored.rows),
         "comparisons": [
             asdict(c.group)
@@ -36,6 +34,5 @@ def as_json(scored: Scored, paths: list[Path]) -> dict[str, Any]:
         "failed": [
             {"key": row.key, "status": row.status, "reason": row.reason} for row in failures(scored)
         ],
-        "flips": [asdict(flip) for flip in flips(scored)],
         "files": [str(path) for path in paths],
     }

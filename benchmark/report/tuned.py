@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +43,7 @@ def command(request: TuneRequest) -> str:
 
 def text(found: Tuning) -> str:
     """The choices as a table, and the rule that made them."""
-    heads, rows = summary(outcomes(found))
-    columns: list[list[str]] = []
-    for column in zip(heads, *rows, strict=True):
-        columns.append(_aligned(column, left=not columns))
-    lines = ["  ".join(cells) for cells in zip(*columns, strict=True)]
-    return "\n".join([*lines, RULE.replace(" (bold)", "")])
-
-
-def _aligned(cells: Sequence[str], left: bool) -> list[str]:
-    """The cells of a column, all as wide as the widest."""
-    width = max(map(len, cells))
-    return [cell.ljust(width) if left else cell.rjust(width) for cell in cells]
+    return "\n".join([*summary(outcomes(found)).lines(), RULE.replace(" (bold)", "")])
 
 
 def plain(found: Tuning, page: Path) -> dict[str, Any]:

@@ -36,11 +36,11 @@ DIGITS = {
     "fp_area_px": 0,
     "fp_area_px_eval": 0,
 }
+TOGETHER = "\u00a0"  # a space at which no line is folded
 MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
 LEGEND = """\
 diff: SINCO - plain;  << worse beyond the null band,  < worse within it,
-  >> better beyond it,  ? no band (fewer than 3 null twins)
-J2K: JPEG 2000 at the bytes of the fits;  +mask: with the true mask sent too"""
+  >> better beyond it,  ? no band (fewer than 3 null twins)"""
 DICE_LEGEND = "Dice (loss): by the network in the loss;  Dice (eval): by {others}, not in it"
 LABEL_LEGEND = """\
 kept: 1 where the most probable class is that of the original
@@ -104,16 +104,19 @@ def backbone(inr: str, settings: Collection[str]) -> str:
 
 def learned_inits(scored: Scored) -> list[str]:
     """A sentence on each learned initial state: its bytes are in no file and in no bpp."""
-    found = {
-        (row.facts["inr"], row.facts["init"], row.facts["init_bytes"])
-        for row in scored.rows
-        if row.facts.get("init")
-    }
-    return [
-        f"{backbone(inr, ('init',))}: fits start from the initial state {hash_}, {size:,} bytes"
-        " shared by all images, not in bpp; files hold all weights, so decoding does not need it"
-        for inr, hash_, size in sorted(found)
-    ]
+    found = set()
+    for row in scored.rows:
+        facts = row.facts
+        if facts.get("init"):
+            found.add((facts["inr"], facts["init"], facts["init_bytes"]))
+    said = []
+    for inr, hash_, size in sorted(found):
+        said.append(
+            f"{backbone(inr, ('init',))}: fits start from the initial state {hash_}, {size:,} bytes"
+            " shared by all images, not in bpp; files hold all weights, so decoding does not need"
+            " it"
+        )
+    return said
 
 
 def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
@@ -121,14 +124,12 @@ def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
     two of them apart.
     """
     several = len({group.dataset for group in groups}) > 1
-    bases = [
-        f"{backbone(group.inr, dict(group.settings))} + {group.segmenter}, lambda"
-        f" {lambda_text(group.lam)}"
-        for group in groups
-    ]
-    if several:
-        bases = [f"{group.dataset}: {base}" for group, base in zip(groups, bases, strict=True)]
-    settings = [dict(group.settings) | {"weights": group.segmenter_hash[:6]} for group in groups]
+    bases, settings = [], []
+    for group in groups:
+        asked = dict(group.settings)
+        name = f"{backbone(group.inr, asked)} + {group.segmenter}, lambda {lambda_text(group.lam)}"
+        bases.append(f"{group.dataset}: {name}" if several else name)
+        settings.append(asked | {"weights": group.segmenter_hash[:6]})
     return dict(zip(groups, told_apart(bases, settings), strict=True))
 
 
@@ -136,14 +137,24 @@ def told_apart(bases: Sequence[str], settings: Sequence[dict[str, str]]) -> list
     """`bases` with the settings appended that differ between those of the same name; settings are
     JSON texts.
     """
-    flat = [_flat(each) for each in settings]
+    flat = list(map(_flat, settings))
+    rivals: dict[str, list[dict[str, Any]]] = {}
+    for base, mine in zip(bases, flat, strict=True):
+        rivals.setdefault(base, []).append(mine)
     out = []
     for base, mine in zip(bases, flat, strict=True):
-        rivals = [other for name, other in zip(bases, flat, strict=True) if name == base]
-        names = sorted({name for rival in rivals for name in rival})
-        differing = [name for name in names if len({str(rival.get(name)) for rival in rivals}) > 1]
-        out.append(base + "".join(f", {name} {mine.get(name, 'unset')}" for name in differing))
+        for name in _differing(rivals[base]):
+            base += f", {name} {mine.get(name, 'unset')}"
+        out.append(base)
     return out
+
+
+def _differing(rivals: Sequence[dict[str, Any]]) -> list[str]:
+    """The names whose values are not the same in all of them."""
+    values: dict[str, set[str]] = {}
+    for name in sorted(set().union(*rivals)):
+        values[name] = {str(rival.get(name)) for rival in rivals}
+    return [name for name, found in values.items() if len(found) > 1]
 
 
 def _flat(settings: dict[str, str]) -> dict[str, Any]:

@@ -91,10 +91,12 @@ def profile_selection(
 
 def durations(profile: Profile, job: Job) -> list[Duration]:
     """The job in full and, of each backbone, the reference run of many images and lambdas."""
+    codecs = len({cell.codec.name for cell in job.cells if cell.codec})
     found = [_duration(profile, "this selection", len(job.samples), files_of(job.cells))]
     for backbone in profile.backbones:
         what = f"{IMAGES} images x {LAMBDAS} lambdas x {SEEDS} seeds of {backbone.name}"
-        found.append(_duration(profile, what, IMAGES, files_of_reference(backbone.name)))
+        files = files_of_reference(backbone.name, codecs)
+        found.append(_duration(profile, what, IMAGES, files))
     return found
 
 

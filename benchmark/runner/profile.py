@@ -16,12 +16,12 @@ from benchmark.clock import WAIT
 from benchmark.errors import InputError, call
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.cells import Cell
-from benchmark.plan.job import PEERS, Job
+from benchmark.plan.job import Job
 from benchmark.runner.precision import settle_precision
 from benchmark.runner.run import Runner
 from benchmark.store.store import Store
 
-PLAIN, SINCO, CODECS = KINDS = ("plain", "SINCO", "JPEG 2000")
+PLAIN, SINCO, CODECS = KINDS = ("plain", "SINCO", "codecs")
 LOOP = ("inr", "network", "optimizer")
 PARTS = (
     *LOOP,
@@ -120,15 +120,12 @@ def files_of(cells: Sequence[Cell]) -> Counter[tuple[str, str]]:
     return Counter((cell.inr.name, kind_of(cell)) for cell in cells)
 
 
-def files_of_reference(name: str) -> Counter[tuple[str, str]]:
-    """IMAGES x LAMBDAS x SEEDS of one backbone, with the twins and the classical codecs."""
-    return Counter(
-        {
-            (name, PLAIN): 2 * IMAGES * SEEDS,
-            (name, SINCO): IMAGES * LAMBDAS * SEEDS,
-            (name, CODECS): len(PEERS) * IMAGES,
-        }
-    )
+def files_of_reference(name: str, codecs: int) -> Counter[tuple[str, str]]:
+    """IMAGES x LAMBDAS x SEEDS of one backbone, with the twins and so many classical codecs."""
+    files = Counter({(name, PLAIN): 2 * IMAGES * SEEDS, (name, SINCO): IMAGES * LAMBDAS * SEEDS})
+    if codecs:
+        files[name, CODECS] = codecs * IMAGES
+    return files
 
 
 def measure(
@@ -185,11 +182,13 @@ def _pieces(runner: Runner) -> dict[tuple[str, str], list[Cell]]:
         pieces.setdefault((group[0].inr.name, kind_of(group[0])), group)
     for name in dict.fromkeys(name for name, _ in pieces):
         images = {cell.sample_hash for cell in pieces[name, PLAIN]}
-        pieces[name, CODECS] = [
+        beside = [
             cell
             for cell in runner.job.cells
             if cell.codec and cell.inr.name == name and cell.sample_hash in images
         ]
+        if beside:
+            pieces[name, CODECS] = beside
     return pieces
 
 

@@ -22,9 +22,8 @@ from benchmark.score.metrics import (
     plane_reader_scores,
     plane_scores,
     reader_scores,
-    stretched_png,
 )
-from benchmark.store.store import Row, Score
+from benchmark.store.store import SCORE_AS, Row, Score
 from benchmark.types import IMAGE_METRICS, Sample
 
 
@@ -40,18 +39,17 @@ class Scorer:
         ] = {}  # (reader, sample) -> what it reads in the original
 
     def marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
-        """(score_as, reader, its hash, metric) of scores that every file of a sample has once it
+        """(SCORE_AS, reader, its hash, metric) of scores that every file of a sample has once it
         was scored.
         """
-        for score_as in self.job.selection.score_as:
-            for metric in IMAGE_METRICS:
-                yield score_as, "", "", metric
-            for reader in self.job.readers:
-                if reader.task == "label":
-                    metric = "label_right" if sample.label in reader.classes else "kl"
-                else:
-                    metric = "dice" if sample.has_lesion else "fp_area_px"
-                yield score_as, reader.name, reader.hash, metric
+        for metric in IMAGE_METRICS:
+            yield SCORE_AS, "", "", metric
+        for reader in self.job.readers:
+            if reader.task == "label":
+                metric = "label_right" if sample.label in reader.classes else "kl"
+            else:
+                metric = "dice" if sample.has_lesion else "fp_area_px"
+            yield SCORE_AS, reader.name, reader.hash, metric
 
     def score(self, rows: Sequence[Row]) -> list[Score]:
         """All scores of rows, from their decoded files; a file that cannot be decoded makes its row
@@ -79,31 +77,26 @@ class Scorer:
 
     def _scores(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
         scores: list[Score] = []
-        for score_as in self.job.selection.score_as:
-            images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
-            for row, image in zip(rows, images, strict=True):
+        images = [d.image for d in decoded]
+        for row, image in zip(rows, images, strict=True):
+            sample = self.job.samples[row.sample_hash]
+            values = image_scores(sample.image, image, sample.brain, sample.depth)
+            values |= plane_scores(sample.image, image, sample.depth)
+            scores += [Score(row.key, metric, value) for metric, value in values.items()]
+        for checkpoint in self.job.readers:
+            found = self._read(checkpoint, rows, images)
+            for row, seen, d in zip(rows, found, decoded, strict=True):
                 sample = self.job.samples[row.sample_hash]
+                on_original = self._original(checkpoint, sample)
+                if checkpoint.task == "label":
+                    values = label_scores(seen, on_original, checkpoint.classes, sample.label)
+                else:
+                    read = (seen if d.mask is None else d.mask, on_original, sample)
+                    values = reader_scores(*read) | plane_reader_scores(*read)
                 scores += [
-                    Score(row.key, metric, value, score_as=score_as)
-                    for metric, value in (
-                        image_scores(sample.image, image, sample.brain, sample.depth)
-                        | plane_scores(sample.image, image, sample.depth)
-                    ).items()
+                    Score(row.key, metric, value, checkpoint.name, checkpoint.hash)
+                    for metric, value in values.items()
                 ]
-            for checkpoint in self.job.readers:
-                found = self._read(checkpoint, rows, images)
-                for row, seen, d in zip(rows, found, decoded, strict=True):
-                    sample = self.job.samples[row.sample_hash]
-                    on_original = self._original(checkpoint, sample)
-                    if checkpoint.task == "label":
-                        values = label_scores(seen, on_original, checkpoint.classes, sample.label)
-                    else:
-                        read = (seen if d.mask is None else d.mask, on_original, sample)
-                        values = reader_scores(*read) | plane_reader_scores(*read)
-                    scores += [
-                        Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
-                        for metric, value in values.items()
-                    ]
         return scores
 
     @staticmethod

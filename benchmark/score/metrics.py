@@ -4,11 +4,9 @@ made.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from benchmark.types import Sample, at_plane, planes
@@ -113,20 +111,3 @@ def plane_reader_scores(
         for z, pair in enumerate(masks)
         for metric, value in reader_scores(*pair, sample.plane(z)).items()
     }
-
-
-def stretched_png(image: np.ndarray) -> np.ndarray:
-    """What the student reproduction scored: `plt.imsave(..., cmap="gray")` and read back, [H, W, C]
-    -> [H, W, C].
-
-    imsave maps each picture's own minimum and maximum to 0 and 255; written as an 8-bit PNG and
-    decoded again.
-    """
-    from matplotlib.image import imsave  # a second to import, and only this needs it
-
-    channels = []
-    for channel in np.moveaxis(image, -1, 0):
-        file = io.BytesIO()
-        imsave(file, channel, cmap="gray", format="png")
-        channels.append(np.asarray(Image.open(file).convert("RGB"), np.float32)[..., 0] / 255.0)
-    return np.stack(channels, -1)

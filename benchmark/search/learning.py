@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.errors import field
 from benchmark.listener import Quiet, Says
 from benchmark.plan.inits import check_size_is_given, default_path
+from benchmark.plan.selection import INR
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.plugins.sets import Sets, options_by_plugin
@@ -26,7 +27,7 @@ class LearnRequest:
     of each fit. out: the file, default where a run with init="learned" looks for it.
     """
 
-    inr: str = "siren"
+    inr: str = INR
     dataset: str = "mni-lesion"
     root: Path | None = None
     limit: int = LIMIT

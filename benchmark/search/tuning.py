@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.errors import InputError, call, field, option
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.recipes import preset
+from benchmark.plan.selection import INR
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.plugins.sets import Sets, options_by_plugin
@@ -31,7 +32,7 @@ class TuneRequest:
     whose fits.csv grows with every batch. batch: fits at once, default by their pixels.
     """
 
-    inr: tuple[str, ...] = ("siren",)
+    inr: tuple[str, ...] = (INR,)
     dataset: str = "mni-lesion"
     root: Path | None = None
     limit: int = 6

@@ -24,6 +24,8 @@ from benchmark.store.experiments import Experiments
 from benchmark.store.samples import row_of, sample_of
 from benchmark.types import Sample
 
+SCORE_AS = "decoded"  # the one kind of scores: those of pictures as they are decoded
+
 
 class Score(NamedTuple):
     """One number read off one decoded file. `reader` is "" for metrics that need no network."""
@@ -33,7 +35,7 @@ class Score(NamedTuple):
     value: float | None
     reader: str = ""
     reader_hash: str = ""
-    score_as: str = "decoded"
+    score_as: str = SCORE_AS
 
 
 @dataclass

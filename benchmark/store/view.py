@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from benchmark.store.store import Row, Store
+from benchmark.store.store import SCORE_AS, Row, Store
 from benchmark.types import LABEL_METRICS, READER_METRICS
 
 P = ParamSpec("P")
@@ -42,8 +42,7 @@ class Only:
 
 
 class Scored:
-    """A store read once: the cells of one experiment and what was read off their files, as
-    `score_as` sees them.
+    """A store read once: the cells of one experiment and what was read off their files.
 
     experiment: its name; None is the one that was finished last. `everything` takes in all that the
     store holds; `only` leaves out what it does not keep.
@@ -52,13 +51,12 @@ class Scored:
     def __init__(
         self,
         store: Store,
-        score_as: str = "decoded",
         *,
         experiment: str | None = None,
         everything: bool = False,
         only: Only | None = None,
     ) -> None:
-        self.store, self.score_as, self.stored = store, score_as, store.count()
+        self.store, self.stored = store, store.count()
         known = store.experiments
         self.experiment = known.last() if experiment is None else known.get(experiment)
         self.run: dict[str, Any] = {}
@@ -86,15 +84,16 @@ class Scored:
         self.label_readers: set[str] = (
             set()
         )  # hashes of those that read labels; the others read masks
-        self.values_as: dict[str, Values] = defaultdict(lambda: defaultdict(dict))
-        for key, metric, value, reader, reader_hash, scored_as in store.each_score(keys):
+        self.values: Values = defaultdict(dict)
+        for key, metric, value, reader, reader_hash, score_as in store.each_score(keys):
+            if score_as != SCORE_AS:  # stores of version 0.1 may hold scores of changed pictures
+                continue
             if reader_hash:
                 self.names[reader_hash] = reader
                 if metric in LABEL_METRICS:
                     self.label_readers.add(reader_hash)
             if value is not None:
-                self.values_as[scored_as][key][share((metric, reader_hash))] = value
-        self.values = self.values_as[score_as]
+                self.values[key][share((metric, reader_hash))] = value
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
         # Those that have no score as yet too.
         self.label_readers |= {
@@ -213,7 +212,9 @@ class _Shared:
         identity = row.facts.get("identity") or {}
         facts = row.facts | {
             "identity": {
-                name: identity[name] for name in ("inr", "fit_version", "init") if name in identity
+                name: identity[name]
+                for name in ("inr", "fit_version", "init", "codec")
+                if name in identity
             }
         }
         row.facts = {self(name): self._shared(value) for name, value in facts.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from benchmark.errors import InputError
+from benchmark.plan.selection import SEGMENTER
 from benchmark.plugins.contracts import Dataset
 from benchmark.types import SPLITS, Sample, extent, planes
 
@@ -148,7 +149,7 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
                 f"{asked} by labels",
                 f"{len(unknown)} of {len(samples)} images have no label, such as {unknown[0]}",
                 "data with labels, such as --dataset brain-tumor-mri, or a network that learns"
-                " masks: --segmenter unet",
+                f" masks: --segmenter {SEGMENTER}",
             )
     elif purpose.target == "brain":
         if not any(sample.brain.any() and not sample.brain.all() for sample in samples):

@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.errors import InputError, call, did_you_mean, field
 from benchmark.listener import Quiet, TrainListener
 from benchmark.networks.checkpoints import checked_path, read_card
+from benchmark.plan.selection import CODECS
 from benchmark.plugins.index import Entry, get
 from benchmark.plugins.sets import Sets, options_by_plugin
 from benchmark.training.recipe import (
@@ -25,7 +26,7 @@ from benchmark.training.recipe import (
 )
 
 PRECISIONS = ("auto", "float32", "bf16")
-COMPRESSOR, TRAIN_BPP = "jpeg2000", 0.6
+COMPRESSOR, TRAIN_BPP = CODECS[0], 0.6
 SEEDS = 2**32
 
 
