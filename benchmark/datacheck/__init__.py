@@ -124,7 +124,7 @@ def _unreadable(case: Case, error: Exception) -> Observation:
     if isinstance(error, InputError):
         said = f"{error.asked}: {error.found}"
     else:
-        LOG.debug("%s cannot be read", case.title, exc_info=error)
+        LOG.info("%s cannot be read", case.title, exc_info=error)
         said = f"it: {type(error).__name__}: {error}"
     return Observation("unreadable", (case.title,), said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,6 +27,8 @@ from benchmark.score.metrics import (
 from benchmark.store.store import Row, Score
 from benchmark.types import IMAGE_METRICS, Sample
 
+LOG = logging.getLogger("benchmark")
+
 
 class Scorer:
     """Decodes the files of one job and scores them, with every reader of the job. network: gives a
@@ -34,9 +37,8 @@ class Scorer:
 
     def __init__(self, job: Job, network: Callable[[Checkpoint], Network], clock: Clock) -> None:
         self.job, self.network, self.clock = job, network, clock
-        self.originals: dict[
-            tuple[str, str], np.ndarray
-        ] = {}  # (reader, sample) -> what it reads in the original
+        # (reader, sample) -> what it reads in the original
+        self.originals: dict[tuple[str, str], np.ndarray] = {}
 
     def marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
         """(score_as, reader, its hash, metric) of scores that every file of a sample has once it
@@ -56,64 +58,70 @@ class Scorer:
         """All scores of rows, from their decoded files; a file that cannot be decoded makes its row
         a failed one.
         """
-        decoded: list[tuple[Row, Decoded]] = []
+        read: list[Row] = []
+        decoded: list[Decoded] = []
         for row in rows:
-            if row.data is not None:
-                try:
-                    with self.clock.part("decode"):
-                        decoded.append((row, self._decode(row)))
-                except Exception as error:  # a plug-in may raise anything
-                    why = (
-                        error.found
-                        if isinstance(error, BenchmarkError)
-                        else f"{type(error).__name__}: {error}"
-                    )
-                    row.status, row.reason, row.data = (
-                        "failed",
-                        f"its file cannot be decoded: {why}",
-                        None,
-                    )
+            if row.data is None:
+                continue
+            try:
+                with self.clock.part("decode"):
+                    decoded.append(self._decode(row))
+                    read.append(row)
+            except Exception as error:  # a plug-in may raise anything
+                _fail(row, error)
         with self.clock.part("score: metrics"):
-            return self._scores([row for row, _ in decoded], [image for _, image in decoded])
+            return self._scores(read, decoded)
 
     def _scores(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
         scores: list[Score] = []
         for score_as in self.job.selection.score_as:
-            images = [d.image if score_as == "decoded" else stretched_png(d.image) for d in decoded]
+            images = [one.image for one in decoded]
+            if score_as != "decoded":
+                images = [stretched_png(image) for image in images]
             for row, image in zip(rows, images, strict=True):
                 sample = self.job.samples[row.sample_hash]
-                scores += [
-                    Score(row.key, metric, value, score_as=score_as)
-                    for metric, value in (
-                        image_scores(sample.image, image, sample.brain, sample.depth)
-                        | plane_scores(sample.image, image, sample.depth)
-                    ).items()
-                ]
+                values = image_scores(sample.image, image, sample.brain, sample.depth)
+                values |= plane_scores(sample.image, image, sample.depth)
+                for metric, value in values.items():
+                    scores.append(Score(row.key, metric, value, score_as=score_as))
             for checkpoint in self.job.readers:
-                found = self._read(checkpoint, rows, images)
-                for row, seen, d in zip(rows, found, decoded, strict=True):
-                    sample = self.job.samples[row.sample_hash]
-                    on_original = self._original(checkpoint, sample)
-                    if checkpoint.task == "label":
-                        values = label_scores(seen, on_original, checkpoint.classes, sample.label)
-                    else:
-                        read = (seen if d.mask is None else d.mask, on_original, sample)
-                        values = reader_scores(*read) | plane_reader_scores(*read)
-                    scores += [
-                        Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
-                        for metric, value in values.items()
-                    ]
+                scores += self._scores_by(checkpoint, rows, decoded, images, score_as)
+        return scores
+
+    def _scores_by(
+        self,
+        checkpoint: Checkpoint,
+        rows: Sequence[Row],
+        decoded: Sequence[Decoded],
+        images: Sequence[np.ndarray],
+        score_as: str,
+    ) -> list[Score]:
+        """What one reader says to images, which are the decoded ones or what is scored for them."""
+        scores = []
+        found = self._read(checkpoint, rows, images)
+        for row, seen, file in zip(rows, found, decoded, strict=True):
+            sample = self.job.samples[row.sample_hash]
+            on_original = self._original(checkpoint, sample)
+            if checkpoint.task == "label":
+                values = label_scores(seen, on_original, checkpoint.classes, sample.label)
+            else:
+                mask = seen if file.mask is None else file.mask
+                values = reader_scores(mask, on_original, sample)
+                values |= plane_reader_scores(mask, on_original, sample)
+            for metric, value in values.items():
+                scores.append(
+                    Score(row.key, metric, value, checkpoint.name, checkpoint.hash, score_as)
+                )
         return scores
 
     @staticmethod
     def _decode(row: Row) -> Decoded:
         assert row.data is not None
         codec = row.facts["codec"]
-        return (
-            decode(row.data)
-            if codec is None
-            else index.get("codec", codec).load()().decode(row.data)
-        )
+        if codec is None:
+            return decode(row.data)
+        decoded: Decoded = index.get("codec", codec).load()().decode(row.data)
+        return decoded
 
     def _read(
         self, checkpoint: Checkpoint, rows: Sequence[Row], images: Sequence[np.ndarray]
@@ -125,12 +133,9 @@ class Scorer:
         out: dict[int, np.ndarray] = {}
         for (_, depth), members in groups.items():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
+            stacked = np.stack([images[i] for i in members])
             with self.clock.part("score: readers"):
-                seen = (
-                    self.network(checkpoint)
-                    .planes(depth)
-                    .see(np.stack([images[i] for i in members]), volumes)
-                )
+                seen = self.network(checkpoint).planes(depth).see(stacked, volumes)
             out.update(zip(members, seen, strict=True))
         return [out[i] for i in range(len(images))]
 
@@ -141,3 +146,12 @@ class Scorer:
                 network = self.network(checkpoint).planes(sample.depth)
                 self.originals[name] = network.see(sample.image[None], [sample.volume])[0]
         return self.originals[name]
+
+
+def _fail(row: Row, error: Exception) -> None:
+    """Make a row a failed one whose file cannot be decoded."""
+    LOG.info("the file of %s cannot be decoded", row.key, exc_info=error)
+    why = error.found if isinstance(error, BenchmarkError) else f"{type(error).__name__}: {error}"
+    row.status = "failed"
+    row.reason = f"its file cannot be decoded: {why}"
+    row.data = None
