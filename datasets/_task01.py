@@ -34,35 +34,36 @@ class Task:
 
     @classmethod
     def read(cls, path: Path) -> Task:
+        """The description of a data set; raises InputError where it is none."""
         try:
-            task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            cases = {
-                re.sub(r"\.nii(\.gz)?$", "", Path(case["image"]).name): (
-                    case["image"],
-                    case["label"],
-                )
-                for case in task["training"]
-            }
-            channels = [
-                name for _, name in sorted(task["modality"].items(), key=lambda item: int(item[0]))
-            ]
-            # Task01's own file writes "tumor" and "tumour" side by side.
-            labels = {
-                name.lower().replace("tumour", "tumor"): int(number)
-                for number, name in task["labels"].items()
-            }
-            persons = dict(task.get("persons", {}).items())
-            files = [file for pair in cases.values() for file in pair]
-            if not all(isinstance(text, str) for text in (*channels, *persons.values(), *files)):
-                raise TypeError("channels, files and persons are called by strings")
-            if not cases:
-                raise ValueError("its list `training` is empty: no case")
+            return cls._of(path, json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"the data set description {path}",
                 f"{type(error).__name__}: {error}",
                 "restore dataset.json from the release: it has training, modality and labels",
-            ) from None
+            ) from error
+
+    @classmethod
+    def _of(cls, path: Path, task: dict[str, Any]) -> Task:
+        cases = {}
+        texts: list[Any] = []  # what must be called by strings
+        for case in task["training"]:
+            image, label = case["image"], case["label"]
+            cases[re.sub(r"\.nii(\.gz)?$", "", Path(image).name)] = (image, label)
+            texts += [image, label]
+        modalities = sorted(task["modality"].items(), key=lambda item: int(item[0]))
+        channels = [name for _, name in modalities]
+        labels = {}
+        for number, name in task["labels"].items():
+            # Task01's own file writes "tumor" and "tumour" side by side.
+            labels[name.lower().replace("tumour", "tumor")] = int(number)
+        persons = dict(task.get("persons", {}).items())
+        texts += [*channels, *persons.values()]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("channels, files and persons are called by strings")
+        if not cases:
+            raise ValueError("its list `training` is empty: no case")
         return cls(path, cases, channels, labels, persons)
 
     def channel(self, name: str) -> int:

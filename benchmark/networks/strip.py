@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from benchmark.errors import InputError
 from benchmark.images.postprocess import runs
-from benchmark.images.prepare import Preparation, View, box_of, picture, view_of
+from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import one_piece
 from benchmark.networks.chain import PREPARED
@@ -31,7 +31,8 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
     what it marks then the largest piece without holes is taken.
     """
     options = network.card.get("dataset_options") or {} if network else {}
-    how = Preparation(size=size, **{name: options[name] for name in PREPARED if name in options})
+    prepared = {name: options[name] for name in PREPARED if name in options}
+    how = Preparation(size=size, **prepared)
     slices = _slices(scan, how)
     if network is None:
         return classical(Stack(scan.case, slices))
@@ -39,7 +40,8 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
     if network.dims == 3 and count != len(slices):
         slices = _averaged(slices, count)
     stack = Stack(scan.case, slices, volume=network.dims == 3)
-    marked = _back(probability(network, stack, stack.images), scan.shape, how.fit) >= DICE_THRESHOLD
+    said = _back(probability(network, stack, stack.images), scan.shape, how.fit)
+    marked = said >= DICE_THRESHOLD
     return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
 
 
@@ -62,27 +64,17 @@ def _slices(scan: Scan, how: Preparation) -> tuple[Sample, ...]:
     missing.
     """
     whole, box = view_of(scan, how, None), box_of(scan, how)
+    slices = []
+    for k, number in enumerate(scan.numbers):
+        view = view_of(scan, how, k) if how.per == "slice" and _has_tissue(scan, k) else whole
+        name = f"{scan.case}-{number:03d}"
+        slices.append(picture(scan, k, how, view, box, id=name, dataset="", patient=scan.case))
+    return tuple(slices)
 
-    def view(k: int) -> View:
-        return (
-            view_of(scan, how, k)
-            if how.per == "slice" and all(scan.tissue(name, k).any() for name in scan.channels)
-            else whole
-        )
 
-    return tuple(
-        picture(
-            scan,
-            k,
-            how,
-            view(k),
-            box,
-            id=f"{scan.case}-{scan.numbers[k]:03d}",
-            dataset="",
-            patient=scan.case,
-        )
-        for k in range(scan.shape[0])
-    )
+def _has_tissue(scan: Scan, k: int) -> bool:
+    """Whether every channel shows tissue in the k-th plane."""
+    return all(scan.tissue(name, k).any() for name in scan.channels)
 
 
 def _averaged(slices: tuple[Sample, ...], planes: int) -> tuple[Sample, ...]:
@@ -110,4 +102,5 @@ def _back(said: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray
             scale.append(1.0)
             offset.append((size - side) // 2 if size > side else -((side - size) // 2))
     beyond = "nearest" if fit == "resize" else "constant"  # what was cut away is no brain
-    return ndimage.affine_transform(said, scale, offset, shape, order=1, mode=beyond)
+    back: np.ndarray = ndimage.affine_transform(said, scale, offset, shape, order=1, mode=beyond)
+    return back

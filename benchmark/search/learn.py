@@ -22,7 +22,7 @@ from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.render import build
-from benchmark.networks.network import save_atomically
+from benchmark.networks.weights import save_atomically
 from benchmark.plan.recipes import preset, recipe_for
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from benchmark.errors import InputError
-from benchmark.networks.network import save_atomically
+from benchmark.networks.weights import save_atomically
 from benchmark.train.recipe import Progress, TrainRecipe
 
 

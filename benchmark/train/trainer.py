@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import Checkpoint
-from benchmark.networks.network import save_checkpoint
+from benchmark.networks.weights import save_checkpoint
 from benchmark.train.card import card_of
 from benchmark.train.curves import draw_curves
 from benchmark.train.data import Purpose, Slices, Splits, read_splits

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, read_card
-from benchmark.networks.network import read_weights
+from benchmark.networks.weights import read_weights
 from benchmark.plugins.index import get
 
 
