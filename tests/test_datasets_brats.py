@@ -407,8 +407,10 @@ def test_tables_of_names_say_who_is_who(tmp_path) -> None:
             and brats(tmp_path).files
         )
     (tmp_path / Path(YEARS["2020"][0]).parent / "name_mapping.csv").write_text(
-        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,BraTS_2019_subject_ID,BraTS_2020_subject_ID\n"
-        "HGG,Brats17_TCIA_118_1,Brats18_TCIA02_118_1,TCGA-06-0149,BraTS19_TCIA02_118_1,BraTS20_Training_001\n"
+        "Grade,BraTS_2017_subject_ID,BraTS_2018_subject_ID,TCGA_TCIA_subject_ID,"
+        "BraTS_2019_subject_ID,BraTS_2020_subject_ID\n"
+        "HGG,Brats17_TCIA_118_1,Brats18_TCIA02_118_1,TCGA-06-0149,"
+        "BraTS19_TCIA02_118_1,BraTS20_Training_001\n"
         "HGG,Brats17_2013_21_1,Brats18_2013_21_1,NA,BraTS19_2013_21_1,BraTS20_Training_002\n"
         "LGG,NA,NA,NA,NA,BraTS20_Training_003\n"
     )

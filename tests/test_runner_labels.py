@@ -340,7 +340,7 @@ def test_plan_and_profile(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fit: network" in capsys.readouterr().out
 
 
-def test_a_divergence_above_1_is_not_held_against_a_fit(tiny_samples) -> None:  # type: ignore[no-untyped-def]
+def test_a_divergence_above_1_is_not_held_against_a_fit(tiny_samples):
     class Cell:
         lam, fidelity = 1e-2, "mean"
 

@@ -92,7 +92,6 @@ def network(multiple: int = 16) -> Network:
 
 
 # --- plain types
-# ----------------------------------------------------------------------------------------------------------
 
 
 def test_coordinates_of_a_volume_are_those_of_its_planes_and_heights():
@@ -168,7 +167,6 @@ def test_a_store_gives_a_volume_back(volume, tmp_path):
 
 
 # --- files
-# ----------------------------------------------------------------------------------------------------------------
 
 
 def file_of(depth: int, channels: int = 1) -> bytes:
@@ -246,7 +244,6 @@ def test_decode_says_what_a_volume_costs_a_voxel(tmp_path, capsys):
 
 
 # --- fits
-# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_planes_are_read_one_by_one(volume):
@@ -351,7 +348,6 @@ def test_voxels_count_as_pixels():
 
 
 # --- scores
-# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_psnr_is_of_the_volume_and_ssim_of_its_planes(volume):
@@ -414,7 +410,6 @@ def test_a_picture_shows_the_plane_with_most_of_the_lesion(volume):
 
 
 # --- the whole arrow
-# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

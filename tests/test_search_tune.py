@@ -46,7 +46,9 @@ class Waves(torch.nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, *, width: int = 8, depth: int = 2) -> None:
         super().__init__()
-        self.first, self.second, self.last = torch.nn.Linear(in_dim, width), torch.nn.Linear(width, width), torch.nn.Linear(width, out_dim)
+        self.first = torch.nn.Linear(in_dim, width)
+        self.second = torch.nn.Linear(width, width)
+        self.last = torch.nn.Linear(width, out_dim)
 
     def forward(self, coords: torch.Tensor) -> torch.Tensor:
         return self.last(torch.sin(5 * self.second(torch.sin(10 * self.first(coords)))))
@@ -110,7 +112,6 @@ def row(
 
 
 # --- the rule
-# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,6 @@ def test_the_page_marks_the_chosen_and_the_default_and_pools_the_sizes():
 
 
 # --- what is fitted
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_every_backbone_gets_the_same_grid_and_its_default(waves):
@@ -296,7 +296,6 @@ def test_gone_wrong_is_not_finite_or_flat_or_far_below_its_best(tiny_samples):
 
 
 # --- the search
-# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_search_from_end_to_end(waves, tmp_path, capsys):
@@ -411,7 +410,6 @@ def test_a_fit_that_raises_says_so_and_is_made_again(waves, tmp_path, monkeypatc
 
 
 # --- the file and the words
-# -------------------------------------------------------------------------------------------
 
 
 def test_a_torn_line_costs_that_line_only(tmp_path):

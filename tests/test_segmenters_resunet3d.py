@@ -81,7 +81,6 @@ def network(tmp_path) -> Network:
 
 
 # --- the network
-# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,6 @@ def test_options_that_cannot_be_are_named(options):
 
 
 # --- the claims, in three dimensions
-# --------------------------------------------------------------------------------------
 
 
 class Right(nn.Module):
@@ -196,7 +194,6 @@ def test_the_command_runs_all_claims(capsys):
 
 
 # --- frozen, as a run uses it
-# ---------------------------------------------------------------------------------------------
 
 
 def test_planes_below_each_other_are_read_as_one_volume(network):
@@ -271,7 +268,6 @@ def test_memory_of_a_fit_counts_the_network(network):
 
 
 # --- in a run
-# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -385,7 +381,6 @@ def test_ensembles_are_of_one_kind(stored, tiny_dataset, tmp_path):
 
 
 # --- brains
-# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_network_that_marks_brains_is_scored_by_the_brain(stored, tiny_dataset):

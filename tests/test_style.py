@@ -125,7 +125,9 @@ def test_each_rule_finds_what_breaks_it():
     assert list(faults("b.py", long_function)) == [("b.py", "function", 61)]
     long_file = measure("x = 1\n" * 401)
     assert list(faults("c.py", long_file)) == [("c.py", "file", 401)]
-    dense = measure("a = [x for x in y]\nb = {x for x in y}\nc = {x: x for x in y}\nd = sum(x for x in y)")
+    dense = measure(
+        "a = [x for x in y]\nb = {x for x in y}\nc = {x: x for x in y}\nd = sum(x for x in y)"
+    )
     assert dense.comprehensions == 4
     assert density([dense]) == 100.0
     just_fine = measure("x" * 100 + "\ndef f():\n" + "    x = 1\n" * 59)
@@ -142,7 +144,8 @@ def print_table(root: Path) -> None:
         if path.startswith("benchmark/"):
             groups["all of benchmark"].append(figures)
         groups.setdefault("all", []).append(figures)
-    print(f"{'folder':34}{'files':>6}{'lines':>7}{'per 100':>9}{'>100 col':>9}{'fn>60':>6}{'file>400':>9}")
+    heads = ("files", "lines", "per 100", "> 100", "fn > 60", "file > 400")
+    print(f"{'folder':34}" + "".join(f"{head:>11}" for head in heads))
     for folder in sorted(groups, key=lambda name: (name.startswith("all"), name)):
         members = groups[folder]
         total: Counter[str] = Counter()
@@ -151,9 +154,10 @@ def print_table(root: Path) -> None:
             total["long lines"] += one.long_lines
             total["functions"] += one.long_functions
             total["files"] += one.lines > MOST_FILE_LINES
+        counts = (total["long lines"], total["functions"], total["files"])
         print(
-            f"{folder:34}{len(members):6}{total['lines']:7}{density(members):9.2f}"
-            f"{total['long lines']:9}{total['functions']:6}{total['files']:9}"
+            f"{folder:34}{len(members):11}{total['lines']:11}{density(members):11.2f}"
+            + "".join(f"{count:11}" for count in counts)
         )
 
 

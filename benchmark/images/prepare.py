@@ -157,7 +157,7 @@ def picture(
     view: View,
     box: Box,
     *,
-    id: str,
+    sample_id: str,
     dataset: str,
     patient: str,
 ) -> Sample:
@@ -171,7 +171,7 @@ def picture(
     scale = max(height, width) / how.size if how.size and how.fit == "resize" else 1.0
     resize, resize_mask = (area_average, area_mask) if how.fit == "resize" else (padded, padded)
     return Sample(
-        id=id,
+        id=sample_id,
         dataset=dataset,
         patient=patient,
         image=resize(image[box], how.size).astype(np.float32),

@@ -68,7 +68,9 @@ class Scan:
     def brain_plane(self, k: int) -> np.ndarray:
         """Brain [H, W] of the k-th plane."""
         if self.brain is None:
-            return np.logical_or.reduce([self.tissue(name, k) for name in self.channels])
+            tissues = [self.tissue(name, k) for name in self.channels]
+            anywhere: np.ndarray = np.logical_or.reduce(tissues)
+            return anywhere
         return self.brain(k) if callable(self.brain) else self.brain[k]
 
     def shows(self, k: int) -> bool:

@@ -79,7 +79,9 @@ def _brain(
     core = np.isin(label, np.flatnonzero(areas >= PIECE * areas.max()))
     around = int(2 * bridge)  # a closing must not see the border of the picture
     grown = _dilated(np.pad(_dilated(core, bridge), around), bridge)
-    return _filled(_eroded(grown, bridge)[around:-around, around:-around]) & within
+    brain: np.ndarray = _filled(_eroded(grown, bridge)[around:-around, around:-around])
+    brain = brain & within
+    return brain
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

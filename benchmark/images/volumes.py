@@ -260,7 +260,7 @@ class VolumeDataset(Dataset):
             self.how,
             self._view(scan, k),
             self._box,
-            id=f"{scan.case}-{scan.numbers[k]:03d}",
+            sample_id=f"{scan.case}-{scan.numbers[k]:03d}",
             dataset=self.name,
             patient=self.patient(scan.case),
         )

@@ -68,7 +68,9 @@ def _slices(scan: Scan, how: Preparation) -> tuple[Sample, ...]:
     for k, number in enumerate(scan.numbers):
         view = view_of(scan, how, k) if how.per == "slice" and _has_tissue(scan, k) else whole
         name = f"{scan.case}-{number:03d}"
-        slices.append(picture(scan, k, how, view, box, id=name, dataset="", patient=scan.case))
+        slices.append(
+            picture(scan, k, how, view, box, sample_id=name, dataset="", patient=scan.case)
+        )
     return tuple(slices)
 
 

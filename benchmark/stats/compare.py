@@ -29,6 +29,7 @@ from benchmark.store.store import Row
 from benchmark.store.view import Scored, is_fit, is_sinco, once
 
 __all__ = [
+    "FEWEST_NULLS",
     "METRICS",
     "LOWER",
     "Comparison",

@@ -115,7 +115,8 @@ def _read(
     dataset: Dataset, purpose: Purpose, seen: Callable[[str, int, int], None] | None
 ) -> tuple[dict[str, list[Sample]], str]:
     """The samples of each split, and a hash over who they are and what they hold."""
-    list_ids, load = dataset.ids, dataset.load
+    list_ids: Callable[[str], list[str]] = dataset.ids
+    load: Callable[[str], Sample] = dataset.load
     if purpose.dims == 3:
         list_ids, load = dataset.volumes, dataset.load_volume
     digest = hashlib.sha256()

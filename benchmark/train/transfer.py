@@ -121,7 +121,8 @@ def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[
     """Parameter groups for an optimizer with the `scale` of their learning rate: loaded_rate of
     what was loaded, 1 of what is fresh.
     """
-    new, old = [], []
+    new: list[nn.Parameter] = []
+    old: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             (new if name.startswith(tuple(fresh)) else old).append(parameter)

@@ -90,7 +90,8 @@ def exp(x):  # type: ignore[no-untyped-def]
     n = (x * INVERSE_LN2 + MAGIC) - MAGIC
     r = (x - n * LN2_A) - n * LN2_B
     p = E0 + r * (E1 + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
-    return p * _as_float((np.int32(n) + np.int32(127)) << np.int32(23))
+    power = (np.int32(n) + np.int32(127)) << np.int32(23)
+    return p * _as_float(power)  # type: ignore[call-arg]  # numba passes the typing context
 
 
 @njit(**EXACT)
