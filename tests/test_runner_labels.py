@@ -51,6 +51,25 @@ def run(folder: Path, *words: str) -> int:
     return main(["run", "--out", str(folder), *FAST, *words])
 
 
+def check_scores(store: Store, rows, scores, name: str) -> None:
+    """Scores of the files of backbones are what a network's answers give."""
+    network = load_network(find_checkpoint(name, "tiny-labels"))
+    for row in rows:
+        if row.facts["codec"] is not None:
+            continue
+        sample = store.sample(row.sample_hash)
+        assert sample.label in ("left", "none", "right")
+        images = np.stack([sample.image, decode(row.data).image])
+        p, q = network.answer(images, [sample.volume] * 2)
+        right = network.classes[q.argmax()] == sample.label
+        right_on_original = network.classes[p.argmax()] == sample.label
+        divergence = (p * np.log(p / q)).sum()
+        assert scores[row.key, name, "kl"] == pytest.approx(divergence, abs=1e-5)
+        assert scores[row.key, name, "label_kept"] == (p.argmax() == q.argmax())
+        assert scores[row.key, name, "label_right"] == right
+        assert scores[row.key, name, "label_right_original"] == right_on_original
+
+
 def test_a_classifier_in_the_loss_and_another_that_reads(
     store_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,24 +100,7 @@ def test_a_classifier_in_the_loss_and_another_that_reads(
         }
         scores = {(s.key, s.reader, s.metric): s.value for s in store.scores()}
         for name in ("mobilenet-v2", "tiny-label"):
-            network = load_network(find_checkpoint(name, "tiny-labels"))
-            for row in rows:
-                if row.facts["codec"] is None:
-                    sample = store.sample(row.sample_hash)
-                    assert sample.label in ("left", "none", "right")
-                    p, q = network.answer(
-                        np.stack([sample.image, decode(row.data).image]), [sample.volume] * 2
-                    )
-                    assert scores[row.key, name, "kl"] == pytest.approx(
-                        (p * np.log(p / q)).sum(), abs=1e-5
-                    )
-                    assert scores[row.key, name, "label_kept"] == (p.argmax() == q.argmax())
-                    assert scores[row.key, name, "label_right"] == (
-                        network.classes[q.argmax()] == sample.label
-                    )
-                    assert scores[row.key, name, "label_right_original"] == (
-                        network.classes[p.argmax()] == sample.label
-                    )
+            check_scores(store, rows, scores, name)
         assert (
             len({round(value, 6) for (_, _, metric), value in scores.items() if metric == "kl"})
             > 20

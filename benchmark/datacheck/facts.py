@@ -128,7 +128,7 @@ def _odd_channels(scan: Scan) -> Oddities:
         bad = int((~np.isfinite(voxels)).sum()) if voxels.dtype.kind == "f" else 0
         if bad:
             out.append(("not-finite", f"{bad:,} voxels of {name}"))
-        held[name] = {k for k, plane in enumerate(voxels) if plane.min() != plane.max()}
+        held[name] = set(np.flatnonzero(voxels.min((1, 2)) != voxels.max((1, 2))).tolist())
     return [*out, *_empty_planes(scan, held), *_copied_channels(scan, held)]
 
 

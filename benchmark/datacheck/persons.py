@@ -32,8 +32,8 @@ def leaks(cases: Sequence[Case], volumes: Collection[str]) -> list[Observation]:
         titles = tuple(case.title for case in theirs)
         sides = _by_split(theirs)
         if len(sides) > 1:
-            said = "; ".join(f"{split}: {', '.join(names)}" for split, names in sides.items())
-            out.append(Observation("split-leak", titles, f"{person} is in {said}"))
+            said = [f"{split}: {', '.join(names)}" for split, names in sides.items()]
+            out.append(Observation("split-leak", titles, f"{person} is in {'; '.join(said)}"))
             continue
         datasets = {case.dataset for case in theirs}
         if len(datasets) > 1 or len(set(titles) & set(volumes)) > 1:
@@ -44,9 +44,7 @@ def leaks(cases: Sequence[Case], volumes: Collection[str]) -> list[Observation]:
 
 def _by_split(cases: Sequence[Case]) -> dict[str, list[str]]:
     """split -> titles of the cases in it, in the order of SPLITS; those in none are left out."""
-    out: dict[str, list[str]] = {}
-    for split in SPLITS:
-        titles = [case.title for case in cases if case.split == split]
-        if titles:
-            out[split] = titles
-    return out
+    titles: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        titles[case.split].append(case.title)
+    return {split: titles[split] for split in SPLITS if split in titles}

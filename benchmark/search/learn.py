@@ -52,12 +52,11 @@ def images_to_learn(dataset: Any, limit: int) -> tuple[list[Sample], list[str]]:
     notes on what was left out.
     """
     found, notes = training_images(dataset, limit)
-    same = [sample for sample in found if sample.image.shape == found[0].image.shape]
-    if len(same) < len(found):
-        notes.append(
-            f"left out: {len(found) - len(same)} images of another shape than"
-            f" {found[0].image.shape}"
-        )
+    shape = found[0].image.shape
+    same = [sample for sample in found if sample.image.shape == shape]
+    left = len(found) - len(same)
+    if left:
+        notes.append(f"left out: {left} images of another shape than {shape}")
     return same, notes
 
 
@@ -158,4 +157,7 @@ def save(
 
 
 def _float32(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array.astype(np.float32) for name, array in state.items()}
+    out = {}
+    for name, array in state.items():
+        out[name] = array.astype(np.float32)
+    return out
