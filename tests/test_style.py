@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,6 +64,7 @@ def count_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return last - first + 1
 
 
+@cache
 def measure_project(root: Path) -> dict[str, Figures]:
     """The figures of every file of a checkout, by its path from the root."""
     figures = {}

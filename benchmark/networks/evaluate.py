@@ -106,7 +106,7 @@ def classical(scan: Stack) -> np.ndarray:
     """Brain [N, H, W] of a scan without a trained network, of the mean of its channels; each run of
     neighboring slices by itself.
     """
-    return _each_run(brain_mask, scan.images.mean(-1), scan)
+    return each_run(brain_mask, scan.images.mean(-1), scan.numbers)
 
 
 def by_network(network: Network) -> Strip:
@@ -116,17 +116,17 @@ def by_network(network: Network) -> Strip:
 
     def brain(scan: Stack) -> np.ndarray:
         marked = probability(network, scan, scan.images) >= DICE_THRESHOLD
-        return _each_run(one_piece, marked, scan)
+        return each_run(one_piece, marked, scan.numbers)
 
     return brain
 
 
-def _each_run(
-    change: Callable[[np.ndarray], np.ndarray], planes: np.ndarray, scan: Stack
+def each_run(
+    change: Callable[[np.ndarray], np.ndarray], planes: np.ndarray, numbers: Sequence[int]
 ) -> np.ndarray:
-    """Change each run of neighboring slices [N, H, W] of a scan by itself."""
+    """Change each run of neighboring slices [N, H, W] by itself; numbers: of the slices."""
     changed = []
-    for run in runs(scan.numbers):
+    for run in runs(numbers):
         changed.append(change(planes[run]))
     return np.concatenate(changed)
 

@@ -12,12 +12,11 @@ import numpy as np
 from scipy import ndimage
 
 from benchmark.errors import InputError
-from benchmark.images.postprocess import runs
 from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import one_piece
 from benchmark.networks.chain import PREPARED
-from benchmark.networks.evaluate import Stack, classical, probability
+from benchmark.networks.evaluate import Stack, classical, each_run, probability
 from benchmark.networks.network import Network
 from benchmark.types import DICE_THRESHOLD, Sample
 
@@ -42,7 +41,7 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
     stack = Stack(scan.case, slices, volume=network.dims == 3)
     said = _back(probability(network, stack, stack.images), scan.shape, how.fit)
     marked = said >= DICE_THRESHOLD
-    return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
+    return each_run(one_piece, marked, scan.numbers)
 
 
 def size_of(card: Mapping[str, Any], asked: str, size: int | None) -> int:
@@ -86,7 +85,10 @@ def _averaged(slices: tuple[Sample, ...], planes: int) -> tuple[Sample, ...]:
     images = resize_local_mean(
         images, (planes, *images.shape[1:3]), channel_axis=-1, preserve_range=True
     ).astype(np.float32)
-    return tuple(replace(slices[0], image=image, slice_index=k) for k, image in enumerate(images))
+    averaged = []
+    for k, image in enumerate(images):
+        averaged.append(replace(slices[0], image=image, slice_index=k))
+    return tuple(averaged)
 
 
 def _back(said: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray:

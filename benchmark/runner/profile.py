@@ -191,13 +191,14 @@ def _pieces(runner: Runner) -> dict[tuple[str, str], list[Cell]]:
     pieces: dict[tuple[str, str], list[Cell]] = {}
     for group in runner.batches(runner.job.fits):
         pieces.setdefault((group[0].inr.name, kind_of(group[0])), group)
-    for name in dict.fromkeys(name for name, _ in pieces):
+    peers: dict[str, list[Cell]] = {name: [] for name, _ in pieces}
+    for name, found in peers.items():
         images = {cell.sample_hash for cell in pieces[name, PLAIN]}
-        peers = []
         for cell in runner.job.cells:
             if cell.codec and cell.inr.name == name and cell.sample_hash in images:
-                peers.append(cell)
-        pieces[name, CODECS] = peers
+                found.append(cell)
+    for name, found in peers.items():
+        pieces[name, CODECS] = found
     return pieces
 
 
@@ -217,6 +218,9 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
     if kind == SINCO:
         for cell, fact in zip(cells, facts, strict=True):
             evaluations[cell.lam].append(fact["evaluations"])
+    means = {}
+    for lam, counts in sorted(evaluations.items()):
+        means[lam] = sum(counts) / len(counts)
     evaluated = sum(map(sum, evaluations.values()))
     evaluation_ms = None
     if evaluated and "network" in parts:
@@ -228,7 +232,7 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
         image_steps=sum(fact.get("steps", 0) for fact in facts),
         kernel=facts[0].get("kernel", ""),
         precision=cells[0].precision if kind == SINCO else "",
-        evaluations={lam: sum(counts) / len(counts) for lam, counts in sorted(evaluations.items())},
+        evaluations=means,
         evaluation_ms=evaluation_ms,
     )
     return column, aside["read originals"]
@@ -236,8 +240,9 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
 
 def _facts_of(runner: Runner, kind: str, cells: list[Cell]) -> list[dict[str, Any]]:
     """The facts of the rows of cells that were just made; raises InputError where a fit failed."""
-    rows = {row.key: row for row in runner.store.each_row([cell.key for cell in cells], data=False)}
-    for row in rows.values():
+    facts = {}
+    for row in runner.store.each_row([cell.key for cell in cells], data=False):
+        facts[row.key] = row.facts
         if row.status == "failed" and kind != CODECS:
             name = cells[0].inr.name
             raise InputError(
@@ -245,7 +250,7 @@ def _facts_of(runner: Runner, kind: str, cells: list[Cell]) -> list[dict[str, An
                 f"a fit of it failed: {row.reason}",
                 f"python -m benchmark check inr {name}",
             )
-    return [rows[cell.key].facts for cell in cells]
+    return [facts[cell.key] for cell in cells]
 
 
 def _backbone(runner: Runner, cell: Cell, columns: dict[str, Column]) -> Backbone:

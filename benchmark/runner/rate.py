@@ -122,13 +122,18 @@ def _answer(
     candidates: Sequence[Sized], psnr: Sequence[float | None], what: dict[str, Any]
 ) -> dict[str, Any]:
     """What the store remembers: the best candidate, and what all of them reached."""
-    reached = [-np.inf if value is None else value for value in psnr]
+    reached, sizes, bits, lengths = [], [], [], []
+    for one, value in zip(candidates, psnr, strict=True):
+        reached.append(-np.inf if value is None else value)
+        sizes.append(dict(one.inr.args))
+        bits.append(one.bits)
+        lengths.append(one.bytes)
     return {
         "best": int(np.argmax(reached)),
         "psnr_db": psnr,
-        "sizes": [dict(one.inr.args) for one in candidates],
-        "bits": [one.bits for one in candidates],
-        "bytes": [one.bytes for one in candidates],
+        "sizes": sizes,
+        "bits": bits,
+        "bytes": lengths,
         "what": what,
     }
 
