@@ -81,6 +81,7 @@ class Atlas(Release):
         files: dict[str, dict[str, list[Path]]] = {}
         for path in self.found:
             named = re.fullmatch(FIRST if first else BIDS, path.name, re.IGNORECASE)
+            assert named is not None  # files are found by these patterns
             case = named[1]
             if case.isdigit():  # 031768_t01: its folder is the date
                 case = f"{case}_{path.parent.name}"

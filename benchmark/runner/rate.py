@@ -99,7 +99,7 @@ def settle(
         if any(value is not None for value in psnr):
             # Where every pilot failed, the next run may know better.
             store.remember("rates", key, found)
-    return candidates[found["best"]]
+    return candidates[int(found["best"])]
 
 
 def _question(cell: Cell, recipe: Recipe, pilots: Sequence[Sample]) -> dict[str, Any]:
