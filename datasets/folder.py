@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Folder(VolumeDataset):
 
     name = "folder"
     salt = "folder-0"
-    preparation: ClassVar[dict[str, Any]] = {}
+    preparation = {}
     licence = "your own files, under their own licence"
     citation = "your own files"
     get = "put your images and masks"
