@@ -45,14 +45,16 @@ def _equal(prints: Sequence[Fingerprint]) -> tuple[list[Observation], set[tuple[
         if len(group) == 1:
             continue
         told |= set(combinations(group, 2))
-        sides = {prints[i].case.split for i in group} & set(SPLITS)
-        name = "duplicate-across-splits" if len(sides) > 1 else "duplicate"
-        out.append(Observation(name, _titles(prints, group), _with_splits(prints, group)))
         said = []
         answers = set()
+        sides = set()
         for i in group:
+            if prints[i].case.split in SPLITS:
+                sides.add(prints[i].case.split)
             answers.add((prints[i].label, prints[i].lesion))
             said.append(f"{prints[i].case.title} ({prints[i].label or 'its own mask'})")
+        name = "duplicate-across-splits" if len(sides) > 1 else "duplicate"
+        out.append(Observation(name, _titles(prints, group), _with_splits(prints, group)))
         if len(answers) > 1:
             out.append(Observation("contradiction", _titles(prints, group), " = ".join(said)))
     return out, told
