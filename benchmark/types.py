@@ -47,7 +47,7 @@ class VolumeStatistics:
 
     @classmethod
     def of(cls, voxels: np.ndarray) -> VolumeStatistics:
-        """Statistics of `voxels` (any shape, [0, 1] units); background is what is at or below 0.02."""
+        """Statistics of `voxels` (any shape, [0, 1] units); background is at or below 0.02."""
         inside = voxels[voxels > 0.02]
         if inside.size == 0:
             inside = np.asarray(voxels).ravel()

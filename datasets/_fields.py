@@ -58,7 +58,7 @@ class Field:
 
 
 def _basis(t: np.ndarray, count: int) -> np.ndarray:
-    """Cubic B-spline weights [len(t), count] of lattice points -1, 0, 1, ... at positions t >= 0."""
+    """Cubic B-spline weights [len(t), count] of lattice points -1, 0, 1, ... at t >= 0."""
     distance = np.abs(t[:, None] + 1 - np.arange(count))
     near, far = (4 - 6 * distance**2 + 3 * distance**3) / 6, np.maximum(2 - distance, 0) ** 3 / 6
     return np.where(distance < 1, near, far)

@@ -40,6 +40,16 @@ class Parts:
     release: str = "this release"
     twice: Sequence[Path] = ()
 
+    def files(self, wanted: Sequence[str]) -> list[Path]:
+        """Those of the channels that are wanted and there, of labels and brain, and those that are
+        there twice.
+        """
+        files = [self.channels[name] for name in wanted if name in self.channels]
+        files += self.labels
+        if self.brain:
+            files.append(self.brain)
+        return [*files, *self.twice]
+
 
 class Release(VolumeDataset):
     """Data sets whose cases are one file a channel and files of labels. A subclass says how files
@@ -63,11 +73,9 @@ class Release(VolumeDataset):
         """--root, $SINCO_BENCH_DATA, or the cache's data folder."""
         folder = Path(self.root or data_folder())
         if not folder.is_dir():
-            unsaid = (
-                ""
-                if self.root or os.environ.get("SINCO_BENCH_DATA")
-                else ", and neither --root nor SINCO_BENCH_DATA names another"
-            )
+            unsaid = ", and neither --root nor SINCO_BENCH_DATA names another"
+            if self.root or os.environ.get("SINCO_BENCH_DATA"):
+                unsaid = ""
             raise InputError(
                 f"the data set {self.name} in {folder}",
                 f"no such folder{unsaid}",
@@ -85,17 +93,9 @@ class Release(VolumeDataset):
             tops = [self.folder]
         else:
             tops = [path for path in self.folder.iterdir() if named.search(path.name)]
-        called = re.compile(self.pattern, re.IGNORECASE)
-        found = [
-            Path(top, name)
-            for start in tops
-            for top, _, names in os.walk(start, followlinks=False)
-            for name in names
-            if called.fullmatch(name) and not name.startswith("._")
-        ]  # ._NAME: what macOS leaves in archives
-        found = [
-            path for path in found if path.is_file() or not path.exists()
-        ]  # no pipe; of a broken link, reading says so
+        found = []
+        for top in tops:
+            found += _files_below(top, re.compile(self.pattern, re.IGNORECASE))
         if not found:
             raise InputError(
                 f"the data set {self.name} in {self.folder}",
@@ -113,10 +113,15 @@ class Release(VolumeDataset):
         return dict(self.find())
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        bare = sorted(
-            case for case, parts in self.parts.items() if not (parts.labels or parts.twice)
-        )
-        if len(bare) == len(self.parts):
+        files: dict[str, Sequence[Path]] = {}
+        bare = []
+        for case, parts in self.parts.items():
+            if parts.labels or parts.twice:
+                paths = parts.files(self.wanted)
+                files[case] = paths if is_utf8(*paths) else []
+            else:
+                bare.append(case)
+        if not files:
             raise InputError(
                 f"the data set {self.name} in {self.folder}",
                 f"none of its {len(bare)} cases has labels",
@@ -125,20 +130,10 @@ class Release(VolumeDataset):
         if bare:
             warnings.warn(
                 f"{self.name}: {len(bare)} of {len(self.parts)} cases have no labels and are left"
-                f" out, such as {bare[0]}",
+                f" out, such as {min(bare)}",
                 stacklevel=2,
             )
-        files = {
-            case: [
-                *(parts.channels[name] for name in self.wanted if name in parts.channels),
-                *parts.labels,
-                *([parts.brain] if parts.brain else []),
-                *parts.twice,
-            ]
-            for case, parts in self.parts.items()
-            if case not in bare
-        }
-        return {case: paths if is_utf8(*paths) else [] for case, paths in files.items()}
+        return files
 
     def numbers(self, case: str) -> Sequence[int]:
         return range(read_geometry(self._parts(case).channels[self.wanted[0]]).shape[2])
@@ -146,69 +141,78 @@ class Release(VolumeDataset):
     def areas(self, case: str) -> list[int]:
         parts = self._parts(case)
         image = parts.channels[self.wanted[0]]
-        lesion = np.isin(
-            _labels(parts, [read_volume(path, like=image) for path in parts.labels]), parts.lesion
-        )
-        return [int(area) for area in lesion.sum((1, 2))]
+        labels = _labels(parts, [read_volume(path, like=image) for path in parts.labels])
+        areas: list[int] = np.isin(labels, parts.lesion).sum((1, 2)).tolist()
+        return areas
 
     def read(self, case: str) -> Scan:
         """Background is what most corners of a channel have: releases differ in it, and some have a
         negative constant there.
         """
         parts = self._parts(case)
-        first, *others = (read_volume(parts.channels[name]) for name in self.wanted)
+        volumes = [read_volume(parts.channels[name]) for name in self.wanted]
+        first = volumes[0]
         labels = [read_volume(path, like=first.path) for path in parts.labels]
-        brain = [read_volume(parts.brain, like=first.path)] if parts.brain else []
-        same_grid(first, [*others, *labels, *brain])
-        channels = {
-            name: planes(volume) for name, volume in zip(self.wanted, [first, *others], strict=True)
-        }
+        brain = read_volume(parts.brain, like=first.path) if parts.brain else None
+        same_grid(first, [*volumes[1:], *labels, *([brain] if brain else [])])
+        channels = {}
+        background = {}
+        for name, volume in zip(self.wanted, volumes, strict=True):
+            channels[name] = planes(volume)
+            background[name] = corner_value(channels[name])
+        inside = None
+        if brain is not None:
+            inside = as_labels(planes(brain), f"the brain mask {parts.brain}") > 0
         return Scan(
             case,
             channels,
             tuple(range(first.voxels.shape[2])),
-            _labels(parts, labels),
-            parts.lesion,
-            parts.known,
-            first.spacing_mm[::-1],
-            {name: corner_value(voxels) for name, voxels in channels.items()},
-            as_labels(planes(brain[0]), f"the brain mask {parts.brain}") > 0 if brain else None,
+            labels=_labels(parts, labels),
+            lesion=parts.lesion,
+            known=parts.known,
+            spacing_mm=first.spacing_mm[::-1],
+            background=background,
+            brain=inside,
             orientation=first.orientation,
         )
 
     def _parts(self, case: str) -> Parts:
         """The files of a case; raises InputError where one is missing, or is there twice."""
         parts = self.parts[case]
-        in_utf8(
-            *parts.channels.values(),
-            *parts.labels,
-            *([parts.brain] if parts.brain else []),
-            *parts.twice,
-        )
+        in_utf8(*parts.files(tuple(parts.channels)))
         if parts.twice:
-            found = (
-                f"files of which one is too many: {', '.join(dict.fromkeys(map(str, parts.twice)))}"
-            )
+            names = ", ".join(dict.fromkeys(map(str, parts.twice)))
             raise InputError(
                 f"the {self.name} case {case}",
-                found,
+                f"files of which one is too many: {names}",
                 "remove all but one, or --root one copy of one release",
             )
         for name in self.wanted:
             if name not in parts.channels:
-                there = ", ".join(
-                    f"{channel} ({path.name})" for channel, path in parts.channels.items()
-                )
+                there = [f"{other} ({path.name})" for other, path in parts.channels.items()]
                 raise InputError(
                     f"the channel {name} of {self.name} {case}",
-                    f"no such file; there are {there or 'none'}",
+                    f"no such file; there are {', '.join(there) or 'none'}",
                     "another channel, or restore the file from the release",
                 )
         return parts
 
 
+def _files_below(folder: Path, called: re.Pattern[str]) -> list[Path]:
+    """All files below a folder whose names match."""
+    found = []
+    for top, _, names in os.walk(folder, followlinks=False):
+        for name in names:
+            if not called.fullmatch(name) or name.startswith("._"):  # what macOS leaves in archives
+                continue
+            path = Path(top, name)
+            if path.is_file() or not path.exists():  # no pipe; of a broken link, reading says so
+                found.append(path)
+    return found
+
+
 def _labels(parts: Parts, volumes: Sequence[Volume]) -> np.ndarray:
-    """Label numbers [Z, H, W]; raises InputError where there is one that the release does not know."""
+    """Label numbers [Z, H, W]; raises InputError where the release does not know one."""
     numbers = [as_labels(planes(volume), f"the labels {volume.path}") for volume in volumes]
     if not parts.known:
         return np.logical_or.reduce([part > 0 for part in numbers]).astype(np.uint8)

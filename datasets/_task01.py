@@ -34,29 +34,33 @@ class Task:
 
     @classmethod
     def read(cls, path: Path) -> Task:
+        """The description of a data set; raises InputError where it is none."""
         try:
-            task: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            cases = {}
-            for case in task["training"]:
-                files = _inside(case["image"]), _inside(case["label"])
-                cases[re.sub(r"\.nii(\.gz)?$", "", Path(files[0]).name)] = files
-            numbers = sorted(task["modality"], key=int)
-            channels = [_text(task["modality"][number]) for number in numbers]
-            labels = {}
-            for number, name in task["labels"].items():
-                # Task01's own file writes "tumor" and "tumour" side by side.
-                labels[name.lower().replace("tumour", "tumor")] = int(number)
-            persons = {}
-            for name, person in task.get("persons", {}).items():
-                persons[name] = _text(person)
-            if not cases:
-                raise ValueError("its list `training` is empty: no case")
+            return cls._of(path, json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"the data set description {path}",
                 f"{type(error).__name__}: {error}",
                 "restore dataset.json from the release: it has training, modality and labels",
-            ) from None
+            ) from error
+
+    @classmethod
+    def _of(cls, path: Path, task: dict[str, Any]) -> Task:
+        cases = {}
+        for case in task["training"]:
+            files = _inside(case["image"]), _inside(case["label"])
+            cases[re.sub(r"\.nii(\.gz)?$", "", Path(files[0]).name)] = files
+        numbers = sorted(task["modality"], key=int)
+        channels = [_text(task["modality"][number]) for number in numbers]
+        labels = {}
+        for number, name in task["labels"].items():
+            # Task01's own file writes "tumor" and "tumour" side by side.
+            labels[name.lower().replace("tumour", "tumor")] = int(number)
+        persons = {}
+        for name, person in task.get("persons", {}).items():
+            persons[name] = _text(person)
+        if not cases:
+            raise ValueError("its list `training` is empty: no case")
         return cls(path, cases, channels, labels, persons)
 
     def channel(self, name: str) -> int:

@@ -17,7 +17,10 @@ from benchmark.plugins.datasets._atlas import folder as nilearn_folder
 from benchmark.plugins.datasets._release import NIFTI, Parts, Release
 
 # Groups: the case, and what only the name of a mask has.
-BIDS = rf"(sub-[a-z0-9]+_ses-[a-z0-9]+)(?:_space-[a-z0-9]+)?(?:(_label-[a-z]+_desc-T1lesion_mask)|(?:_desc-[a-z]+)?_T1w){NIFTI}"
+BIDS = (
+    r"(sub-[a-z0-9]+_ses-[a-z0-9]+)(?:_space-[a-z0-9]+)?"
+    rf"(?:(_label-[a-z]+_desc-T1lesion_mask)|(?:_desc-[a-z]+)?_T1w){NIFTI}"
+)
 FIRST = (
     rf"(\d{{6}}|c\d{{4}}s\d{{4}}t\d{{2}})_(?:t1w(?:_deface)?|(LesionSmooth(?:_\d+)?))_stx{NIFTI}"
 )
@@ -78,27 +81,25 @@ class Atlas(Release):
         files: dict[str, dict[str, list[Path]]] = {}
         for path in self.found:
             named = re.fullmatch(FIRST if first else BIDS, path.name, re.IGNORECASE)
-            case = (
-                f"{named[1]}_{path.parent.name}" if named[1].isdigit() else named[1]
-            )  # 031768_t01: its folder is the date
-            files.setdefault(case, {"t1": [], "mask": []})["mask" if named[2] else "t1"].append(
-                path
-            )
-        return {
-            case: Parts(
-                {"t1": found["t1"][0]} if found["t1"] else {},
-                found["mask"],
+            assert named is not None  # files are found by these patterns
+            case = named[1]
+            if case.isdigit():  # 031768_t01: its folder is the date
+                case = f"{case}_{path.parent.name}"
+            part = "mask" if named[2] else "t1"
+            files.setdefault(case, {"t1": [], "mask": []})[part].append(path)
+        found = {}
+        for case, paths in files.items():
+            twice = paths["t1"] if len(paths["t1"]) > 1 else []
+            if len(paths["mask"]) > 1 and not first:  # release 1 has a mask a lesion
+                twice = [*twice, *paths["mask"]]
+            found[case] = Parts(
+                {"t1": paths["t1"][0]} if paths["t1"] else {},
+                paths["mask"],
                 known=() if first else (0, 1),
                 release="ATLAS",
-                twice=[
-                    path
-                    for part, paths in found.items()
-                    if len(paths) > 1 and not (first and part == "mask")
-                    for path in paths
-                ],
+                twice=twice,
             )
-            for case, found in files.items()
-        }
+        return found
 
     def patient(self, case: str) -> str:
         """sub-r001s001 of sub-r001s001_ses-1, 031768 of 031768_t01, c0003s0002 of c0003s0002t01."""

@@ -100,9 +100,12 @@ class BrainTumorMri(VolumeDataset):
         return self.folder
 
     def cases(self) -> Mapping[str, Sequence[Path]]:
-        return {case: [path] if is_utf8(path) else [] for case, (path, _) in self._pictures.items()}
+        cases: dict[str, Sequence[Path]] = {}
+        for case, (path, _) in self._pictures.items():
+            cases[case] = [path] if is_utf8(path) else []
+        return cases
 
-    def numbers(self, case: str) -> tuple[int]:
+    def numbers(self, case: str) -> tuple[int]:  # noqa: ARG002  # every case is one plane
         return (0,)
 
     def split(self, case: str) -> str | None:
@@ -113,11 +116,9 @@ class BrainTumorMri(VolumeDataset):
             return None
         if self.how.splits:
             return super().split(case)
-        return (
-            "test"
-            if case.startswith("Testing")
-            else split_of(self._digests[case], self.salt, (0.85, 0.15, 0.0))
-        )
+        if case.startswith("Testing"):
+            return "test"
+        return split_of(self._digests[case], self.salt, (0.85, 0.15, 0.0))
 
     def label(self, sample_id: str) -> str:
         return sample_id.split("-")[1]  # Testing-glioma-Te-gl_0134-000
@@ -139,12 +140,10 @@ class BrainTumorMri(VolumeDataset):
     @cached_property
     def _pictures(self) -> dict[str, tuple[Path, str]]:
         """Case -> file, class."""
-        folders = [
-            folder
-            for side in SIDES
-            for folder in sorted((self.folder / side).glob("[!.]*"))
-            if folder.is_dir()
-        ]
+        folders = []
+        for side in SIDES:
+            inside = sorted((self.folder / side).glob("[!.]*"))
+            folders += [folder for folder in inside if folder.is_dir()]
         names = {folder.name for folder in folders}
         layout = next((layout for layout in LAYOUTS if names <= set(layout)), None)
         if layout is None:
@@ -161,48 +160,43 @@ class BrainTumorMri(VolumeDataset):
                 if path.suffix.lower() in SUFFIXES and layout[folder.name] in wanted:
                     case = f"{folder.parent.name}-{layout[folder.name]}-{safe(path.stem)}"
                     named.setdefault(case.casefold(), []).append((path, case))
-        return {
-            (
-                f"{case}_{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:6]}"
-                if len(group) > 1
-                else case
-            ): (path, layout[path.parent.name])
-            for group in named.values()
-            for path, case in group
-        }
+        pictures = {}
+        for group in named.values():
+            for path, case in group:
+                if len(group) > 1:  # names that differ in what a case's name cannot hold
+                    case = f"{case}_{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:6]}"
+                pictures[case] = (path, layout[path.parent.name])
+        return pictures
 
     @cached_property
     def _digests(self) -> dict[str, str]:
         """Case -> hash of the file's bytes."""
-        files = {case: path for case, (path, _) in self._pictures.items()}
-        text = {
-            case: path for case, path in files.items() if is_utf8(path)
-        }  # `read` refuses the others: any hash will do
-        return {case: spelled(path) for case, path in files.items()} | dict(
-            zip(text, file_hashes(text.values()), strict=True)
-        )
+        digests = {}
+        readable = {}
+        for case, (path, _) in self._pictures.items():
+            digests[case] = spelled(path)  # `read` refuses what has no UTF-8: any hash will do
+            if is_utf8(path):
+                readable[case] = path
+        hashes = file_hashes(readable.values())
+        return digests | dict(zip(readable, hashes, strict=True))
 
     @cached_property
     def _copies(self) -> dict[str, str]:
         """Case -> the case that it copies."""
         first: dict[str, str] = {}
+        copies: dict[str, str] = {}
+        both, other = [], []  # copies in the other folder, and in another class
         order = sorted(self._digests, key=lambda case: (SIDES.index(case.partition("-")[0]), case))
-        copies = {
-            case: first[self._digests[case]]
-            for case in order
-            if first.setdefault(self._digests[case], case) != case
-        }
+        for case in order:
+            kept = first.setdefault(self._digests[case], case)
+            if kept == case:
+                continue
+            copies[case] = kept
+            if case.partition("-")[0] != kept.partition("-")[0]:
+                both.append(case)
+            if self._pictures[case][1] != self._pictures[kept][1]:
+                other.append(case)
         if copies:
-            both = [
-                case
-                for case, kept in copies.items()
-                if case.partition("-")[0] != kept.partition("-")[0]
-            ]
-            other = [
-                case
-                for case, kept in copies.items()
-                if self._pictures[case][1] != self._pictures[kept][1]
-            ]
             warnings.warn(
                 f"brain-tumor-mri: {len(copies)} of {len(order)} pictures are copies, byte for"
                 f" byte, and are left out: {len(both)} of Training are in Testing"

@@ -80,19 +80,22 @@ class Brats(Release):
         self.wanted = CHANNELS if channel == "all" else (channel,)
 
     def find(self) -> dict[str, Parts]:
-        found = {
-            name: Parts(
-                {part: case.files[part] for part in CHANNELS if part in case.files},
-                [case.files[part] for part in ("seg",) if part in case.files],
-                case.files.get("brain"),
-                case.layout.known,
-                case.layout.numbers(self.own["labels"]),
-                case.layout.years,
-                case.twice,
+        found = {}
+        labeled = []
+        for name, case in cases_in(self.found).items():
+            labels = [case.files["seg"]] if "seg" in case.files else []
+            if labels:
+                labeled.append(name)
+            found[name] = Parts(
+                channels={part: case.files[part] for part in CHANNELS if part in case.files},
+                labels=labels,
+                brain=case.files.get("brain"),
+                known=case.layout.known,
+                lesion=case.layout.numbers(self.own["labels"]),
+                release=case.layout.years,
+                twice=case.twice,
             )
-            for name, case in cases_in(self.found).items()
-        }
-        self._warn_of_numberings([name for name, parts in found.items() if parts.labels])
+        self._warn_of_numberings(labeled)
         return found
 
     @cached_property
@@ -109,23 +112,19 @@ class Brats(Release):
         """Years count people anew: without a table that relates them, one person may have two names
         and two splits.
         """
-        unknown = [
-            case
-            for case in sorted(cases, reverse=True)
-            if stem_of(case) not in self._same and self.person(case) == stem_of(case)
-        ]
-        examples = {
-            years: case
-            for case in unknown
-            for prefix, years in NUMBERINGS.items()
-            if re.match(prefix, stem_of(case))
-        }
+        examples: dict[str, str] = {}  # years -> the first case of that numbering
+        for case in sorted(cases, reverse=True):
+            stem = stem_of(case)
+            if stem in self._same or self.person(case) != stem:
+                continue
+            for prefix, years in NUMBERINGS.items():
+                if re.match(prefix, stem):
+                    examples[years] = case
         if len(examples) > 1:
-            named = " and ".join(
-                f"{case} (numbers of {years})" for years, case in sorted(examples.items())
-            )
+            named = [f"{case} (numbers of {years})" for years, case in sorted(examples.items())]
             warnings.warn(
-                f"brats: {named} may be the same person in two splits, as nothing here relates the"
-                " numbers; add the mapping .csv of the release, or --root one year",
+                f"brats: {' and '.join(named)} may be the same person in two splits, as nothing"
+                " here relates the numbers; add the mapping .csv of the release, or --root one"
+                " year",
                 stacklevel=2,
             )

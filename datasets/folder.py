@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from benchmark.files.volumes import Volume
 
 COLORS = ("red", "green", "blue")
-MOST_LABELS = (
-    32  # more values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers
-)
+# More values than this in an 8-bit mask up to 255 are shades of an edge, not label numbers.
+MOST_LABELS = 32
 
 
 @register.dataset("folder", requires=("PIL", "tifffile", "nibabel"))
@@ -115,11 +114,12 @@ class Folder(VolumeDataset):
         """Case -> image, patient, masks."""
         root, pattern = self.fetch(), self.own["masks"]
         images = find_images(root, self.own["images"])
-        masks = find_masks(root, pattern, images) if pattern else {image: [] for image in images}
-        taken = {mask for found in masks.values() for mask in found}
-        images = [
-            image for image in images if image not in taken
-        ]  # masks beside images match both patterns
+        masks: dict[Path, list[Path]] = dict.fromkeys(images, [])
+        if pattern:
+            masks = find_masks(root, pattern, images)
+        taken: set[Path] = set().union(*masks.values())
+        # Masks beside images match both patterns.
+        images = [image for image in images if image not in taken]
         if pattern and not taken:
             raise InputError(
                 f"masks={pattern} in {root}",
@@ -127,20 +127,26 @@ class Folder(VolumeDataset):
                 "masks=PATTERN from that folder on, quoted, or masks= where there are none",
             )
         cases = named(root, self.own["images"], images, self._patient)
-        if len({patient for _, patient in cases.values()}) == 1 < len(cases):
+        found = {}
+        patients = set()
+        for case, (image, patient) in cases.items():
+            found[case] = (image, patient, masks[image])
+            patients.add(patient)
+        if len(patients) == 1 < len(cases):
             warnings.warn(
-                f"all {len(cases)} images count as one patient, {next(iter(cases.values()))[1]},"
+                f"all {len(cases)} images count as one patient, {patients.pop()},"
                 " and so are in one split: patient='(.+)' makes each a patient; another first"
                 " group says who is",
                 stacklevel=2,
             )
-        return {case: (image, patient, masks[image]) for case, (image, patient) in cases.items()}
+        return found
 
     def _patient(self, name: str, image: Path) -> str:
         if not self.own["patient"]:
             return (re.sub(r"[-_.]+\d+$", "", name) or name) if _is_picture(image) else name
         path = image.relative_to(self.fetch()).as_posix()
-        if not (found := re.search(self.own["patient"], path)) or not found[1]:
+        found = re.search(self.own["patient"], path)
+        if not found or not found[1]:
             raise InputError(
                 f"the patient of {path}",
                 f"patient={self.own['patient']} finds none",
@@ -149,15 +155,19 @@ class Folder(VolumeDataset):
         return found[1]
 
     def cases(self) -> Mapping[str, Sequence[Path]]:
-        files = {case: _files(image, *masks) for case, (image, _, masks) in self._found.items()}
-        return {case: paths if is_utf8(*paths) else [] for case, paths in files.items()}
+        cases: dict[str, Sequence[Path]] = {}
+        for case, (image, _, masks) in self._found.items():
+            paths = _files(image, *masks)
+            cases[case] = paths if is_utf8(*paths) else []
+        return cases
 
     def patient(self, case: str) -> str:
         return self._found[case][1]
 
     def person(self, case: str) -> str:
         """Who is known elsewhere by the case's name, or else its patient."""
-        return self.patient(case) if (known := super().person(case)) == case else known
+        known = super().person(case)
+        return self.patient(case) if known == case else known
 
     def numbers(self, case: str) -> Sequence[int]:
         image = self._found[case][0]
@@ -172,36 +182,26 @@ class Folder(VolumeDataset):
         image, _, masks = self._found[case]
         in_utf8(image, *masks, *_files(image, *masks))
         if self.own["masks"] and len(masks) != 1:
-            found = (
-                f"{len(masks)} files match"
-                f" {self.own['masks']}{': ' if masks else ''}{', '.join(mask.name for mask in masks)}"
-            )
+            names = ", ".join(mask.name for mask in masks)
             raise InputError(
                 f"the mask of {image}",
-                found,
+                f"{len(masks)} files match {self.own['masks']}{': ' if masks else ''}{names}",
                 "one mask an image (of zeros where nothing is found), or another pattern",
             )
         channels, volume = self._image(image)
         first = next(iter(channels.values()))
         labels, notes = self._mask(masks[0], first.shape, volume) if masks else (None, [])
         wanted = tuple(map(int, filter(None, self.own["lesion"].split(","))))
-        there = (
-            () if labels is None else tuple(int(value) for value in np.unique(labels) if value > 0)
-        )
-        if wanted and there and not set(wanted) & set(there):
-            notes.append(
-                f"its mask has the label numbers {', '.join(map(str, there[:8]))}, none of"
-                f" lesion={self.own['lesion']}"
-            )
-        if labels is not None and labels.min() < 0:
-            notes.append(
-                f"its mask has numbers below 0, down to {labels.min()}, which do not count as"
-                " lesion"
-            )
-        corners = {
-            name: stack[:: max(len(stack) - 1, 1), :: stack.shape[1] - 1, :: stack.shape[2] - 1]
-            for name, stack in channels.items()
-        }
+        there: tuple[int, ...] = ()
+        if labels is not None:
+            values = np.unique(labels)
+            there = tuple(values[values > 0].tolist())
+            notes += self._odd_labels(labels, wanted, there)
+        background = {}
+        for name, stack in channels.items():
+            value = _background(stack)
+            if value is not None:
+                background[name] = value
         return Scan(
             case,
             channels,
@@ -210,14 +210,27 @@ class Folder(VolumeDataset):
             lesion=wanted or there or (1,),
             orientation=volume.orientation if volume else "",
             spacing_mm=volume.spacing_mm[::-1] if volume else (1.0, 1.0, 1.0),
-            background={
-                name: float(at.flat[0])
-                for name, at in corners.items()
-                if (at == at.flat[0]).all() and not _is_binary(channels[name], at.flat[0])
-            },
+            background=background,
             full=(0.0, 255.0) if first.dtype == np.uint8 else None,
             notes=tuple(notes),
         )
+
+    def _odd_labels(
+        self, labels: np.ndarray, wanted: tuple[int, ...], there: tuple[int, ...]
+    ) -> list[str]:
+        """What to note of the label numbers `there`, of which those `wanted` count."""
+        notes = []
+        if wanted and there and not set(wanted) & set(there):
+            notes.append(
+                f"its mask has the label numbers {', '.join(map(str, there[:8]))}, none of"
+                f" lesion={self.own['lesion']}"
+            )
+        if labels.min() < 0:
+            notes.append(
+                f"its mask has numbers below 0, down to {labels.min()}, which do not count as"
+                " lesion"
+            )
+        return notes
 
     def _image(self, path: Path) -> tuple[dict[str, np.ndarray], Volume | None]:
         """Channels [Z, H, W], and the first of them as a volume where it is one."""
@@ -294,31 +307,38 @@ class Folder(VolumeDataset):
                 f"a JPEG with values up to {there[-1]}, which JPEG has blurred",
                 "masks as PNG: label numbers do not survive JPEG",
             )
-        if picture.lossy or (
-            there[-1] == 255 and len(there) > MOST_LABELS and not self.own["lesion"]
-        ):
-            return (values >= 128).astype(
-                np.uint8
-            ), f"{shades} pixels of its mask lie between 0 and 255: those from 128 on count"
-        if there[-1] == 255 and not self.own["lesion"]:
-            return (
-                values,
-                (
-                    f"its mask has the values {', '.join(map(str, there))}: all above 0 count, or"
-                    " choose with lesion=255"
-                ),
+        edges = there[-1] == 255 and not self.own["lesion"]
+        if picture.lossy or (edges and len(there) > MOST_LABELS):
+            note = f"{shades} pixels of its mask lie between 0 and 255: those from 128 on count"
+            return (values >= 128).astype(np.uint8), note
+        if edges:
+            note = (
+                f"its mask has the values {', '.join(map(str, there))}: all above 0 count, or"
+                " choose with lesion=255"
             )
+            return values, note
         return values, ""
 
 
 def _files(*paths: Path) -> list[Path]:
     """The files of a case, those in the folders of DICOM series among them."""
-    return [
-        file
-        for path in paths
-        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
-        if file.is_file()
-    ]
+    files = []
+    for path in paths:
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        files += [file for file in inside if file.is_file()]
+    return files
+
+
+def _background(stack: np.ndarray) -> float | None:
+    """What all corners of a channel [Z, H, W] have; None where they differ, or where it is no
+    background.
+    """
+    depth, height, width = stack.shape
+    corners = stack[:: max(depth - 1, 1), :: height - 1, :: width - 1]
+    value = corners.flat[0]
+    if (corners == value).all() and not _is_binary(stack, value):
+        return float(value)
+    return None
 
 
 def _is_binary(voxels: np.ndarray, background: np.generic) -> bool:
@@ -347,9 +367,11 @@ def _volume(path: Path, image: Volume | None = None) -> tuple[dict[str, np.ndarr
     from benchmark.files.volumes import planes, read_geometry, read_volume
 
     count = read_geometry(path).channels if suffix_of(path) in (".nii", ".nii.gz") else 0
-    like = image.path if image else None
-    stack = {f"channel-{c}": read_volume(path, c) for c in range(count)} if count > 1 else {}
-    volumes = stack or {"image": read_volume(path, like=like)}
-    return {name: planes(channel) for name, channel in volumes.items()}, next(
-        iter(volumes.values())
-    )
+    if count <= 1:
+        volume = read_volume(path, like=image.path if image else None)
+        return {"image": planes(volume)}, volume
+    volumes = [read_volume(path, number) for number in range(count)]
+    channels = {}
+    for number, volume in enumerate(volumes):
+        channels[f"channel-{number}"] = planes(volume)
+    return channels, volumes[0]

@@ -80,18 +80,19 @@ class Lgg(VolumeDataset):
         return self.folder
 
     def cases(self) -> dict[str, Sequence[Path]]:
-        return {
-            case: [path for _, path in _numbered(folder, r"(?:_mask)?")] if is_utf8(folder) else []
-            for case, folder in self._folders.items()
-        }
+        cases: dict[str, Sequence[Path]] = {}
+        for case, folder in self._folders.items():
+            files = _numbered(folder, r"(?:_mask)?") if is_utf8(folder) else []
+            cases[case] = [path for _, path in files]
+        return cases
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
-        return {
-            spelled(folder.name): folder
-            for folder in self.folder.glob("TCGA_*_*_*")
-            if folder.is_dir()
-        }
+        folders = {}
+        for folder in self.folder.glob("TCGA_*_*_*"):
+            if folder.is_dir():
+                folders[spelled(folder.name)] = folder
+        return folders
 
     def patient(self, case: str) -> str:
         """TCGA_CS_4941 of TCGA_CS_4941_19960909: the person, whatever the date of the scan."""
@@ -105,48 +106,30 @@ class Lgg(VolumeDataset):
 
     def read(self, case: str) -> Scan:
         files = self._slices(case)
-        images, masks = [], []
-        for _, path in files:
-            images.append(_read(path))
-            masks.append(_mask(path))
-            if images[-1].shape != (*images[0].shape[:2], 3) or images[-1].dtype != np.uint8:
-                raise InputError(
-                    f"the image {path}",
-                    f"{images[-1].dtype} of shape {images[-1].shape}; {files[0][1].name} has "
-                    f"{images[0].shape}, and 3 channels of uint8 are due",
-                    "restore the file from the release",
-                )
-            if masks[-1].shape != images[-1].shape[:2]:
-                raise InputError(
-                    f"the mask of {path}",
-                    f"its shape is {masks[-1].shape}, the image's {images[-1].shape[:2]}",
-                    "restore both files from the release",
-                )
-        stack = np.stack(images)
+        stack, masks = _stacks(files)
         names = ("flair",) if self.own["channel"] == "flair" else CHANNELS
         flair = stack[..., 1]
-        copies = [
-            c for c in (0, 2) if CHANNELS[c] in names and np.array_equal(stack[..., c], flair)
-        ]
-        there = {number for number, _ in files}
-        missing = [number for number in range(min(there), max(there)) if number not in there]
-        gaps = (
-            (f"slice {', '.join(map(str, missing))} is missing: those beside it are no neighbors",)
-            if missing
-            else ()
-        )
+        channels = {}
+        notes = []
+        for name in names:
+            voxels = stack[..., CHANNELS.index(name)]
+            channels[name] = voxels
+            if name != "flair" and np.array_equal(voxels, flair):
+                notes.append(f"{name} is missing, the file repeats FLAIR in its place")
+        numbers = [number for number, _ in files]
+        missing = sorted(set(range(min(numbers), max(numbers))) - set(numbers))
+        if missing:
+            listed = ", ".join(map(str, missing))
+            notes.append(f"slice {listed} is missing: those beside it are no neighbors")
         return Scan(
             case,
-            {name: stack[..., CHANNELS.index(name)] for name in names},
-            tuple(number for number, _ in files),
-            labels=np.stack(masks).astype(np.uint8),
+            channels,
+            tuple(numbers),
+            labels=masks.astype(np.uint8),
             known=(0, 1),
             brain=_Head(flair),
             full=(0.0, 255.0),
-            notes=(
-                *(f"{CHANNELS[c]} is missing, the file repeats FLAIR in its place" for c in copies),
-                *gaps,
-            ),
+            notes=tuple(notes),
         )
 
     def _slices(self, case: str) -> list[tuple[int, Path]]:
@@ -155,7 +138,8 @@ class Lgg(VolumeDataset):
         """
         folder = self._folders[case]
         in_utf8(folder)
-        if files := _numbered(folder):
+        files = _numbered(folder)
+        if files:
             return files
         others = sorted(spelled(path.name) for path in folder.glob("TCGA_*_*.tif"))
         if others:
@@ -176,15 +160,39 @@ class _Head:
 
     def __init__(self, flair: np.ndarray) -> None:
         voxels = flair[flair > 5]
-        self.flair, self.threshold = (
-            flair,
-            0.2 * float(np.percentile(voxels, 90)) if voxels.size else 0.0,
-        )
+        self.flair = flair
+        self.threshold = 0.2 * float(np.percentile(voxels, 90)) if voxels.size else 0.0
 
     def __call__(self, k: int) -> np.ndarray:
         smooth = ndimage.gaussian_filter(self.flair[k].astype(float), 2)
         label, count = ndimage.label(_filled(smooth > self.threshold))
-        return label == 1 + int(np.argmax(np.bincount(label.ravel())[1:])) if count else label > 0
+        head: np.ndarray = label > 0
+        if count:
+            head = label == 1 + int(np.argmax(np.bincount(label.ravel())[1:]))
+        return head
+
+
+def _stacks(files: list[tuple[int, Path]]) -> tuple[np.ndarray, np.ndarray]:
+    """Slices [N, H, W, 3] and masks [N, H, W] of a case; raises InputError where one is none."""
+    images, masks = [], []
+    for _, path in files:
+        image, mask = _read(path), _mask(path)
+        images.append(image)
+        masks.append(mask)
+        if image.shape != (*images[0].shape[:2], 3) or image.dtype != np.uint8:
+            raise InputError(
+                f"the image {path}",
+                f"{image.dtype} of shape {image.shape}; {files[0][1].name} has "
+                f"{images[0].shape}, and 3 channels of uint8 are due",
+                "restore the file from the release",
+            )
+        if mask.shape != image.shape[:2]:
+            raise InputError(
+                f"the mask of {path}",
+                f"its shape is {mask.shape}, the image's {image.shape[:2]}",
+                "restore both files from the release",
+            )
+    return np.stack(images), np.stack(masks)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
@@ -193,16 +201,19 @@ def _filled(mask: np.ndarray) -> np.ndarray:
     outside = np.zeros(count + 1, bool)
     outside[np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])] = True
     outside[0] = False  # the mask itself
-    return ~outside[label]
+    filled: np.ndarray = ~outside[label]
+    return filled
 
 
 def _numbered(case: Path, end: str = "") -> list[tuple[int, Path]]:
     """(number, file) of the files CASE_N.tif, in natural order."""
     called = re.compile(rf"{re.escape(case.name)}_(\d+){end}")
-    found = [
-        (called.fullmatch(path.stem), path) for path in case.glob(f"{glob.escape(case.name)}_*.tif")
-    ]
-    return sorted((int(match[1]), path) for match, path in found if match)
+    found = []
+    for path in case.glob(f"{glob.escape(case.name)}_*.tif"):
+        match = called.fullmatch(path.stem)
+        if match:
+            found.append((int(match[1]), path))
+    return sorted(found)
 
 
 def _mask(image: Path) -> np.ndarray:
@@ -212,17 +223,19 @@ def _mask(image: Path) -> np.ndarray:
         raise InputError(
             f"the mask of {image}", f"no file {path.name} beside it", "restore it from the release"
         )
-    return _read(path) > 0
+    marked: np.ndarray = _read(path) > 0
+    return marked
 
 
 def _read(path: Path) -> np.ndarray:
     import tifffile
 
     try:
-        return tifffile.imread(path)
+        image: np.ndarray = tifffile.imread(path)
+        return image
     except Exception as error:  # a broken TIFF raises whatever its decoder happens to meet
         raise InputError(
             f"the image {path}",
             f"no readable TIFF ({type(error).__name__}: {error})",
             "restore the file from the release",
-        ) from None
+        ) from error

@@ -54,6 +54,7 @@ class Nfbs(Release):
         twice: dict[str, list[Path]] = {}
         for path in self.found:
             named = re.fullmatch(FILE, path.name, re.IGNORECASE)
+            assert named is not None  # files are found by this pattern
             known = files.setdefault(named[1], {}).setdefault(bool(named[2]), path)
             if known != path:
                 twice.setdefault(named[1], []).extend((known, path))

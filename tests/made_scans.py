@@ -38,7 +38,7 @@ class Made(VolumeDataset):
 
 
 def scan(case: str = "one_a", seed: int = 0, **changes) -> Scan:
-    """Two channels of noise in a disc on a background of 0, a lesion in planes 2 to 4, nothing odd."""
+    """Two channels of noise in a disc on a background of 0, a lesion in planes 2 to 4."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE // 2
     disc = y**2 + (1.0 + seed / 10) * x**2 < 250

@@ -48,6 +48,39 @@ def decode(data: bytes) -> Decoded:
     return Decoded(image.reshape(size, size, 1))
 
 
+SPREAD = {
+    "psnr_db": 1.0,
+    "psnr_brain_db": 1.0,
+    "ssim": 0.01,
+    "ssim_brain": 0.01,
+    "dice": 0.1,
+    "dice_eval": 0.1,
+    "fp_area_px": 5.0,
+}
+READERS = {"dice": ("unet", UNET), "fp_area_px": ("unet", UNET), "dice_eval": ("dilated", DILATED)}
+COMMON = {
+    "dataset": "synthetic",
+    "bpp_requested": 0.6,
+    "bits": 10,
+    "inr_args": {"hidden_features": 16},
+    "recipe": {"optimizer": "soap", "steps": 200, "penalty_every": 1},
+    "fidelity": "mean",
+    "precision": "float32",
+    "fit_seconds": 1.5,
+    "encode_seconds": 0.1,
+    "n_parameters": 881,
+}
+RUN = {
+    "command": ["run", "--inr", "siren"],
+    "environment": {"device": "cpu", "packages": {"torch": "2.13"}},
+    "dataset": {"name": "synthetic", "licence": "none", "citation": "nobody"},
+    "readers": [
+        {"name": "unet", "hash": UNET, "role": "loss"},
+        {"name": "dilated", "hash": DILATED, "role": "eval"},
+    ],
+}
+
+
 def remember(store: Store, record: dict[str, Any], keys: Iterable[str] = ()) -> None:
     """Make a finished experiment called `synthetic`; without keys it stands for all cells."""
     store.experiments.begin("synthetic", record, keys)
@@ -80,141 +113,90 @@ def make_store(
     failed(image number, inr, lambda, seed, null) -> why a cell fails; scale(image number)
     multiplies an image's noise.
     """
-    rng = np.random.default_rng(0)
     store = Store(folder)
-    rows: list[Row] = []
-    scores: list[Score] = []
-    spread = {
-        "psnr_db": 1.0,
-        "psnr_brain_db": 1.0,
-        "ssim": 0.01,
-        "ssim_brain": 0.01,
-        "dice": 0.1,
-        "dice_eval": 0.1,
-        "fp_area_px": 5.0,
-    }
-
-    def add(number: int, s: Sample, facts: dict, gain: dict, chaos: float) -> str:
-        key = "-".join(
-            map(
-                str,
-                (
-                    facts["method"],
-                    facts["inr"],
-                    s.id,
-                    facts["lambda"],
-                    facts["seed"],
-                    facts["null"],
-                ),
-            )
-        )
-        reason = (
-            failed
-            and facts["codec"] is None
-            and failed(number, facts["inr"], facts["lambda"], facts["seed"], facts["null"])
-        )
-        common = {
-            "dataset": "synthetic",
-            "sample_id": s.id,
-            "patient": s.patient,
-            "bpp_requested": 0.6,
-            "bits": 10,
-            "inr_args": {"hidden_features": 16},
-            "recipe": {"optimizer": "soap", "steps": 200, "penalty_every": 1},
-            "fidelity": "mean",
-            "precision": "float32",
-            "fit_seconds": 1.5,
-            "encode_seconds": 0.1,
-            "n_parameters": 881,
-        }
-        if reason:
-            rows.append(Row(key, "failed", reason, s.hash, common | facts))
-            return key
-        picture = np.clip(s.image + 0.03 * rng.standard_normal(s.image.shape), 0, 1).astype(
-            np.float32
-        )
-        rows.append(Row(key, "ok", "", s.hash, common | facts | {"bpp": 0.59}, picture.tobytes()))
-        for as_ in score_as:
-            for metric, base in BASE.items():
-                if metric.startswith("dice") != s.has_lesion and metric.startswith(("dice", "fp")):
-                    continue
-                value = base + 0.01 * spread[metric] * number + gain.get(metric, 0.0)
-                value += chaos * spread[metric] * rng.standard_normal() - 14.0 * (
-                    as_ != "decoded" and metric == "psnr_db"
-                )
-                reader = {
-                    "dice": ("unet", UNET),
-                    "fp_area_px": ("unet", UNET),
-                    "dice_eval": ("dilated", DILATED),
-                }.get(metric, ("", ""))
-                scores.append(Score(key, metric.removesuffix("_eval"), value, *reader, as_))
-            if s.has_lesion:
-                scores.extend(
-                    Score(key, "dice_original", 0.9, *reader, as_)
-                    for reader in (("unet", UNET), ("dilated", DILATED))
-                )
-        return key
-
+    writer = Writer(failed, score_as)
     for number in range(images):
-        s = sample(
-            f"p{number % patients}_{number}",
-            f"p{number % patients}",
-            lesion=number >= without_lesion,
-        )
+        patient = f"p{number % patients}"
+        s = sample(f"{patient}_{number}", patient, lesion=number >= without_lesion)
         if keep_images:
             store.add_samples([s])
         chaos = noise * (scale(number) if scale else 1.0)
         for inr in inrs:
-            plain = {
-                "method": inr,
-                "inr": inr,
-                "codec": None,
-                "lambda": 0.0,
-                "null": False,
-                "segmenter": None,
-                "segmenter_hash": None,
-                "twin": None,
-            }
             for seed in range(seeds):
-                twin = add(number, s, plain | {"seed": seed}, {}, chaos)
-                if nulls:
-                    add(number, s, plain | {"seed": seed, "null": True, "twin": twin}, {}, chaos)
-                for lam in lams:
-                    gain = (
-                        {metric: effect(number, inr, lam, metric) for metric in spread}
-                        if effect
-                        else {}
-                    )
-                    add(
-                        number,
-                        s,
-                        plain
-                        | {
-                            "seed": seed,
-                            "lambda": lam,
-                            "segmenter": "unet",
-                            "segmenter_hash": UNET,
-                            "twin": twin,
-                            "regularizer": "dice",
-                        },
-                        gain,
-                        chaos,
-                    )
+                writer.add_fits(number, s, inr, seed, lams, nulls, effect, chaos)
             for codec, values in (codecs or {}).items():
                 gain = {metric: values[metric] - BASE[metric] for metric in values}
-                add(number, s, plain | {"method": codec, "codec": codec, "seed": 0}, gain, 0.0)
-    store.add(rows, scores)
+                facts = plain_facts(inr, 0) | {"method": codec, "codec": codec}
+                writer.add(number, s, facts, gain, 0.0)
+    store.add(writer.rows, writer.scores)
     if readers:
-        remember(
-            store,
-            {
-                "command": ["run", "--inr", "siren"],
-                "environment": {"device": "cpu", "packages": {"torch": "2.13"}},
-                "dataset": {"name": "synthetic", "licence": "none", "citation": "nobody"},
-                "readers": [
-                    {"name": "unet", "hash": UNET, "role": "loss"},
-                    {"name": "dilated", "hash": DILATED, "role": "eval"},
-                ],
-            },
-        )
+        remember(store, RUN)
     return store
+
+
+def plain_facts(inr: str, seed: int) -> dict:
+    """What the row of a plain fit says of it."""
+    return {
+        "method": inr,
+        "inr": inr,
+        "codec": None,
+        "lambda": 0.0,
+        "null": False,
+        "segmenter": None,
+        "segmenter_hash": None,
+        "twin": None,
+        "seed": seed,
+    }
+
+
+class Writer:
+    """Rows and scores in the order in which they are drawn."""
+
+    def __init__(self, failed, score_as) -> None:
+        self.failed, self.score_as = failed, score_as
+        self.rng = np.random.default_rng(0)
+        self.rows: list[Row] = []
+        self.scores: list[Score] = []
+
+    def add_fits(self, number: int, s: Sample, inr: str, seed: int, lams, nulls, effect, chaos):
+        """A plain fit, its null twin and a SINCO fit for each lambda."""
+        plain = plain_facts(inr, seed)
+        twin = self.add(number, s, plain, {}, chaos)
+        if nulls:
+            self.add(number, s, plain | {"null": True, "twin": twin}, {}, chaos)
+        for lam in lams:
+            gain = {}
+            if effect:
+                gain = {metric: effect(number, inr, lam, metric) for metric in SPREAD}
+            penalty = {"segmenter": "unet", "segmenter_hash": UNET, "regularizer": "dice"}
+            self.add(number, s, plain | penalty | {"lambda": lam, "twin": twin}, gain, chaos)
+
+    def add(self, number: int, s: Sample, facts: dict, gain: dict, chaos: float) -> str:
+        """One row with its scores; returns its key."""
+        who = [facts["inr"], facts["lambda"], facts["seed"], facts["null"]]
+        key = "-".join(map(str, (facts["method"], facts["inr"], s.id, *who[1:])))
+        common = COMMON | {"sample_id": s.id, "patient": s.patient} | facts
+        if self.failed and facts["codec"] is None:
+            reason = self.failed(number, *who)
+            if reason:
+                self.rows.append(Row(key, "failed", reason, s.hash, common))
+                return key
+        noisy = s.image + 0.03 * self.rng.standard_normal(s.image.shape)
+        picture = np.clip(noisy, 0, 1).astype(np.float32)
+        self.rows.append(Row(key, "ok", "", s.hash, common | {"bpp": 0.59}, picture.tobytes()))
+        for as_ in self.score_as:
+            self._score(key, number, s, as_, gain, chaos)
+        return key
+
+    def _score(self, key: str, number: int, s: Sample, as_: str, gain: dict, chaos: float) -> None:
+        for metric, base in BASE.items():
+            if metric.startswith("dice") != s.has_lesion and metric.startswith(("dice", "fp")):
+                continue
+            value = base + 0.01 * SPREAD[metric] * number + gain.get(metric, 0.0)
+            loss = 14.0 if as_ != "decoded" and metric == "psnr_db" else 0.0
+            value += chaos * SPREAD[metric] * self.rng.standard_normal() - loss
+            reader = READERS.get(metric, ("", ""))
+            self.scores.append(Score(key, metric.removesuffix("_eval"), value, *reader, as_))
+        if s.has_lesion:
+            for reader in (("unet", UNET), ("dilated", DILATED)):
+                self.scores.append(Score(key, "dice_original", 0.9, *reader, as_))

@@ -192,7 +192,6 @@ def test_graphs_need_a_backbone_that_can_be_stacked(tiny_samples, monkeypatch, n
 
 
 # --- the script
-# -----------------------------------------------------------------------------------------------------
 
 
 def test_without_a_gpu_it_says_so_and_exits_with_2(tmp_path):

@@ -167,7 +167,6 @@ def test_the_callers_random_state_is_left_alone(small):
 
 
 # --- broken files
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_cut_short_at_every_length(small):
@@ -266,7 +265,6 @@ def test_a_header_out_of_range_is_refused_before_it_is_written(wrong):
 
 
 # --- plug-ins of one's own
-# ------------------------------------------------------------------------------------------
 
 PLUGIN = """
 import torch

@@ -66,60 +66,63 @@ def outside(labels: np.ndarray) -> np.ndarray:
     return labels
 
 
+TRAPS = [
+    (lambda: changed("flair", copy_all), "copied-channel", "flair = t1"),
+    (lambda: changed("flair", copy_slice), "copied-slice", "flair = t1 in slice 3"),
+    (lambda: changed("flair", blank), "empty-plane", "flair: slices 0, 4"),
+    (
+        lambda: changed("flair", lambda voxels, _: voxels.fill(7)),
+        "empty-channel",
+        "flair is 7 everywhere",
+    ),
+    (lambda: scan(known=(0, 2)), "unknown-label", "1 (105 voxels); the release knows 0, 2"),
+    (
+        lambda: scan(labels=np.zeros((Z, SIDE, SIDE), np.uint8)),
+        "empty-mask",
+        "none of its 7 slices shows a lesion",
+    ),
+    (
+        lambda: scan(labels=np.roll(scan().labels, 2, 0)),
+        "empty-middle",
+        "slice 3 shows none; slices 4 to 6 do",
+    ),
+    (
+        lambda: scan(labels=outside(scan().labels)),
+        "label-outside-brain",
+        (
+            "of 109 labeled voxels 4 outside the brain; 4 where flair is background; 4 where t1"
+            " is background"
+        ),
+    ),
+    (
+        lambda: scan(brain=np.zeros((Z, SIDE, SIDE), bool)),
+        "label-outside-brain",
+        "of 105 labeled voxels 105 outside the brain",
+    ),
+    (
+        lambda: changed(
+            "flair", lambda voxels, _: np.copyto(voxels, -45, where=np.arange(SIDE) == 12)
+        ),
+        "background",
+        "flair: background 0, intensities -45 to",
+    ),
+    (
+        lambda: InputError("the volume x.nii.gz", "cut short", "restore it"),
+        "unreadable",
+        "the volume x.nii.gz: cut short",
+    ),
+    (
+        lambda: ZeroDivisionError("of a reader"),
+        "unreadable",
+        "it: ZeroDivisionError: of a reader",
+    ),
+    (lambda: scan(notes=("t1 was guessed",)), "note", "t1 was guessed"),
+]
+
+
 @pytest.mark.parametrize(
     ("made", "name", "what"),
-    [
-        (lambda: changed("flair", copy_all), "copied-channel", "flair = t1"),
-        (lambda: changed("flair", copy_slice), "copied-slice", "flair = t1 in slice 3"),
-        (lambda: changed("flair", blank), "empty-plane", "flair: slices 0, 4"),
-        (
-            lambda: changed("flair", lambda voxels, _: voxels.fill(7)),
-            "empty-channel",
-            "flair is 7 everywhere",
-        ),
-        (lambda: scan(known=(0, 2)), "unknown-label", "1 (105 voxels); the release knows 0, 2"),
-        (
-            lambda: scan(labels=np.zeros((Z, SIDE, SIDE), np.uint8)),
-            "empty-mask",
-            "none of its 7 slices shows a lesion",
-        ),
-        (
-            lambda: scan(labels=np.roll(scan().labels, 2, 0)),
-            "empty-middle",
-            "slice 3 shows none; slices 4 to 6 do",
-        ),
-        (
-            lambda: scan(labels=outside(scan().labels)),
-            "label-outside-brain",
-            (
-                "of 109 labeled voxels 4 outside the brain; 4 where flair is background; 4 where t1"
-                " is background"
-            ),
-        ),
-        (
-            lambda: scan(brain=np.zeros((Z, SIDE, SIDE), bool)),
-            "label-outside-brain",
-            "of 105 labeled voxels 105 outside the brain",
-        ),
-        (
-            lambda: changed(
-                "flair", lambda voxels, _: np.copyto(voxels, -45, where=np.arange(SIDE) == 12)
-            ),
-            "background",
-            "flair: background 0, intensities -45 to",
-        ),
-        (
-            lambda: InputError("the volume x.nii.gz", "cut short", "restore it"),
-            "unreadable",
-            "the volume x.nii.gz: cut short",
-        ),
-        (
-            lambda: ZeroDivisionError("of a reader"),
-            "unreadable",
-            "it: ZeroDivisionError: of a reader",
-        ),
-        (lambda: scan(notes=("t1 was guessed",)), "note", "t1 was guessed"),
-    ],
+    TRAPS,
 )
 def test_a_trap_is_named(made, name, what) -> None:
     observed = found(made(), scan("two_b", 1))

@@ -1,4 +1,4 @@
-"""The step loop: each fit on its own, the image as the only interface, losses as they are defined."""
+"""The step loop: each fit on its own, the image as the only interface, losses as defined."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def make(source: Scan | None = None, k: int = 2, **options):
     source, how = source or scan(), Preparation(**{"size": 0, **options})
     view = view_of(source, how, k if how.per == "slice" else None)
     return picture(
-        source, k, how, view, box_of(source, how), id="case-012", dataset="d", patient="p"
+        source, k, how, view, box_of(source, how), sample_id="case-012", dataset="d", patient="p"
     )
 
 

@@ -1,4 +1,4 @@
-"""The base of data sets of volumes: ids, splits, volumes, what is cached and what makes it stale."""
+"""The base of data sets of volumes: ids, splits, volumes, what is cached and when it is stale."""
 
 from __future__ import annotations
 

@@ -162,63 +162,63 @@ def test_the_top_of_the_house_is_small():
     assert len(list((ROOT / "benchmark").glob("*.py"))) <= 10
 
 
+BITES = [
+    ("benchmark/store/store.py", "from benchmark.report import tables", True),
+    ("benchmark/store/store.py", "def f():\n    import benchmark.cli.run", True),
+    ("benchmark/store/store.py", "from benchmark import fit", True),
+    (
+        "benchmark/report/x.py",
+        "from benchmark.types import Sample\nfrom benchmark.plugins import index",
+        False,
+    ),
+    (
+        "benchmark/fit/engine.py",
+        "from benchmark.fit.render import render\nfrom benchmark import errors",
+        False,
+    ),
+    ("benchmark/store/x.py", "HOME = 'benchmark.report.tables'", True),
+    ("benchmark/report/x.py", "from benchmark.fit.engine import fit", True),
+    (
+        "benchmark/report/x.py",
+        "if TYPE_CHECKING:\n    from benchmark.fit.engine import Fitted",
+        True,
+    ),
+    ("benchmark/stats/x.py", "from benchmark.report import words", True),
+    ("benchmark/plan/x.py", "from benchmark.fit.engine import fit", True),
+    ("benchmark/files/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+    ("benchmark/cli/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+    ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.scan'", False),
+    ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.cache.x.y'", True),
+    ("benchmark/newcomer.py", "from benchmark.types import Sample", True),
+    ("benchmark/cli/run.py", "import inr.siren", True),
+    ("tests/test_x.py", "", False),
+    ("inr/mine.py", "from benchmark.plugins import InputError, register\nimport torch", False),
+    (
+        "inr/mine.py",
+        ("from benchmark.plugins.inr import _helper\nfrom benchmark.plugins.inr._helper import x"),
+        False,
+    ),
+    ("inr/mine.py", "from benchmark.plugins.inr.siren import Siren", True),
+    ("inr/mine.py", "from benchmark.plugins.datasets._atlas import atlas", True),
+    ("inr/mine.py", "from benchmark.types import Sample", True),
+    ("inr/mine.py", "from benchmark.files.nifti import Nifti", True),
+    ("datasets/mine.py", "from benchmark.files.nifti import Nifti", False),
+    ("datasets/mine.py", "from benchmark.images.scan import Scan", True),
+    ("inr/mine.py", "from benchmark.plugins import index", True),
+    ("segmenters/mine.py", "from datasets import load_dataset", True),
+    ("benchmark/codecs/mine.py", "from benchmark.codecs import _boxes", False),
+    ("benchmark/codecs/mine.py", "from benchmark.bitstream import encode", True),
+    (
+        "benchmark/fit/optimizers/mine.py",
+        "from benchmark.fit.optimizers.adam import Adam",
+        True,
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("file", "text", "bad"),
-    [
-        ("benchmark/store/store.py", "from benchmark.report import tables", True),
-        ("benchmark/store/store.py", "def f():\n    import benchmark.cli.run", True),
-        ("benchmark/store/store.py", "from benchmark import fit", True),
-        (
-            "benchmark/report/x.py",
-            "from benchmark.types import Sample\nfrom benchmark.plugins import index",
-            False,
-        ),
-        (
-            "benchmark/fit/engine.py",
-            "from benchmark.fit.render import render\nfrom benchmark import errors",
-            False,
-        ),
-        ("benchmark/store/x.py", "HOME = 'benchmark.report.tables'", True),
-        ("benchmark/report/x.py", "from benchmark.fit.engine import fit", True),
-        (
-            "benchmark/report/x.py",
-            "if TYPE_CHECKING:\n    from benchmark.fit.engine import Fitted",
-            True,
-        ),
-        ("benchmark/stats/x.py", "from benchmark.report import words", True),
-        ("benchmark/plan/x.py", "from benchmark.fit.engine import fit", True),
-        ("benchmark/files/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-        ("benchmark/cli/x.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-        ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.scan'", False),
-        ("benchmark/plugins/__init__.py", "HOME = 'benchmark.images.cache.x.y'", True),
-        ("benchmark/newcomer.py", "from benchmark.types import Sample", True),
-        ("benchmark/cli/run.py", "import inr.siren", True),
-        ("tests/test_x.py", "", False),
-        ("inr/mine.py", "from benchmark.plugins import InputError, register\nimport torch", False),
-        (
-            "inr/mine.py",
-            (
-                "from benchmark.plugins.inr import _helper\nfrom benchmark.plugins.inr._helper"
-                " import x"
-            ),
-            False,
-        ),
-        ("inr/mine.py", "from benchmark.plugins.inr.siren import Siren", True),
-        ("inr/mine.py", "from benchmark.plugins.datasets._atlas import atlas", True),
-        ("inr/mine.py", "from benchmark.types import Sample", True),
-        ("inr/mine.py", "from benchmark.files.nifti import Nifti", True),
-        ("datasets/mine.py", "from benchmark.files.nifti import Nifti", False),
-        ("datasets/mine.py", "from benchmark.images.scan import Scan", True),
-        ("inr/mine.py", "from benchmark.plugins import index", True),
-        ("segmenters/mine.py", "from datasets import load_dataset", True),
-        ("benchmark/codecs/mine.py", "from benchmark.codecs import _boxes", False),
-        ("benchmark/codecs/mine.py", "from benchmark.bitstream import encode", True),
-        (
-            "benchmark/fit/optimizers/mine.py",
-            "from benchmark.fit.optimizers.adam import Adam",
-            True,
-        ),
-    ],
+    BITES,
 )
 def test_it_bites(file, text, bad, tmp_path):
     (tmp_path / file).parent.mkdir(parents=True)

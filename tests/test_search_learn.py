@@ -215,33 +215,16 @@ def test_learn_run_decode_without_the_state_and_a_report_that_declares_its_bytes
         "fit",
         lambda *args, **words: used.append(words["init"]) or fit(*args, **words),
     )
-    plugin = [
-        "--plugin",
-        str(TINY),
-        "--dataset",
-        "tiny",
-        "--device",
-        "cpu",
-        *(word for text in SETS for word in ("--set", text)),
-    ]
+    plugin = f"--plugin {TINY} --dataset tiny --device cpu".split()
+    for text in SETS:
+        plugin += ["--set", text]
     assert main(["learn", *plugin, "--rounds", "2", "--steps", "4", "--limit", "2", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     path = Path(made["path"])
     assert path == default_path(SIREN, "tiny") and made["bytes"] == path.stat().st_size
     assert made["card"]["images"] == ["p1-0", "p2-0"] and made["card"]["patients"] == ["p1", "p2"]
-    fast = [
-        *plugin,
-        "--out",
-        str(store_folder),
-        "--steps",
-        "20",
-        "--bits",
-        "10",
-        "--lambda",
-        "1e-2",
-        "--limit",
-        "1",
-    ]
+    words = f"--out {store_folder} --steps 20 --bits 10 --lambda 1e-2 --limit 1"
+    fast = [*plugin, *words.split()]
     assert main(["run", *fast]) == 0 and main(["run", *fast, "--init", "learned"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     said = f"{path.stat().st_size:,} bytes shared by all images, not in bpp"

@@ -42,7 +42,6 @@ def make(name: str, channels: int = 1, **options: object) -> nn.Module:
 
 
 # --- the classifiers
-# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,6 @@ def test_normalizes_by_the_volume_or_by_imagenet(name: str) -> None:
 
 
 # --- contract checks
-# --------------------------------------------------------------------------------------------------
 
 
 class OneMore(TinyLabel):
@@ -190,7 +188,6 @@ def test_a_divergence_with_a_wrong_gradient_is_noticed() -> None:
 
 
 # --- the frozen network
-# -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -284,7 +281,6 @@ def test_an_ensemble_of_classifiers_averages_their_answers(plugins: None, tmp_pa
 
 
 # --- the penalty
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_the_penalty_is_the_divergence_from_the_answer_on_the_original(

@@ -1,4 +1,4 @@
-"""The segmenters that come with the suite: shapes, normalisation, size, and the weights that ship."""
+"""The segmenters that come with the suite: shapes, normalisation, size, the weights that ship."""
 
 from __future__ import annotations
 

@@ -2,86 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from benchmark.checks import Subject, claims, run_checks
 from benchmark.cli import main
 from benchmark.errors import InputError
 from benchmark.fit.memory import bytes_of_an_image
-from benchmark.networks.checkpoints import default_path, find_checkpoint
-from benchmark.networks.network import Network, VolumeNetwork, load_network, save_checkpoint
-from benchmark.plan.job import resolve
-from benchmark.plan.selection import Selection
+from benchmark.networks.checkpoints import find_checkpoint
+from benchmark.networks.network import Network, VolumeNetwork, load_network
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
-from benchmark.runner.precision import gradient_cosine
-from benchmark.score.metrics import dice
-from benchmark.store.store import Store
 from benchmark.types import VolumeStatistics
-from tests import tiny_networks
-from tests.conftest import TINY
-
-ROWS = torch.tensor([[0.3, 0.2, 0.1, 0.9], [0.4, 0.1, 0.2, 0.8]])
-FAST = [
-    "--dataset",
-    "tiny",
-    "--plugin",
-    str(TINY),
-    "--steps",
-    "12",
-    "--lr",
-    "1e-2",
-    "--set",
-    "hidden_features=12",
-    "--bits",
-    "10",
-    "--device",
-    "cpu",
-    "--limit",
-    "1",
-]
-
-
-def make(channels: int = 1, **options: int) -> nn.Module:
-    torch.manual_seed(0)
-    return (
-        index.get("segmenter", "resunet3d")
-        .load()(channels, **{"base": 4, "levels": 3, **options})
-        .eval()
-    )
-
-
-def write(path: Path, **card: object) -> Path:
-    """A checkpoint of an untrained network for `tiny`, half of whose voxels count as marked."""
-    module = make()
-    with torch.no_grad():
-        module.head.bias -= module(torch.rand(1, 1, 4, 32, 32), ROWS[:1]).median()
-    save_checkpoint(
-        path,
-        module,
-        {
-            "segmenter": "resunet3d",
-            "options": {"base": 4, "levels": 3},
-            "channels": ["gray"],
-            "dataset": "tiny",
-            **card,
-        },
-    )
-    return path
+from tests.volume_networks import (
+    ROWS,
+    BlindToTheLastChannel,
+    CutsPlanes,
+    LooksAside,
+    Right,
+    make,
+    replace_multiple,
+    write,
+)
 
 
 @pytest.fixture
 def network(tmp_path) -> Network:
     return load_network(find_checkpoint(f"resunet3d@{write(tmp_path / 'w.safetensors')}", "tiny"))
-
-
-# --- the network
-# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,41 +82,6 @@ def test_options_that_cannot_be_are_named(options):
         make(**options)
 
 
-# --- the claims, in three dimensions
-# --------------------------------------------------------------------------------------
-
-
-class Right(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first, self.norm, self.last = (
-            nn.Conv3d(channels, 4, 3, padding=1),
-            nn.BatchNorm3d(4),
-            nn.Conv3d(4, 1, 1),
-        )
-
-    def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        mean, std = (volume[:, n, None, None, None, None] for n in (0, 1))
-        return self.last(torch.tanh(self.norm(self.first((image - mean) / std))))
-
-
-class CutsPlanes(Right):
-    def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        return super().forward(image, volume)[:, :, 1:]
-
-
-class BlindToTheLastChannel(Right):
-    def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        return super().forward(
-            image * (torch.arange(image.shape[1]) != 2).view(1, -1, 1, 1, 1), volume
-        )
-
-
-class LooksAside(Right):
-    def forward(self, image: torch.Tensor, volume: torch.Tensor) -> torch.Tensor:
-        return super().forward(image, volume) + image.mean()
-
-
 @pytest.mark.parametrize(
     ("network", "failed"),
     [
@@ -193,10 +106,6 @@ def test_the_command_runs_all_claims(capsys):
         f"{len(claims('segmenter'))} of {len(claims('segmenter'))} claims ran, 0 failed, 0 skipped"
         in capsys.readouterr().out
     )
-
-
-# --- frozen, as a run uses it
-# ---------------------------------------------------------------------------------------------
 
 
 def test_planes_below_each_other_are_read_as_one_volume(network):
@@ -250,12 +159,6 @@ def test_sizes_of_a_volume_network_are_checked_in_all_directions(network):
         strict.planes(3).logits(torch.rand(1, 3 * 8, 8, 1), ROWS[:1])
 
 
-def replace_multiple(network: Network, multiple: int) -> Network:
-    view = network.planes(1)
-    view.multiple = multiple
-    return view
-
-
 def test_memory_of_a_fit_counts_the_network(network):
     inr = Choice.of("inr", "siren", hidden_features=6, hidden_layers=1)
     plain, with_network = (
@@ -267,144 +170,4 @@ def test_memory_of_a_fit_counts_the_network(network):
     assert kept > 8 * 32 * 32 * 4 * 4
     assert bytes_of_an_image((16 * 32, 32, 1), inr, "cpu", network, 16) == pytest.approx(
         2 * with_network, rel=1e-6
-    )
-
-
-# --- in a run
-# -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stored(tiny_dataset) -> None:
-    tiny_networks.write()
-    write(default_path("resunet3d", "tiny"))
-
-
-def test_in_the_loss_and_beside_networks_of_images(stored, store_folder, capsys):
-    words = [
-        "run",
-        "--out",
-        str(store_folder),
-        "--dims",
-        "3",
-        "--segmenter",
-        "resunet3d",
-        "--lambda",
-        "1e-2",
-        *FAST,
-    ]
-    assert main(words) == 0
-    capsys.readouterr()
-    with Store(store_folder) as store:
-        rows, scores = store.rows(), {(s.key, s.metric, s.reader): s.value for s in store.scores()}
-        whole = load_network(find_checkpoint("resunet3d", "tiny")).planes(4)
-        (sinco,) = [row for row in rows if row.facts["lambda"]]
-        assert (
-            sinco.status == "ok"
-            and sinco.facts["segmenter"] == "resunet3d"
-            and sinco.facts["penalty_share"] > 0
-        )
-        from benchmark.bitstream import decode
-
-        sample = store.sample(sinco.sample_hash)
-        found = whole.segment(decode(sinco.data).image[None], [sample.volume])[0] >= 0.5
-        assert scores[sinco.key, "dice", "resunet3d"] == dice(found, sample.mask)
-        assert {reader for _, metric, reader in scores if metric == "dice"} == {
-            "resunet3d",
-            "unet",
-            "dilated",
-        }
-    assert (store_folder / "worst_images.png").is_file()
-
-
-def test_beside_networks_of_images_as_a_reader(stored, store_folder):
-    words = [
-        "run",
-        "--out",
-        str(store_folder),
-        "--dims",
-        "3",
-        "--reader",
-        "resunet3d",
-        "--lambda",
-        "0",
-        *FAST,
-    ]
-    assert main(words) == 0
-    with Store(store_folder) as store:
-        assert {"unet", "resunet3d"} == {
-            score.reader for score in store.scores() if score.metric == "dice"
-        }
-
-
-def test_on_slices_it_is_refused_and_no_reader(stored):
-    with pytest.raises(InputError, match="it reads volumes whole") as error:
-        resolve(Selection(dataset="tiny", segmenter=("resunet3d",)))
-    assert "--dims 3" in error.value.todo
-    with pytest.raises(InputError, match="it reads volumes whole"):
-        resolve(Selection(dataset="tiny", reader=("resunet3d",)))
-    job = resolve(Selection(dataset="tiny"))
-    assert [reader.name for reader in job.readers] == ["unet", "dilated"]
-    assert any("resunet3d is left out: it reads volumes whole" in note for note in job.notes)
-    assert "resunet3d" in [
-        reader.name for reader in resolve(Selection(dataset="tiny", dims=3)).readers
-    ]
-
-
-def test_its_gradient_in_both_precisions_is_compared_on_volumes(stored, tiny_dataset):
-    regularizer = Choice.of("regularizer", "dice")
-    cosine = gradient_cosine(
-        find_checkpoint("resunet3d", "tiny"), [tiny_dataset.load_volume("p6")], regularizer, "cpu"
-    )
-    assert 0.9 < cosine < 1
-
-
-def test_ensembles_are_of_one_kind(stored, tiny_dataset, tmp_path):
-    other = make()
-    with torch.no_grad():
-        other.head.bias += 0.5
-    card = find_checkpoint("resunet3d", "tiny").card
-    save_checkpoint(tmp_path / "other.safetensors", other, card)
-    both = load_network(
-        find_checkpoint(f"resunet3d+resunet3d@{tmp_path / 'other.safetensors'}", "tiny")
-    )
-    volume = tiny_dataset.load_volume("p6")
-    seen = [
-        load_network(find_checkpoint(spec, "tiny"))
-        .planes(4)
-        .segment(volume.image[None], [volume.volume])
-        for spec in ("resunet3d", f"resunet3d@{tmp_path / 'other.safetensors'}")
-    ]
-    np.testing.assert_allclose(
-        both.planes(4).segment(volume.image[None], [volume.volume]), sum(seen) / 2, atol=1e-4
-    )
-    with pytest.raises(
-        InputError, match="do not mark alike: lesion by images and lesion by volumes"
-    ):
-        find_checkpoint("unet+resunet3d", "tiny")
-
-
-# --- brains
-# ---------------------------------------------------------------------------------------------------------------
-
-
-def test_a_network_that_marks_brains_is_scored_by_the_brain(stored, tiny_dataset):
-    write(default_path("resunet3d", "tiny"), target="brain")
-    job = resolve(Selection(dataset="tiny", dims=3, segmenter=("resunet3d",)))
-    assert [reader.name for reader in job.readers] == ["resunet3d"]
-    assert sum("left out: it marks lesions" in note for note in job.notes) == len(
-        tiny_networks.OPTIONS
-    )
-    for hash_, sample in job.samples.items():
-        assert (
-            sample.hash == hash_ and np.array_equal(sample.mask, sample.brain) and sample.mask.any()
-        )
-    assert {cell.sample_hash for cell in job.cells} == set(job.samples)
-    with pytest.raises(
-        InputError, match=r"by one Dice\n.*resunet3d marks brains and unet marks lesions"
-    ):
-        resolve(Selection(dataset="tiny", dims=3, segmenter=("resunet3d",), reader=("unet",)))
-    job = resolve(Selection(dataset="tiny", dims=3))
-    assert any("left out: it marks brains" in note for note in job.notes) and not any(
-        np.array_equal(sample.mask, sample.brain) for sample in job.samples.values()
     )

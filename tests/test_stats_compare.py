@@ -35,11 +35,18 @@ def only(store, **arguments):
 
 
 def verdicts(comparison, metric):
-    return {
-        int(image.sample_id.rpartition("_")[2]): image.differences[metric].verdict
-        for image in comparison.images
-        if metric in image.differences
-    }
+    """Number of each image -> the verdict on it."""
+    found = {}
+    for image in comparison.images:
+        if metric in image.differences:
+            number = int(image.sample_id.rpartition("_")[2])
+            found[number] = image.differences[metric].verdict
+    return found
+
+
+def bands(comparison):
+    """Name of each image -> its band, in dB."""
+    return {image.sample_id: image.differences["psnr_db"].band for image in comparison.images}
 
 
 def test_planted_wins_and_losses_are_found(store_folder):
@@ -69,39 +76,30 @@ def test_the_noise_floor_is_what_was_put_in(store_folder):
     comparison = only(make_store(store_folder, images=20, seeds=5, noise=0.5))
     summary = comparison.summaries["psnr_db"]
     assert summary.floor == pytest.approx(0.5 * math.sqrt(2), rel=0.15) and summary.nulls == 100
-    bands = [image.differences["psnr_db"].band for image in comparison.images]
-    assert min(bands) == pytest.approx(
-        1.984 * summary.floor / math.sqrt(5), rel=1e-3
-    )  # t(0.975, 100)
+    t = 1.984  # (0.975, 100)
+    least = min(bands(comparison).values())
+    assert least == pytest.approx(t * summary.floor / math.sqrt(5), rel=1e-3)
 
 
 def test_more_seeds_narrow_the_band(store_folder, tmp_path):
-    one = only(make_store(store_folder, images=30)).images
-    five = only(make_store(tmp_path / "five", images=30, seeds=5)).images
-    assert min(i.differences["psnr_db"].band for i in five) < 0.6 * min(
-        i.differences["psnr_db"].band for i in one
-    )
+    one = bands(only(make_store(store_folder, images=30)))
+    five = bands(only(make_store(tmp_path / "five", images=30, seeds=5)))
+    assert min(five.values()) < 0.6 * min(one.values())
 
 
 def test_a_restless_image_has_a_wider_band_from_three_seeds_on(store_folder, tmp_path):
-    def bands(folder, seeds):
-        images = only(
-            make_store(
-                folder, images=12, seeds=seeds, scale=lambda number: 10.0 if number == 4 else 1.0
-            )
-        ).images
-        return {image.sample_id: image.differences["psnr_db"].band for image in images}
+    def scale(number):
+        return 10.0 if number == 4 else 1.0
 
-    three, one = bands(store_folder, 3), bands(tmp_path / "one", 1)
+    three = bands(only(make_store(store_folder, images=12, seeds=3, scale=scale)))
+    one = bands(only(make_store(tmp_path / "one", images=12, seeds=1, scale=scale)))
     assert max(three, key=three.get) == "p1_4" and len(set(one.values())) == 1
 
 
 def test_the_worst_image_comes_first(store_folder):
     images = only(make_store(store_folder, noise=0.1, effect=planted)).images
-    assert [image.sample_id for image in images[:2]] == [
-        "p0_3",
-        "p1_1",
-    ]  # 0.3 of Dice is more bands than 3 dB here
+    # 0.3 of Dice is more bands than 3 dB here.
+    assert (images[0].sample_id, images[1].sample_id) == ("p0_3", "p1_1")
     severities = [image.severity for image in images]
     assert severities == sorted(severities) and severities[0] < -1
 
@@ -137,11 +135,9 @@ def test_failed_cells_are_counted_and_shrink_no_mean_in_silence(store_folder):
 
 def test_a_diverged_fit_with_scores_is_in_no_mean_and_in_no_band(store_folder):
     store = make_store(store_folder, noise=0.0, seeds=2)
-    mine = [
-        row for row in store.rows() if row.facts["sample_id"] == "p0_0" and row.facts["seed"] == 0
-    ]
-    for row in mine:
-        if row.facts["lambda"] > 0 or row.facts["null"]:
+    for row in store.rows():
+        mine = row.facts["sample_id"] == "p0_0" and row.facts["seed"] == 0
+        if mine and (row.facts["lambda"] > 0 or row.facts["null"]):
             store.add(
                 [replace(row, status="diverged", reason="worse than flat")],
                 [Score(row.key, "psnr_db", 3.0)],
@@ -197,15 +193,11 @@ def test_backbones_lambdas_and_recipes_are_compared_apart(store_folder):
         ("siren", 1e-5),
         ("siren", 1e-3),
     ]
-    slower = [
-        replace(
-            row,
-            key="slow-" + row.key,
-            facts=json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400')),
-        )
-        for row in store.rows()
-        if row.facts["lambda"] == 1e-5
-    ]
+    slower = []
+    for row in store.rows():
+        if row.facts["lambda"] == 1e-5:
+            facts = json.loads(json.dumps(row.facts).replace('"steps": 200', '"steps": 400'))
+            slower.append(replace(row, key="slow-" + row.key, facts=facts))
     store.add(slower)
     assert len(compare(Scored(store))) == 6
 
@@ -215,8 +207,10 @@ def test_the_latest_run_is_shown_and_everything_when_asked(store_folder):
     synthetic["remember"](
         store, {}, [row.key for row in store.rows() if row.facts["inr"] == "siren"]
     )
-    assert [c.group.inr for c in compare(Scored(store))] == ["siren"]
-    assert [c.group.inr for c in compare(Scored(store, everything=True))] == ["fourier", "siren"]
+    (latest,) = compare(Scored(store))
+    first, second = compare(Scored(store, everything=True))
+    assert latest.group.inr == "siren"
+    assert (first.group.inr, second.group.inr) == ("fourier", "siren")
 
 
 def test_the_band_of_the_mean_holds_the_mean_of_chance(store_folder):

@@ -1,4 +1,4 @@
-"""The training loop: hand values, one state on disk, and a resumed run that equals an unbroken one."""
+"""The training loop: hand values, one state on disk, a resumed run that equals an unbroken one."""
 
 from __future__ import annotations
 

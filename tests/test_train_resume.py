@@ -35,8 +35,13 @@ class Mortal(nn.Module):
 
     def __init__(self, channels) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3),
-                                    nn.Conv2d(4, 1, 3, padding=1))
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Conv2d(4, 1, 3, padding=1),
+        )
         self.batches = 0
 
     def forward(self, image, volume):

@@ -16,7 +16,7 @@ OPTIONS = {"unet": {"base": 2}, "dilated": {"width": 4}}
 
 
 def write(dataset: str = "tiny", seed: int = 0, **card: Any) -> None:
-    """Write one checkpoint a segmenter where a bare name finds it; `card`: what more its card says."""
+    """Write one checkpoint a segmenter where a bare name finds it; `card`: what else it says."""
     for name, options in OPTIONS.items():
         with torch.random.fork_rng():
             torch.manual_seed(seed)

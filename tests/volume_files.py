@@ -1,4 +1,4 @@
-"""Small volumes written as releases have them: left-posterior-superior files of pictures [Z, H, W]."""
+"""Small volumes written as releases have them: left-posterior-superior, of pictures [Z, H, W]."""
 
 from __future__ import annotations
 

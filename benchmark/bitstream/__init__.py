@@ -189,9 +189,8 @@ def _module(header: Header, length: int, device: str | None = None) -> nn.Module
     entry = index.get("inr", header.name)
     args = dict(header.args)
     for name, value in args.items():
-        if (
-            isinstance(value, int) and abs(value) > 8 * length
-        ):  # no size or count exceeds the bits that are there
+        # No size or count exceeds the bits that are there.
+        if isinstance(value, int) and abs(value) > 8 * length:
             raise refuse(f"its {name} is {value}, which no file of {length} bytes can hold")
     if "seed" in entry.defaults:
         args["seed"] = header.seed
@@ -199,10 +198,11 @@ def _module(header: Header, length: int, device: str | None = None) -> nn.Module
     try:
         with torch.random.fork_rng(devices=[]), torch.device(device) if device else nullcontext():
             torch.manual_seed(header.seed)
-            return plugin(dims(header.depth), header.channels, **args)
+            module: nn.Module = plugin(dims(header.depth), header.channels, **args)
     except InputError:
         raise
     except Exception as error:  # a plug-in may raise anything at values that it was not made for
         raise refuse(
             f"its hyper-parameters are refused by {header.name}: {type(error).__name__}: {error}"
-        ) from None
+        ) from error
+    return module

@@ -108,11 +108,9 @@ class Header:
                 f"it does not start with {MAGIC.decode()}: another kind of file, or a damaged one"
             )
         if len(data) < 4 or data[3] not in (VERSION, VOLUME):
-            found = (
-                f"it is of version {data[3]}"
-                if len(data) > 3
-                else "it is cut short before its version"
-            )
+            found = "it is cut short before its version"
+            if len(data) > 3:
+                found = f"it is of version {data[3]}"
             raise refuse(
                 f"{found}, this program reads {VERSION} and {VOLUME}",
                 "a newer version of this program",
@@ -190,12 +188,8 @@ def _named(name: str, values: Any) -> dict[str, Any]:
         )
     given = {}
     for option, value in zip(options, values, strict=False):
-        if option.choices:
-            value = (
-                option.choices[value]
-                if _whole(value) and 0 <= value < len(option.choices)
-                else value
-            )
+        if option.choices and _whole(value) and 0 <= value < len(option.choices):
+            value = option.choices[value]
         foreign = option.default is not None and type(value) is not type(option.default)
         if foreign or (option.choices and value not in option.choices):
             raise refuse(
@@ -219,22 +213,22 @@ class _Single(float):
 
 
 def _short(value: Any) -> Any:
+    if not isinstance(value, float) or not _finite(value):
+        return value
     # float(): numpy compares a float32 and a Python float as float32, where they are always equal.
-    return (
-        _Single(value)
-        if isinstance(value, float) and _finite(value) and float(np.float32(value)) == value
-        else value
-    )
+    return _Single(value) if float(np.float32(value)) == value else value
 
 
 def _pack(value: Any) -> bytes:
+    packed: bytes
     if isinstance(value, list):
-        return msgpack.Packer().pack_array_header(len(value)) + b"".join(
-            _pack(item) for item in value
-        )
+        packed = msgpack.Packer().pack_array_header(len(value))
+        return packed + b"".join(_pack(item) for item in value)
     if isinstance(value, _Single):
-        return msgpack.packb(float(value), use_single_float=True)
-    return msgpack.packb(value)
+        packed = msgpack.packb(float(value), use_single_float=True)
+    else:
+        packed = msgpack.packb(value)
+    return packed
 
 
 def _finite(value: Any) -> bool:

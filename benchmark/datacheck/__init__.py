@@ -4,16 +4,20 @@ scan in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmark.datacheck.cases import Case, Source, cases_of, with_warnings
+from benchmark.datacheck.cases import Case, Oddities, Source, cases_of, with_warnings
 from benchmark.datacheck.copies import find_copies
 from benchmark.datacheck.facts import CaseFacts, Observation, facts_of
 from benchmark.datacheck.findings import KINDS, Kind
 from benchmark.datacheck.fingerprints import Fingerprint, fingerprint
 from benchmark.datacheck.persons import leaks
+from benchmark.errors import InputError
+
+LOG = logging.getLogger("benchmark")
 
 __all__ = [
     "KINDS",
@@ -42,15 +46,17 @@ class Survey:
     @property
     def failed(self) -> bool:
         """Whether anything observed is a failure."""
-        return any(KINDS[observation.name].level == "failure" for observation in self.observations)
+        levels = {KINDS[observation.name].level for observation in self.observations}
+        return "failure" in levels
 
     def by_kind(self) -> dict[str, list[Observation]]:
         """name -> observations, in the order of KINDS."""
-        return {
-            name: found
-            for name in KINDS
-            if (found := [o for o in self.observations if o.name == name])
-        }
+        out = {}
+        for name in KINDS:
+            found = [one for one in self.observations if one.name == name]
+            if found:
+                out[name] = found
+        return out
 
 
 def survey(
@@ -70,32 +76,57 @@ def survey(
         theirs, warned = with_warnings(partial(_list, source))
         cases += theirs
         told |= set(warned)
-        observed += [
-            Observation("note", (source.title,), note.removeprefix(f"{source.title}: "))
-            for note in warned
-        ]
+        for note in warned:
+            text = note.removeprefix(f"{source.title}: ")
+            observed.append(Observation("note", (source.title,), text))
     for case in progress(cases):
         try:
-            (scan, odd), warned = with_warnings(case.read)
-            found, more = facts_of(case, scan)
-            prints.append(fingerprint(case, scan))
+            looked = _look(case, told)
         # one file, or a reader's fault in it, must not hide the others; ctrl-C is no Exception
         except Exception as error:
-            said = getattr(error, "found", f"{type(error).__name__}: {error}")
-            observed.append(
-                Observation("unreadable", (case.title,), f"{getattr(error, 'asked', 'it')}: {said}")
-            )
+            observed.append(_unreadable(case, error))
             continue
-        facts.append(found)
-        odd += [*more, *(("note", note) for note in (*scan.notes, *warned) if note not in told)]
-        observed += [Observation(name, (case.title,), what) for name, what in odd]
-    observed += [
-        *_fewer_channels([s for s in sources if not s.by_channel], facts),
-        *find_copies(prints),
-        *leaks(cases, {f.case.title for f in facts if f.shape[0] > 1}),
-    ]
+        facts.append(looked.facts)
+        prints.append(looked.fingerprint)
+        for name, what in looked.odd:
+            observed.append(Observation(name, (case.title,), what))
+    whole = [source for source in sources if not source.by_channel]
+    volumes = {found.case.title for found in facts if found.shape[0] > 1}
+    observed += _fewer_channels(whole, facts)
+    observed += find_copies(prints)
+    observed += leaks(cases, volumes)
     order = list(KINDS)
-    return Survey(cases, facts, sorted(observed, key=lambda o: order.index(o.name)))
+    return Survey(cases, facts, sorted(observed, key=lambda one: order.index(one.name)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What was found in one case, whose scan is forgotten again."""
+
+    facts: CaseFacts
+    fingerprint: Fingerprint
+    odd: Oddities
+
+
+def _look(case: Case, told: Collection[str]) -> _Looked:
+    """Read one case and look at its scan; `told`: warnings that need not be repeated."""
+    (scan, odd), warned = with_warnings(case.read)
+    facts, more = facts_of(case, scan)
+    odd = [*odd, *more]
+    for note in (*scan.notes, *warned):
+        if note not in told:
+            odd.append(("note", note))
+    return _Looked(facts, fingerprint(case, scan), odd)
+
+
+def _unreadable(case: Case, error: Exception) -> Observation:
+    """Why a case cannot be read. What is no InputError may be a fault of ours: the log has it."""
+    if isinstance(error, InputError):
+        said = f"{error.asked}: {error.found}"
+    else:
+        LOG.info("%s cannot be read", case.title, exc_info=error)
+        said = f"it: {type(error).__name__}: {error}"
+    return Observation("unreadable", (case.title,), said)
 
 
 def _list(source: Source) -> list[Case]:
@@ -108,10 +139,13 @@ def _fewer_channels(sources: Sequence[Source], facts: Sequence[CaseFacts]) -> li
     """
     out = []
     for source in sources:
-        ours = [f for f in facts if f.case.dataset == source.title]
-        known = list(dict.fromkeys(name for f in ours for name in f.channels))
-        for f in ours:
-            if lacking := [name for name in known if name not in f.channels]:
-                what = f"it has {', '.join(f.channels)}, and no {', '.join(lacking)}"
-                out.append(Observation("missing-channel", (f.case.title,), what))
+        ours = [found for found in facts if found.case.dataset == source.title]
+        known: dict[str, None] = {}  # a set that keeps the order
+        for found in ours:
+            known |= dict.fromkeys(found.channels)
+        for found in ours:
+            lacking = [name for name in known if name not in found.channels]
+            if lacking:
+                what = f"it has {', '.join(found.channels)}, and no {', '.join(lacking)}"
+                out.append(Observation("missing-channel", (found.case.title,), what))
     return out

@@ -91,48 +91,65 @@ def _read(source: Source, name: str) -> tuple[Scan, Oddities]:
     try:
         return source.dataset.read(name), []
     except InputError as error:
-        scans: dict[str, Scan] = {}
-        failed: dict[str, InputError] = {}
-        for channel, dataset in source.by_channel.items():
-            try:
-                scans[channel] = dataset.read(name)
-            except InputError as found:
-                failed[channel] = found
-        if not scans or len({scan.shape for scan in scans.values()}) > 1:
+        scans, failed = _read_alone(source, name)
+        shapes = {scan.shape for scan in scans.values()}
+        if not scans or len(shapes) > 1:
             raise error from None
+    channels: dict[str, np.ndarray] = {}
+    background: dict[str, float] = {}
+    for scan in scans.values():
+        channels |= scan.channels
+        background |= scan.background
+    first = next(iter(scans.values()))
+    odd = _odd_files(source, name, list(scans), failed)
+    return replace(first, channels=channels, background=background), odd
+
+
+def _read_alone(source: Source, name: str) -> tuple[dict[str, Scan], dict[str, InputError]]:
+    """The scan of each channel that can be read alone, and why the others cannot."""
+    scans: dict[str, Scan] = {}
+    failed: dict[str, InputError] = {}
+    for channel, dataset in source.by_channel.items():
+        try:
+            scans[channel] = dataset.read(name)
+        except InputError as error:
+            failed[channel] = error
+    return scans, failed
+
+
+def _odd_files(
+    source: Source, name: str, read: list[str], failed: Mapping[str, InputError]
+) -> Oddities:
+    """Of the channels that failed: those that have no file, and those whose file is broken."""
     files = {channel: set(dataset.files[name]) for channel, dataset in source.by_channel.items()}
     common = set.intersection(*files.values())
-    missing = [
-        channel for channel in failed if files[channel] == common
-    ]  # it adds no file to those of the other channels
-    odd = (
-        [("missing-channel", f"it has {', '.join(scans)}, and no {', '.join(missing)}")]
-        if missing
-        else []
-    )
-    odd += [
-        ("unreadable", f"{found.asked}: {found.found}")
-        for channel, found in failed.items()
-        if channel not in missing
-    ]
-    channels = {name: voxels for scan in scans.values() for name, voxels in scan.channels.items()}
-    background = {name: value for scan in scans.values() for name, value in scan.background.items()}
-    return replace(next(iter(scans.values())), channels=channels, background=background), odd
+    missing = []  # such a channel adds no file to those of the other channels
+    broken: Oddities = []
+    for channel, error in failed.items():
+        if files[channel] == common:
+            missing.append(channel)
+        else:
+            broken.append(("unreadable", f"{error.asked}: {error.found}"))
+    if not missing:
+        return broken
+    said = f"it has {', '.join(read)}, and no {', '.join(missing)}"
+    return [("missing-channel", said), *broken]
 
 
 def _sample(dataset: Any, sample_id: str) -> tuple[Scan, Oddities]:
+    """A sample as a scan of one plane."""
     sample = dataset.load(sample_id)
-    channels = {name: sample.image[None, ..., i] for i, name in enumerate(sample.channels)}
-    return (
-        Scan(
-            sample_id,
-            channels,
-            (sample.slice_index,),
-            labels=sample.mask[None].astype(np.uint8),
-            known=(0, 1),
-            spacing_mm=(1.0, *sample.spacing_mm),
-            brain=sample.brain[None],
-            label=sample.label,
-        ),
-        [],
+    channels = {}
+    for number, name in enumerate(sample.channels):
+        channels[name] = sample.image[None, ..., number]
+    scan = Scan(
+        sample_id,
+        channels,
+        (sample.slice_index,),
+        labels=sample.mask[None].astype(np.uint8),
+        known=(0, 1),
+        spacing_mm=(1.0, *sample.spacing_mm),
+        brain=sample.brain[None],
+        label=sample.label,
     )
+    return scan, []

@@ -1,4 +1,4 @@
-"""Cases with equal or nearly equal pixels, or lesions of one shape, within a data set and across."""
+"""Cases with equal or nearly equal pixels, or lesions of one shape, in one data set or in two."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from benchmark.types import SPLITS
 # its neighbors, 1 mm away: 12 and 15.
 NEAR = 12
 SHARE = 0.25  # of a case's planes that must be near those of another: chance makes a few
-BLOCK = (
-    1 << 20
-    # pairs looked at in one step: 8 MB of bits that differ, and what stays in a core's cache is faster
-)
+# Pairs looked at in one step: 8 MB of bits that differ, and what stays in a core's cache is faster.
+BLOCK = 1 << 20
 
 
 def find_copies(prints: Sequence[Fingerprint]) -> list[Observation]:
@@ -41,23 +39,31 @@ def _equal(prints: Sequence[Fingerprint]) -> tuple[list[Observation], set[tuple[
     for i, one in enumerate(prints):
         if one.planes:
             groups[tuple(digest for _, digest in one.planes)].append(i)
-    several = [group for group in groups.values() if len(group) > 1]
     out = []
-    for group in several:
-        sides = {prints[i].case.split for i in group} & set(SPLITS)
+    told: set[tuple[int, int]] = set()
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        told |= set(combinations(group, 2))
+        said = []
+        answers = set()
+        sides = set()
+        for i in group:
+            if prints[i].case.split in SPLITS:
+                sides.add(prints[i].case.split)
+            answers.add((prints[i].label, prints[i].lesion))
+            said.append(f"{prints[i].case.title} ({prints[i].label or 'its own mask'})")
         name = "duplicate-across-splits" if len(sides) > 1 else "duplicate"
         out.append(Observation(name, _titles(prints, group), _with_splits(prints, group)))
-        if len({(prints[i].label, prints[i].lesion) for i in group}) > 1:
-            said = " = ".join(
-                f"{prints[i].case.title} ({prints[i].label or 'its own mask'})" for i in group
-            )
-            out.append(Observation("contradiction", _titles(prints, group), said))
-    return out, {pair for group in several for pair in combinations(group, 2)}
+        if len(answers) > 1:
+            out.append(Observation("contradiction", _titles(prints, group), " = ".join(said)))
+    return out, told
 
 
 def _equal_planes(
     prints: Sequence[Fingerprint], told: set[tuple[int, int]]
 ) -> tuple[list[Observation], set[tuple[int, int]]]:
+    """Planes that stand twice in a case or in two, and the pairs of cases that share some."""
     where: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
     for i, one in enumerate(prints):
         for number, digest in one.planes:
@@ -70,33 +76,28 @@ def _equal_planes(
                 within[i] += [number, other]
             elif (i, j) not in told:
                 across[i, j] += 1
-    out = [
-        Observation(
-            "repeated-plane", _titles(prints, [i]), f"slices {listed(sorted(set(numbers)))}"
-        )
-        for i, numbers in within.items()
-    ]
-    out += [
-        Observation(
-            "duplicate-plane",
-            _titles(prints, pair),
-            f"{_planes(prints, pair, count)}: {_with_splits(prints, pair)}",
-        )
-        for pair, count in across.items()
-    ]
+    out = []
+    for i, numbers in within.items():
+        what = f"slices {listed(sorted(set(numbers)))}"
+        out.append(Observation("repeated-plane", _titles(prints, [i]), what))
+    for pair, count in across.items():
+        what = f"{_planes(prints, pair, count)}: {_with_splits(prints, pair)}"
+        out.append(Observation("duplicate-plane", _titles(prints, pair), what))
     return out, set(across)
 
 
 def _same_masks(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> list[Observation]:
+    """Cases whose lesions have one shape, unless all their pairs are told of already."""
     groups: dict[str, list[int]] = defaultdict(list)
     for i, one in enumerate(prints):
         if one.lesion:
             groups[one.lesion].append(i)
-    return [
-        Observation("same-mask", _titles(prints, group), _with_splits(prints, group))
-        for group in groups.values()
-        if any(pair not in told for pair in combinations(group, 2))
-    ]
+    out = []
+    for group in groups.values():
+        if not set(combinations(group, 2)) <= told:
+            found = Observation("same-mask", _titles(prints, group), _with_splits(prints, group))
+            out.append(found)
+    return out
 
 
 def _near(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> list[Observation]:
@@ -104,30 +105,39 @@ def _near(prints: Sequence[Fingerprint], told: set[tuple[int, int]]) -> list[Obs
     counts = [len(one.hashes) for one in prints]
     if sum(counts) < 2:
         return []
+    near = _nearest(prints, counts)
+    out = []
+    for pair, found in sorted(near.items()):
+        fewest = min(counts[pair[0]], counts[pair[1]])
+        if pair in told or len(found) < SHARE * fewest:
+            continue
+        least = min(found.values())
+        what = (
+            f"{_planes(prints, pair, len(found))}, {least} of 256 bits"
+            f" differ: {_with_splits(prints, pair)}"
+        )
+        out.append(Observation("near-duplicate", _titles(prints, pair), what))
+    return out
+
+
+def _nearest(
+    prints: Sequence[Fingerprint], counts: list[int]
+) -> dict[tuple[int, int], dict[int, int]]:
+    """Of each pair of cases: planes of the smaller case -> least distance to one of the other."""
     owner = np.repeat(np.arange(len(prints)), counts)
-    # Slices of one person that are cases of their own are neighbors, as those of one case are.
-    names = [
-        one.case.title if one.depth > 1 else f"{one.case.dataset}/{one.case.person}"
-        for one in prints
-    ]
+    names = []
+    for one in prints:
+        # Slices of one person that are cases of their own are neighbors, as those of one case are.
+        alone = f"{one.case.dataset}/{one.case.person}"
+        names.append(one.case.title if one.depth > 1 else alone)
     group = np.unique(names, return_inverse=True)[1][owner]
-    near: dict[tuple[int, int], dict[int, int]] = defaultdict(
-        dict
-    )  # pair -> plane of the smaller case -> least distance
-    for a, b, distance in near_pairs(np.concatenate([one.hashes for one in prints]), group):
+    hashes = np.concatenate([one.hashes for one in prints])
+    near: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
+    for a, b, distance in near_pairs(hashes, group):
         pair = min(owner[a], owner[b]), max(owner[a], owner[b])
         plane = a if (counts[owner[a]], owner[a]) <= (counts[owner[b]], owner[b]) else b
         near[pair][plane] = min(distance, near[pair].get(plane, 256))
-    return [
-        Observation(
-            "near-duplicate",
-            _titles(prints, pair),
-            f"{_planes(prints, pair, len(found))}, {min(found.values())} of 256 bits"
-            f" differ: {_with_splits(prints, pair)}",
-        )
-        for pair, found in sorted(near.items())
-        if pair not in told and len(found) >= SHARE * min(counts[pair[0]], counts[pair[1]])
-    ]
+    return near
 
 
 def near_pairs(
@@ -153,17 +163,12 @@ def near_pairs(
         apart = np.zeros((stop - start, end - start), np.uint8)
         for word in code[:-1]:
             apart += np.bitwise_count(word[start:stop, None] ^ word[None, start:end])
-        row, column = np.nonzero(
-            apart <= most
-        )  # three of four words leave little to do for the fourth
-        last = code[-1]
-        apart_there = apart[row, column] + np.bitwise_count(
-            last[start + row] ^ last[start + column]
-        )
-        keep = (
-            (apart_there <= most) & (column > row) & (group[start + row] != group[start + column])
-        )
-        yield from _within(hashes, order[start + row[keep]], order[start + column[keep]], most)
+        # Three of four words leave little to do for the fourth.
+        row, column = np.nonzero(apart <= most)
+        one, other = start + row, start + column
+        apart_there = apart[row, column] + np.bitwise_count(code[-1][one] ^ code[-1][other])
+        keep = (apart_there <= most) & (column > row) & (group[one] != group[other])
+        yield from _within(hashes, order[one[keep]], order[other[keep]], most)
 
 
 def flips(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -190,9 +195,11 @@ def _titles(prints: Sequence[Fingerprint], which: Sequence[int]) -> tuple[str, .
 
 
 def _with_splits(prints: Sequence[Fingerprint], which: Sequence[int]) -> str:
-    return " = ".join(
-        f"{prints[i].case.title} ({prints[i].case.split or 'left out'})" for i in which
-    )
+    said = []
+    for i in which:
+        case = prints[i].case
+        said.append(f"{case.title} ({case.split or 'left out'})")
+    return " = ".join(said)
 
 
 def _planes(prints: Sequence[Fingerprint], pair: tuple[int, int], count: int) -> str:

@@ -14,9 +14,8 @@ from benchmark.images.scan import Scan
 
 SIDE = 16  # of the average hash
 LEAST_LESION = 100  # voxels; fewer have one shape too easily
-TRIM = (
-    0.02  # share of the tissue beyond each edge of the box: JPEG noise in a corner must not move it
-)
+# Share of the tissue beyond each edge of the box: JPEG noise in a corner must not move it.
+TRIM = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,31 +38,51 @@ class Fingerprint:
 
 
 def fingerprint(case: Case, scan: Scan) -> Fingerprint:
-    voxels = next(
-        (v for name, v in scan.channels.items() if name.lower() == "flair"),
-        next(iter(scan.channels.values())),
-    )
-    held = [
-        k
-        for k, plane in enumerate(voxels)
-        if plane.min() != plane.max() and np.isfinite(plane).all()
-    ]
-    digests = tuple((scan.numbers[k], _digest(voxels[k].astype(np.float32))) for k in held)
-    floor = min((float(voxels[k].min()) for k in held), default=0.0)
-    top = max((float(np.percentile(voxels[k], 99)) for k in held), default=0.0)
-    tissue = {k: int((voxels[k] > floor + 0.1 * (top - floor)).sum()) for k in held}
-    full = [k for k in held if 2 * tissue[k] >= max(tissue.values())]
-    hashes = {k: made for k in full if (made := average_hash(voxels[k])) is not None}
-    stack = np.array(list(hashes.values()), bool).reshape(-1, SIDE, SIDE)
+    voxels = _shown_channel(scan)
+    planes = []
+    digests = []
+    for k, plane in enumerate(voxels):
+        if plane.min() != plane.max() and np.isfinite(plane).all():
+            planes.append(k)
+            digests.append((scan.numbers[k], _digest(plane.astype(np.float32))))
+    hashes = []
+    hashed = []
+    for k in _full_planes(voxels, planes):
+        made = average_hash(voxels[k])
+        if made is not None:
+            hashes.append(made)
+            hashed.append(scan.numbers[k])
     return Fingerprint(
-        case,
-        digests,
-        stack,
-        tuple(scan.numbers[k] for k in hashes),
-        _lesion(scan),
-        scan.label,
-        scan.shape[0],
+        case=case,
+        planes=tuple(digests),
+        hashes=np.array(hashes, bool).reshape(-1, SIDE, SIDE),
+        hashed=tuple(hashed),
+        lesion=_lesion(scan),
+        label=scan.label,
+        depth=scan.shape[0],
     )
+
+
+def _shown_channel(scan: Scan) -> np.ndarray:
+    """Voxels of the channel `flair`, or of the first."""
+    for name, voxels in scan.channels.items():
+        if name.lower() == "flair":
+            return voxels
+    return next(iter(scan.channels.values()))
+
+
+def _full_planes(voxels: np.ndarray, planes: list[int]) -> list[int]:
+    """Those of some planes that have at least half the tissue of the fullest."""
+    if not planes:
+        return []
+    floor = min(float(voxels[k].min()) for k in planes)
+    top = max(float(np.percentile(voxels[k], 99)) for k in planes)
+    tissue = [int((voxels[k] > floor + 0.1 * (top - floor)).sum()) for k in planes]
+    full = []
+    for k, count in zip(planes, tissue, strict=True):
+        if 2 * count >= max(tissue):
+            full.append(k)
+    return full
 
 
 def average_hash(plane: np.ndarray) -> np.ndarray | None:
@@ -79,12 +98,14 @@ def average_hash(plane: np.ndarray) -> np.ndarray | None:
     inside = image > 0.5 * image.mean()
     if not inside.any():
         return None
-    (top, bottom), (left, right) = (_box(inside.sum(axis)) for axis in (1, 0))
+    top, bottom = _box(inside.sum(1))
+    left, right = _box(inside.sum(0))
     if min(bottom - top, right - left) < SIDE:
         return None
     part = image[top:bottom, left:right]
-    small = _shares(part.shape[0]) @ part @ _shares(part.shape[1]).T
-    return small > small.mean()
+    small: np.ndarray = _shares(part.shape[0]) @ part @ _shares(part.shape[1]).T
+    brighter: np.ndarray = small > small.mean()
+    return brighter
 
 
 def _box(profile: np.ndarray) -> tuple[int, int]:
@@ -100,7 +121,8 @@ def _shares(length: int) -> np.ndarray:
     """[16, length]: the share of each pixel in each of 16 equal parts."""
     edge, at = np.linspace(0, length, SIDE + 1), np.arange(length)
     inside = np.minimum(edge[1:, None], at + 1) - np.maximum(edge[:-1, None], at)
-    return (np.clip(inside, 0, None) * (SIDE / length)).astype(np.float32)
+    shares: np.ndarray = np.clip(inside, 0, None) * (SIDE / length)
+    return shares.astype(np.float32)
 
 
 def _digest(array: np.ndarray) -> bytes:
@@ -112,19 +134,19 @@ def _digest(array: np.ndarray) -> bytes:
 
 
 def _lesion(scan: Scan) -> str:
-    masks = {k: mask for k in range(scan.shape[0]) if (mask := scan.mask(k)).any()}
-    if sum(int(mask.sum()) for mask in masks.values()) < LEAST_LESION:
+    """The digest of the mask in its box, the least of those of its four flips."""
+    if scan.labels is None:
         return ""
-    union = np.logical_or.reduce(list(masks.values()))
-    rows, columns = np.flatnonzero(union.any(1)), np.flatnonzero(union.any(0))
-    box = np.stack(
-        [
-            masks[k] if k in masks else np.zeros_like(union)
-            for k in range(min(masks), max(masks) + 1)
-        ]
-    )
-    box = box[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return min(
-        _digest(flipped).hex()
-        for flipped in (box, box[:, ::-1], box[:, :, ::-1], box[:, ::-1, ::-1])
-    )
+    mask = np.stack([scan.mask(k) for k in range(scan.shape[0])])
+    if np.count_nonzero(mask) < LEAST_LESION:
+        return ""
+    planes = np.flatnonzero(mask.any((1, 2)))
+    rows = np.flatnonzero(mask.any((0, 2)))
+    columns = np.flatnonzero(mask.any((0, 1)))
+    box = mask[
+        planes[0] : planes[-1] + 1,
+        rows[0] : rows[-1] + 1,
+        columns[0] : columns[-1] + 1,
+    ]
+    flipped = (box, box[:, ::-1], box[:, :, ::-1], box[:, ::-1, ::-1])
+    return min(_digest(one).hex() for one in flipped)

@@ -22,28 +22,29 @@ def leaks(cases: Sequence[Case], volumes: Collection[str]) -> list[Observation]:
     volumes: titles of the cases that have more than one plane. Slices of a person that are cases of
     their own are no news.
     """
-    of: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    cases_of: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
-        of[
-            case.person, case.dataset.partition("@")[0] if GENERIC.fullmatch(case.person) else ""
-        ].append(case)
+        generic = GENERIC.fullmatch(case.person)
+        where = case.dataset.partition("@")[0] if generic else ""
+        cases_of[case.person, where].append(case)
     out = []
-    for (person, _), theirs in of.items():
-        where = tuple(case.title for case in theirs)
-        splits = [split for split in SPLITS if any(case.split == split for case in theirs)]
-        if len(splits) > 1:
-            sides = "; ".join(
-                f"{split}: {', '.join(case.title for case in theirs if case.split == split)}"
-                for split in splits
-            )
-            out.append(Observation("split-leak", where, f"{person} is in {sides}"))
-        elif (
-            len({case.dataset for case in theirs}) > 1
-            or sum(case.title in volumes for case in theirs) > 1
-        ):
-            out.append(
-                Observation(
-                    "same-person", where, f"{person}, all in {splits[0] if splits else 'no split'}"
-                )
-            )
+    for (person, _), theirs in cases_of.items():
+        titles = tuple(case.title for case in theirs)
+        sides = _by_split(theirs)
+        if len(sides) > 1:
+            said = [f"{split}: {', '.join(names)}" for split, names in sides.items()]
+            out.append(Observation("split-leak", titles, f"{person} is in {'; '.join(said)}"))
+            continue
+        datasets = {case.dataset for case in theirs}
+        if len(datasets) > 1 or len(set(titles) & set(volumes)) > 1:
+            where = next(iter(sides), "no split")
+            out.append(Observation("same-person", titles, f"{person}, all in {where}"))
     return out
+
+
+def _by_split(cases: Sequence[Case]) -> dict[str, list[str]]:
+    """split -> titles of the cases in it, in the order of SPLITS; those in none are left out."""
+    titles: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        titles[case.split].append(case.title)
+    return {split: titles[split] for split in SPLITS if split in titles}

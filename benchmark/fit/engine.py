@@ -115,17 +115,16 @@ def renderer_for(
     Raises InputError where another one is asked for and cannot be had.
     """
     check_kernel(kernel, inr.name, coords.device.type, coords.dtype)
-    modules = [
-        build(inr, channels, member.seed, coords.shape[1]).to(coords.device, coords.dtype)
-        for member in members
-    ]
-    if init is not None:
-        for module in modules:
+    modules = []
+    for member in members:
+        module = build(inr, channels, member.seed, coords.shape[1])
+        module = module.to(coords.device, coords.dtype)
+        if init is not None:
             start_from(module, init)
+        modules.append(module)
     nulls = [member.null for member in members]
-    if (
-        kernel == "graphs"
-    ):  # on CUDA, `auto` is the plain Renderer until somebody has measured graphs there
+    # On CUDA, `auto` is the plain Renderer until somebody has measured graphs there.
+    if kernel == "graphs":
         return GraphedRenderer(modules, nulls, coords), "graphs"
     if kernel != "torch" and describe(modules[0], coords) is not None:
         return FusedRenderer(modules, nulls, coords, channels), "fused"
@@ -135,12 +134,8 @@ def renderer_for(
             f"{inr.name}'s fused(coords) says that these arguments have no compiled form",
             "--kernel auto",
         )
-    return (
-        Renderer(
-            modules, nulls, coords, stackable=index.get("inr", inr.name).declared["stackable"]
-        ),
-        "torch",
-    )
+    stackable = index.get("inr", inr.name).declared["stackable"]
+    return Renderer(modules, nulls, coords, stackable=stackable), "torch"
 
 
 def fit(
@@ -164,78 +159,125 @@ def fit(
     from instead of their own draw; null twins still scale them.
     """
     clock = Clock()
-    (height, width, channels), depth = members[0].sample.image.shape, members[0].sample.depth
-    low_high = index.get("inr", inr.name).declared["coordinates"]
-    coords = torch.from_numpy(grid(height // depth, width, low_high, recipe.grid, depth)).to(
-        device, dtype
-    )
-    target = (
-        torch.from_numpy(np.stack([m.sample.image for m in members]))
-        .to(device, dtype)
-        .flatten(1, 2)
-    )
     lam = torch.tensor([m.lam for m in members], device=device, dtype=dtype)
     if penalty is None and bool((lam > 0).any()):
         raise ValueError("lambda > 0 needs a penalty")
-    renderer, kernel = renderer_for(inr, members, coords, channels, kernel, init)
+    coords = _coordinates(inr, members[0].sample, recipe).to(device, dtype)
+    images = torch.from_numpy(np.stack([m.sample.image for m in members])).to(device, dtype)
+    renderer, kernel = renderer_for(inr, members, coords, images.shape[3], kernel, init)
     optimizer = index.get("optimizer", recipe.optimizer).load()(
         renderer.parameters, **dict(recipe.optimizer_args)
     )
     optimizer.fused = kernel == "fused"
-    scale = 1.0 / target[0].numel() if fidelity == "mean" else 1.0
-    held = (
-        None
-        if penalty is None
-        else HeldPenalty(penalty, lam, (height, width, channels), recipe.penalty_every)
+    batch = _Batch(
+        members=members,
+        recipe=recipe,
+        target=images.flatten(1, 2),
+        rates=torch.tensor([m.rate for m in members], device=device, dtype=dtype),
+        scale=1.0 / images[0].numel() if fidelity == "mean" else 1.0,
+        renderer=renderer,
+        optimizer=optimizer,
+        held=_held(penalty, lam, images.shape, recipe),
+        clock=clock,
     )
-    rates = torch.tensor([m.rate for m in members], device=device, dtype=dtype)
-    best, stop = torch.full_like(lam, math.inf), Stop(recipe, len(members), target[0].numel())
     clock.lap("start")
-    for step in range(recipe.steps):
-        if held is not None and len(due := held.due(step)):
-            image = renderer.render()
+    best, steps = batch.run(on_step)
+    return batch.end(best, steps, kernel)
+
+
+def _coordinates(inr: Choice, sample: Sample, recipe: Recipe) -> torch.Tensor:
+    """Where the pixels of a sample lie, [N, 2 or 3], in the range that the backbone declares."""
+    height, width, _ = sample.image.shape
+    low_high = index.get("inr", inr.name).declared["coordinates"]
+    points = grid(height // sample.depth, width, low_high, recipe.grid, sample.depth)
+    return torch.from_numpy(points)
+
+
+def _held(
+    penalty: Penalty | None, lam: torch.Tensor, shape: torch.Size, recipe: Recipe
+) -> HeldPenalty | None:
+    """The penalty's gradient of images of a shape [K, H, W, C]; None where there is no penalty."""
+    if penalty is None:
+        return None
+    _, height, width, channels = shape
+    return HeldPenalty(penalty, lam, (height, width, channels), recipe.penalty_every)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """K fits on their way. target [K, N, C]; rates [K]: factors of the learning rate; scale: of a
+    squared error in the fidelity.
+    """
+
+    members: Sequence[Member]
+    recipe: Recipe
+    target: torch.Tensor
+    rates: torch.Tensor
+    scale: float
+    renderer: Rendering
+    optimizer: Any
+    held: HeldPenalty | None
+    clock: Clock
+
+    def run(self, on_step: OnStep | None) -> tuple[torch.Tensor, np.ndarray]:
+        """All steps; returns the lowest squared errors [K] on the way, and the steps [K] made."""
+        recipe, target, clock, held = self.recipe, self.target, self.clock, self.held
+        values = target[0].numel()
+        best = torch.full_like(self.rates, math.inf)
+        stop = Stop(recipe, len(self.members), values)
+        for step in range(recipe.steps):
+            if held is not None:
+                self._refresh(held, step)
+            extra = None if held is None else held.gradient
+            gradients, squares = self.renderer.step(target, 2.0 * self.scale, extra)
             clock.lap("inr")
-            held.refresh(image, due, (2.0 * scale) * (image - target))
-            clock.lap("network")
-        gradients, squares = renderer.step(
-            target, 2.0 * scale, None if held is None else held.gradient
+            best = torch.fmin(best, squares.to(best))
+            running = stop.running(squares)
+            if not running.any():
+                break
+            rate = learning_rate(recipe, step) * self.rates * running.to(self.rates)
+            self.optimizer.step(gradients, rate)
+            clock.lap("optimizer")
+            if on_step is not None:
+                psnr_db = math.nan
+                if step % 10 == 9:
+                    psnr_db = float(-10.0 * torch.log10(squares / values).nanmean())
+                on_step(step, psnr_db)
+        return best, stop.steps
+
+    def _refresh(self, held: HeldPenalty, step: int) -> None:
+        """Compute the penalty's gradient afresh for the fits that are due."""
+        due = held.due(step)
+        if not len(due):
+            return
+        image = self.renderer.render()
+        self.clock.lap("inr")
+        held.refresh(image, due, (2.0 * self.scale) * (image - self.target))
+        self.clock.lap("network")
+
+    def end(self, best: torch.Tensor, steps: np.ndarray, kernel: str) -> Fitted:
+        """What the fits ended with."""
+        count = len(self.members)
+        image = self.renderer.render()
+        penalty = torch.zeros_like(self.rates) if self.held is None else self.held.value(image)
+        squares = (image - self.target).square().flatten(1)
+        states: list[dict[str, np.ndarray]] = [{} for _ in range(count)]
+        for name, parameter in self.renderer.parameters.items():
+            for k, state in enumerate(states):
+                state[name] = parameter[k].detach().cpu().numpy().copy()
+        alive = self.optimizer.alive.cpu().numpy()
+        return Fitted(
+            states=states,
+            fidelity=(self.scale * squares.sum(1)).cpu().numpy(),
+            penalty=penalty.cpu().numpy(),
+            finite=alive & torch.isfinite(squares).all(1).cpu().numpy(),
+            best=(self.scale * best).cpu().numpy(),
+            steps=steps,
+            evaluations=np.zeros(count, int) if self.held is None else self.held.evaluations,
+            seconds=self.clock.total(),
+            kernel=kernel,
+            spent=self.clock.spent,
         )
-        clock.lap("inr")
-        best = torch.fmin(best, squares.to(best))
-        if not (running := stop.running(squares)).any():
-            break
-        optimizer.step(gradients, learning_rate(recipe, step) * rates * running.to(rates))
-        clock.lap("optimizer")
-        if on_step is not None:
-            on_step(
-                step,
-                (
-                    float(-10.0 * torch.log10(squares / target[0].numel()).nanmean())
-                    if step % 10 == 9
-                    else math.nan
-                ),
-            )
-    image = renderer.render()
-    losses = torch.zeros_like(lam) if held is None else held.value(image)
-    squares = (image - target).square().flatten(1)
-    states = [
-        {name: p[k].detach().cpu().numpy().copy() for name, p in renderer.parameters.items()}
-        for k in range(len(members))
-    ]
-    finite = optimizer.alive.cpu().numpy() & torch.isfinite(squares).all(1).cpu().numpy()
-    evaluations = np.zeros(len(members), int) if held is None else held.evaluations
-    return Fitted(
-        states,
-        (scale * squares.sum(1)).cpu().numpy(),
-        losses.cpu().numpy(),
-        finite,
-        (scale * best).cpu().numpy(),
-        stop.steps,
-        evaluations,
-        clock.total(),
-        kernel,
-        clock.spent,
-    )
 
 
 class Stop:
@@ -245,11 +287,10 @@ class Stop:
 
     def __init__(self, recipe: Recipe, k: int, values: int) -> None:
         self.target, self.patience, self.values = recipe.stop_at_db, recipe.patience, values
-        self.steps, self.on = np.zeros(k, int), torch.ones(k, dtype=torch.bool)
-        self.record, self.since = (
-            torch.full((k,), -math.inf, dtype=torch.float64),
-            torch.zeros(k, dtype=torch.long),
-        )
+        self.steps = np.zeros(k, int)
+        self.on = torch.ones(k, dtype=torch.bool)
+        self.record = torch.full((k,), -math.inf, dtype=torch.float64)
+        self.since = torch.zeros(k, dtype=torch.long)
 
     def running(self, squares: torch.Tensor) -> torch.Tensor:
         """[K], given the squared errors [K] of the weights before this step; a fit that has stopped
@@ -258,10 +299,8 @@ class Stop:
         if self.target is not None or self.patience is not None:
             psnr = -10.0 * torch.log10(squares.double().cpu() / self.values)
             gained = psnr > self.record + 0.01
-            self.record, self.since = (
-                torch.where(gained, psnr, self.record),
-                torch.where(gained, 0, self.since + 1),
-            )
+            self.record = torch.where(gained, psnr, self.record)
+            self.since = torch.where(gained, 0, self.since + 1)
             if self.target is not None:
                 self.on &= ~(psnr >= self.target)
             if self.patience is not None:

@@ -5,7 +5,6 @@ CPU in float32.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,7 +23,8 @@ def describe(module: nn.Module, coords: torch.Tensor) -> FusedMLP | None:
     if fused is None or coords.device.type != "cpu" or coords.dtype != torch.float32:
         return None
     with torch.no_grad():
-        return fused(coords)
+        described: FusedMLP | None = fused(coords)
+    return described
 
 
 class FusedRenderer:
@@ -45,9 +45,13 @@ class FusedRenderer:
         self._mlp, k, n = mlp, len(modules), len(coords)
         stacked, _ = stack(modules, nulls)
         flat = torch.cat([p.flatten(1) for p in stacked.values()], 1).contiguous()
-        sizes = [p[0].numel() for p in stacked.values()]
-        self._offsets = dict(zip(stacked, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
-        self._shapes = {name: p.shape for name, p in stacked.items()}
+        self._offsets: dict[str, int] = {}
+        self._shapes: dict[str, torch.Size] = {}
+        at = 0
+        for name, parameter in stacked.items():
+            self._offsets[name] = at
+            self._shapes[name] = parameter.shape
+            at += parameter[0].numel()
         self.parameters = self._views(flat)
         whole = -(-n // mlp.T) * mlp.T
         self._chunks = -(-whole // (mlp.T * mlp.TILES))
@@ -63,18 +67,22 @@ class FusedRenderer:
         self._scratch = [np.zeros(self._layout.length, np.float32) for _ in range(self._threads)]
 
     def _views(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {
-            name: flat[:, at : at + self._shapes[name][1:].numel()].view(self._shapes[name])
-            for name, at in self._offsets.items()
-        }
+        """The parameters in a [K, P] array, by name."""
+        views = {}
+        for name, at in self._offsets.items():
+            shape = self._shapes[name]
+            views[name] = flat[:, at : at + shape[1:].numel()].view(shape)
+        return views
 
     def _describe(self, mlp: FusedMLP, stacked: dict[str, torch.Tensor], channels: int) -> None:
+        """Lay out the layers; raises ValueError where they do not fit each other or the image."""
         shapes = [tuple(stacked[name].shape[1:]) for name in mlp.weights]
-        widths = [shapes[0][1], *(rows for rows, _ in shapes)]
-        if (
-            any(rows != columns for (rows, _), (_, columns) in pairwise(shapes))
-            or widths[-1] != channels
-        ):
+        widths = [shapes[0][1]]  # of the values between the layers
+        fitting = True
+        for rows, columns in shapes:
+            fitting = fitting and columns == widths[-1]
+            widths.append(rows)
+        if not fitting or widths[-1] != channels:
             raise ValueError(
                 f"the backbone gives {widths[-1]} values where {channels} are due, or its layers"
                 f" {shapes} do not fit"
@@ -90,21 +98,22 @@ class FusedRenderer:
         to whole tiles.
         """
         first = descriptions[0]
-        self._x, self._index, self._weight = (
-            np.zeros((1, 1, 1), np.float32),
-            np.zeros((0, 0, 0), np.int32),
-            np.zeros((0, 0, 0), np.float32),
-        )
+        self._x = np.zeros((1, 1, 1), np.float32)
+        self._index = np.zeros((0, 0, 0), np.int32)
+        self._weight = np.zeros((0, 0, 0), np.float32)
         if first.index is None:
-            kinds = [d.inputs for d in descriptions if d.inputs is not None]
-            same = all(x is kinds[0] or torch.equal(x, kinds[0]) for x in kinds)
-            self._x = _padded(torch.stack([x.T for x in (kinds[:1] if same else kinds)]), whole)
+            features = []
+            for described in descriptions:
+                if described.inputs is not None:
+                    features.append(described.inputs)
+            if all(x is features[0] or torch.equal(x, features[0]) for x in features):
+                features = features[:1]
+            self._x = _padded(torch.stack([x.T for x in features]), whole)
             return
         assert first.weight is not None
         sizes = [self._shapes[name][1:].numel() for name in first.tables]
-        starts = torch.tensor([self._offsets[name] for name in first.tables]) - torch.tensor(
-            [0, *sizes[:-1]]
-        ).cumsum(0)
+        offsets = torch.tensor([self._offsets[name] for name in first.tables])
+        starts = offsets - torch.tensor([0, *sizes[:-1]]).cumsum(0)
         table = torch.bucketize(first.index, torch.tensor(sizes).cumsum(0), right=True)
         self._index = _padded((first.index + starts[table]).int().mT, whole)
         self._weight = _padded(first.weight.float().mT, whole)
@@ -113,20 +122,13 @@ class FusedRenderer:
         self, back: bool, target: torch.Tensor, extra: torch.Tensor | None, factor: float
     ) -> None:
         items = len(self._p) * self._chunks
-        cuts = [items * i // self._threads for i in range(self._threads + 1)]
-        arrays = (
-            self._x,
-            self._index,
-            self._weight,
-            self._image,
-            target.numpy(),
-            self._nothing if extra is None else extra.numpy(),
-        )
+        threads = self._threads
+        targets, extras = target.numpy(), self._nothing if extra is None else extra.numpy()
 
         def part(i: int) -> None:
             self._mlp.work(
-                cuts[i],
-                cuts[i + 1],
+                items * i // threads,
+                items * (i + 1) // threads,
                 self._chunks,
                 back,
                 self._kind,
@@ -136,13 +138,20 @@ class FusedRenderer:
                 self._layout.zero,
                 self._scratch[i],
                 self._p,
-                *arrays,
+                self._x,
+                self._index,
+                self._weight,
+                self._image,
+                targets,
+                extras,
                 np.float32(factor),
                 self._g,
                 self._squares,
             )
 
-        others = [pool(self._threads - 1).submit(part, i) for i in range(1, self._threads)]
+        others = []
+        for i in range(1, threads):
+            others.append(pool(threads - 1).submit(part, i))
         part(0)
         for other in others:
             other.result()

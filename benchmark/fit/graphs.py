@@ -81,7 +81,9 @@ class GraphedRenderer:
         return self._image
 
     def vjp(self, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Gradients of sum(image * gradient) with respect to the parameters of the last `render`."""
+        """Gradients of sum(image * gradient) with respect to the parameters of the last
+        `render`.
+        """
         assert self._rendered, "render() comes before vjp()"
         return self.step(self._target, 0.0, gradient)[0]
 

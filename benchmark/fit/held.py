@@ -49,21 +49,19 @@ class HeldPenalty:
         _, slope = self.penalty(image[due].float().unflatten(1, self.shape[:2]), due)
         fresh = self.lam[due].view(-1, 1, 1) * slope.flatten(1, 2).to(self.lam.dtype)
         if self.adaptive:
-            change = (fresh - self.gradient[due]).flatten(1).norm(dim=1) / fidelity[due].flatten(
-                1
-            ).norm(dim=1)
-            self.every[due] = longest_hold(change)
+            moved = (fresh - self.gradient[due]).flatten(1).norm(dim=1)
+            whole = fidelity[due].flatten(1).norm(dim=1)
+            self.every[due] = longest_hold(moved / whole)
         self.gradient[due] = fresh
         self.evaluations[due.numpy()] += 1
 
     def value(self, image: torch.Tensor) -> torch.Tensor:
         """The penalty [K] at images [K, N, C]; 0 for fits without one."""
-        out, with_penalty = torch.zeros_like(self.lam), torch.nonzero(self.lam > 0)[:, 0]
-        if len(with_penalty):
-            value, _ = self.penalty(
-                image[with_penalty].float().unflatten(1, self.shape[:2]), with_penalty
-            )
-            out[with_penalty] = value.to(out.dtype)
+        out = torch.zeros_like(self.lam)
+        those = torch.nonzero(self.lam > 0)[:, 0]
+        if len(those):
+            value, _ = self.penalty(image[those].float().unflatten(1, self.shape[:2]), those)
+            out[those] = value.to(out.dtype)
         return out
 
 

@@ -1,4 +1,4 @@
-"""How many images a batch holds: K from the memory that is free on a GPU, from the pixels on a CPU."""
+"""How many images a batch holds: K from the free memory of a GPU, from the pixels on a CPU."""
 
 from __future__ import annotations
 
@@ -34,13 +34,10 @@ def images_at_once(
     """
     if device == "cpu":
         return max(1, PIXELS_AT_ONCE // (shape[0] * shape[1]))
-    unused = (
-        torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-    )  # by PyTorch, which holds it
+    unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # PyTorch holds it
     free = torch.cuda.mem_get_info()[0] + unused
-    return max(
-        1, min(MOST, int(SHARE * free / bytes_of_an_image(shape, inr, device, network, depth)))
-    )
+    fitting = int(SHARE * free / bytes_of_an_image(shape, inr, device, network, depth))
+    return max(1, min(MOST, fitting))
 
 
 def bytes_of_an_image(
@@ -55,26 +52,32 @@ def bytes_of_an_image(
     # Plain PyTorch keeps the same wherever it runs; what cannot be stacked may run on the GPU only.
     where = "cpu" if index.get("inr", inr.name).declared["stackable"] else device
     backbone = build(inr, channels, 0, dims(depth)).to(where)
-    a_pixel = _slope(
-        lambda n: kept(lambda: backbone(torch.rand(n, dims(depth), device=where))), SIDE * SIDE
-    )
+
+    def rendering(points: int) -> int:
+        return kept(lambda: backbone(torch.rand(points, dims(depth), device=where)))
+
+    a_pixel = _slope(rendering, SIDE * SIDE)
     if network is not None:
-        side = -(-SIDE // network.multiple) * network.multiple
-        if network.dims == 3:
-            planes = -(-PLANES // network.multiple) * network.multiple
-            a_pixel += (
-                _slope(
-                    lambda n: kept(lambda: _logits(network.planes(n), (n * side, side, channels))),
-                    planes,
-                )
-                / side**2
-            )
-        else:
-            a_pixel += (
-                _slope(lambda rows: kept(lambda: _logits(network, (rows, side, channels))), side)
-                / side
-            )
+        a_pixel += _read_by(network, channels)
     return height * width * (BACKWARD * a_pixel + IMAGES * 4 * channels)
+
+
+def _read_by(network: Network, channels: int) -> float:
+    """Bytes a pixel that autograd keeps of a network."""
+    side = -(-SIDE // network.multiple) * network.multiple
+    if network.dims == 3:
+        planes = -(-PLANES // network.multiple) * network.multiple
+
+        def volume(count: int) -> int:
+            reader = network.planes(count)
+            return kept(lambda: _logits(reader, (count * side, side, channels)))
+
+        return _slope(volume, planes) / side**2
+
+    def picture(rows: int) -> int:
+        return kept(lambda: _logits(network, (rows, side, channels)))
+
+    return _slope(picture, side) / side
 
 
 def _logits(network: Network, shape: tuple[int, ...]) -> torch.Tensor:

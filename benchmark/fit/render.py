@@ -34,7 +34,7 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return entry.load()(in_dim, out_dim, **args)
+            module: nn.Module = entry.load()(in_dim, out_dim, **args)
         except InputError:
             raise
         except Exception as error:  # a plug-in may raise anything
@@ -44,6 +44,7 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
                 f"it cannot be made: {type(error).__name__}: {error}",
                 f"other values, or python -m benchmark check inr {inr.name}",
             ) from error
+    return module
 
 
 def start_from(module: nn.Module, init: Mapping[str, np.ndarray]) -> None:
@@ -51,9 +52,9 @@ def start_from(module: nn.Module, init: Mapping[str, np.ndarray]) -> None:
     names or shapes.
     """
     own = dict(module.named_parameters())
-    if {name: tuple(p.shape) for name, p in own.items()} != {
-        name: array.shape for name, array in init.items()
-    }:
+    here = {name: tuple(parameter.shape) for name, parameter in own.items()}
+    learned = {name: array.shape for name, array in init.items()}
+    if here != learned:
         raise InputError(
             f"a learned initial state for {type(module).__name__}",
             "its parameters have other names or shapes",
@@ -96,9 +97,11 @@ def stack(
     scale = torch.tensor(
         [NULL_SCALE if null else 1.0 for null in nulls], dtype=first.dtype, device=first.device
     )
-    return {
-        name: p.detach() * scale.view(-1, *[1] * (p.dim() - 1)) for name, p in stacked.items()
-    }, buffers
+    parameters = {}
+    for name, parameter in stacked.items():
+        ones = [1] * (parameter.dim() - 1)
+        parameters[name] = parameter.detach() * scale.view(-1, *ones)
+    return parameters, buffers
 
 
 class Renderer:
@@ -117,40 +120,37 @@ class Renderer:
         self.coords, self.template = coords, modules[0]
         parameters, self.buffers = stack(modules, nulls)
         self.parameters = {name: p.requires_grad_() for name, p in parameters.items()}
-        self._render: Callable[..., torch.Tensor] = (
-            vmap(self._call) if stackable else self._one_by_one
-        )
+        self._render: Callable[..., torch.Tensor] = self._one_by_one
+        if stackable:
+            self._render = vmap(self._call)
         self._image: torch.Tensor | None = None
 
     def _call(
         self, parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        return functional_call(self.template, (parameters, buffers), (self.coords,))
+        image: torch.Tensor = functional_call(self.template, (parameters, buffers), (self.coords,))
+        return image
 
     def _one_by_one(
         self, parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         count = len(next(iter(parameters.values())))
-        return torch.stack(
-            [
-                self._call(
-                    {n: p[k] for n, p in parameters.items()}, {n: b[k] for n, b in buffers.items()}
-                )
-                for k in range(count)
-            ]
-        )
+        images = []
+        for k in range(count):
+            own_parameters = {name: p[k] for name, p in parameters.items()}
+            own_buffers = {name: b[k] for name, b in buffers.items()}
+            images.append(self._call(own_parameters, own_buffers))
+        return torch.stack(images)
 
     def render(self) -> torch.Tensor:
         """Images [K, N, C] of the current parameters; the graph is kept for one `vjp` or `step`."""
         self._image = self._render(self.parameters, self.buffers)
-        return (
-            self._image.detach().float()
-            if self._image.dtype != torch.float64
-            else self._image.detach()
-        )
+        return _at_least_single(self._image.detach())
 
     def vjp(self, gradient: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Gradients of sum(image * gradient) with respect to the parameters of the last `render`."""
+        """Gradients of sum(image * gradient) with respect to the parameters of the last
+        `render`.
+        """
         assert self._image is not None, "render() comes before vjp()"
         gradients = torch.autograd.grad(
             self._image, list(self.parameters.values()), gradient.to(self._image.dtype)
@@ -168,13 +168,17 @@ class Renderer:
             self.render()
         assert self._image is not None
         image = self._image.detach()
-        if (
-            image.shape != target.shape
-        ):  # else [N, 2] against [N, 1] would be fitted by broadcasting
+        # Else [N, 2] against [N, 1] would be fitted by broadcasting.
+        if image.shape != target.shape:
             raise ValueError(
                 f"the backbone gives {tuple(image.shape[1:])} values where"
                 f" {tuple(target.shape[1:])} are due"
             )
-        error = (image if image.dtype == torch.float64 else image.float()) - target
+        error = _at_least_single(image) - target
         gradient = factor * error
         return self.vjp(gradient if extra is None else gradient + extra), error.square().sum((1, 2))
+
+
+def _at_least_single(image: torch.Tensor) -> torch.Tensor:
+    """An image in float64 as it is, in any other type as float32."""
+    return image if image.dtype == torch.float64 else image.float()

@@ -26,15 +26,15 @@ from benchmark.errors import InputError
 from benchmark.files.writing import whole
 from benchmark.folders import cache_folder
 
-Prepared = tuple[
-    dict[str, np.ndarray], dict[str, Any]
-]  # arrays by name, and facts that JSON can hold
+# Arrays by name, and facts that JSON can hold.
+Prepared = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 def prepared(key: Mapping[str, Any], make: Callable[[], Prepared]) -> Prepared:
     """What `make()` returns, read from the cache where it was made before from the same `key`."""
     path = place(key)
-    if (found := _read(path)) is not None:
+    found = _read(path)
+    if found is not None:
         return found
     made = make()
     _write(path, *made)
@@ -52,7 +52,8 @@ def content_hash(paths: Iterable[Path]) -> str:
     and dates (as git does).
     """
     digest = hashlib.sha256()
-    for path, known in _digests(list(paths)):
+    files = list(paths)
+    for path, known in zip(files, file_hashes(files), strict=True):
         digest.update(f"{path.name} {known}\n".encode())
     return digest.hexdigest()[:32]
 
@@ -61,23 +62,9 @@ def file_hashes(paths: Iterable[Path]) -> list[str]:
     """Hash of the content of each file, whatever it is called; files that were read before as in
     `content_hash`.
     """
-    return [known for _, known in _digests(list(paths))]
-
-
-def _digests(paths: list[Path]) -> list[tuple[Path, str]]:
-    stats = []
-    for path in paths:
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise InputError(
-                f"the file {path}",
-                f"it cannot be read ({error.strerror})",
-                "restore it from the release",
-            ) from None
-        stats.append(
-            f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-        )
+    files = list(paths)
+    stats = [_stat(path) for path in files]
+    hashes = []
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(cache_folder() / "digests.sqlite", timeout=30)) as memo, memo:
@@ -85,18 +72,30 @@ def _digests(paths: list[Path]) -> list[tuple[Path, str]]:
                 "create table if not exists digests (stat text primary key, digest text) without"
                 " rowid"
             )
-            return [
-                (path, _known(memo, stat, path)) for path, stat in zip(paths, stats, strict=True)
-            ]
-    except (
-        OSError,
-        sqlite3.Error,
-    ):  # a memo that cannot be kept only costs the time of reading again
-        return [(path, _digest(path)) for path in paths]
+            for path, stat in zip(files, stats, strict=True):
+                hashes.append(_known(memo, stat, path))
+    # A memo that cannot be kept only costs the time of reading again.
+    except (OSError, sqlite3.Error):
+        return [_digest(path) for path in files]
+    return hashes
+
+
+def _stat(path: Path) -> str:
+    """What a file that was not touched keeps: its place, size and dates."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(
+            f"the file {path}",
+            f"it cannot be read ({error.strerror})",
+            "restore it from the release",
+        ) from None
+    return f"{path.absolute()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
 
 
 def _known(memo: sqlite3.Connection, stat: str, path: Path) -> str:
-    if row := memo.execute("select digest from digests where stat = ?", (stat,)).fetchone():
+    row = memo.execute("select digest from digests where stat = ?", (stat,)).fetchone()
+    if row is not None:
         return str(row[0])
     digest = _digest(path)
     memo.execute("insert or replace into digests values (?, ?)", (stat, digest))

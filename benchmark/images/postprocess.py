@@ -14,9 +14,8 @@ import numpy as np
 
 from benchmark.errors import InputError, did_you_mean, field
 
-SMALLEST_MM2 = (
-    40.0  # 6 of 100 pieces of true tumor in 12 LGG patients are smaller (10 pixels of 2 mm)
-)
+# 6 of 100 pieces of true tumor in 12 LGG patients are smaller (10 pixels of 2 mm).
+SMALLEST_MM2 = 40.0
 Step = Callable[[np.ndarray, Sequence[int], tuple[float, float]], np.ndarray]
 
 
@@ -41,14 +40,18 @@ def largest(
 def small(found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]) -> np.ndarray:
     """Without objects below 40 mm2: pixels of a slice that touch, by corners too."""
     fewest = SMALLEST_MM2 / (spacing_mm[0] * spacing_mm[1])
-    labels = [_objects(plane) for plane in found]
-    return np.stack(
-        [(label > 0) & (np.bincount(label.ravel()) >= fewest)[label] for label in labels]
-    )
+    out = np.zeros_like(found)
+    for plane, kept in zip(found, out, strict=True):
+        label = _objects(plane)
+        large = np.bincount(label.ravel()) >= fewest
+        kept[:] = (label > 0) & large[label]
+    return out
 
 
 def consistent(
-    found: np.ndarray, numbers: Sequence[int], spacing_mm: tuple[float, float]
+    found: np.ndarray,
+    numbers: Sequence[int],
+    spacing_mm: tuple[float, float],
 ) -> np.ndarray:
     """Without objects of a slice (pixels that touch) that overlap nothing found in the slices
     before and after.
@@ -63,13 +66,9 @@ def consistent(
         beside = np.zeros_like(volume)
         beside[:-1] |= volume[1:]
         beside[1:] |= volume[:-1]
-        labels = [_objects(plane) for plane in volume]
-        out[run] = np.stack(
-            [
-                np.isin(label, np.unique(label[near & (label > 0)]))
-                for label, near in zip(labels, beside, strict=True)
-            ]
-        )
+        for plane, near, kept in zip(volume, beside, out[run], strict=True):
+            label = _objects(plane)
+            kept[:] = np.isin(label, np.unique(label[near & (label > 0)]))
     return out
 
 
@@ -110,18 +109,20 @@ def postprocess(
     scan.
     """
     for name in chain:
-        found = STEPS[name](found, numbers, spacing_mm) if name != STRIPPED else found
+        if name != STRIPPED:
+            found = STEPS[name](found, numbers, spacing_mm)
     return found
 
 
 def runs(numbers: Sequence[int]) -> list[slice]:
     """Positions of slices whose numbers follow one another."""
-    breaks = [
-        0,
-        *(i for i in range(1, len(numbers)) if numbers[i] != numbers[i - 1] + 1),
-        len(numbers),
-    ]
-    return [slice(a, b) for a, b in zip(breaks, breaks[1:], strict=False)]
+    out = []
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            out.append(slice(start, i))
+            start = i
+    return out
 
 
 def _objects(plane: np.ndarray) -> np.ndarray:

@@ -29,10 +29,8 @@ CHOICES = {
     "crop": ("none", "brain", "lesion"),
     "fit": ("resize", "pad"),
 }
-SMALLEST, LARGEST = (
-    16,
-    4096,
-)  # pixels a side: what SSIM and the networks can read, and what memory holds
+# Pixels a side: what SSIM and the networks can read, and what memory holds.
+SMALLEST, LARGEST = 16, 4096
 
 
 class Preparation:
@@ -66,23 +64,20 @@ class Preparation:
         planes: int = 32,
     ) -> None:
         self.splits = splits
-        self.slices, self.every, self.window, self.per, self.strip = (
-            slices,
-            every,
-            window,
-            per,
-            strip,
-        )
+        self.slices, self.every = slices, every
+        self.window, self.per, self.strip = window, per, strip
         self.crop, self.extent, self.size, self.fit, self.planes = crop, extent, size, fit, planes
         for name, known in CHOICES.items():
-            if (given := getattr(self, name)) not in known:
+            given = getattr(self, name)
+            if given not in known:
                 raise InputError(
                     f"{name}={given}",
                     "no such choice",
                     f"{name}={', '.join(known)}; {did_you_mean(str(given), known)}",
                 )
         for name, least, usual in (("every", 1, 1), ("extent", SMALLEST, 64), ("planes", 0, 32)):
-            if (given := getattr(self, name)) < least:
+            given = getattr(self, name)
+            if given < least:
                 raise InputError(
                     f"{name}={given}", f"it must be at least {least}", f"{name}={usual}"
                 )
@@ -95,11 +90,10 @@ class Preparation:
 
     def of_sample(self) -> dict[str, Any]:
         """The options that change a sample's content; the others only choose samples."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("splits", "slices", "every", "planes")
-        }
+        options = dict(vars(self))
+        for name in ("splits", "slices", "every", "planes"):
+            del options[name]
+        return options
 
     def choose(self, areas: Sequence[int]) -> list[int]:
         """Positions of the chosen planes, by the area of the lesion in each."""
@@ -120,30 +114,24 @@ Box = tuple[slice, slice]  # rows and columns that pictures are cut to
 
 
 def view_of(scan: Scan, how: Preparation, k: int | None) -> View:
-    """The view of the whole scan (k None), or with window and statistics of its k-th plane alone."""
-    names = list(scan.channels)
-    tissue = {name: scan.tissue(name, k) for name in names}
-    values = {name: scan.channels[name] if k is None else scan.channels[name][k] for name in names}
-    for name in names:
-        if not tissue[name].any():
+    """The view of the whole scan (k None), or with window and statistics of its k-th plane."""
+    windows = []
+    inside = []  # of each channel the intensities of its tissue, in its window
+    for name, voxels in scan.channels.items():
+        values = voxels if k is None else voxels[k]
+        tissue = scan.tissue(name, k)
+        if not tissue.any():
             raise InputError(
                 f"the channel {name} of {scan.case}",
                 f"every voxel is background ({scan.background[name]:g})",
                 "restore the file, or leave the case out",
             )
-    windows = tuple(window_of(values[name], tissue[name], how.window, scan.full) for name in names)
-    inside = [
-        rescaled(values[name][tissue[name]], window).astype(np.float32)
-        for name, window in zip(names, windows, strict=True)
-    ]
-    return View(
-        windows,
-        VolumeStatistics.of(
-            np.stack(inside, -1)
-            if len({len(part) for part in inside}) == 1
-            else np.concatenate(inside)
-        ),
-    )
+        window = window_of(values, tissue, how.window, scan.full)
+        windows.append(window)
+        inside.append(rescaled(values[tissue], window).astype(np.float32))
+    lengths = {len(part) for part in inside}
+    together = np.stack(inside, -1) if len(lengths) == 1 else np.concatenate(inside)
+    return View(tuple(windows), VolumeStatistics.of(together))
 
 
 def window_of(
@@ -158,9 +146,8 @@ def window_of(
     if kind == "percentile":
         return percentile_window(inside)
     mean, std = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
-    return mean - 3 * std, max(
-        mean + 3 * std, float(np.nextafter(np.float32(mean), np.float32(np.inf)))
-    )
+    above = float(np.nextafter(np.float32(mean), np.float32(np.inf)))
+    return mean - 3 * std, max(mean + 3 * std, above)
 
 
 def picture(
@@ -170,22 +157,21 @@ def picture(
     view: View,
     box: Box,
     *,
-    id: str,
+    sample_id: str,
     dataset: str,
     patient: str,
 ) -> Sample:
     """The k-th plane of a scan as a sample."""
     brain = scan.brain_plane(k)
-    planes = [
-        rescaled(voxels[k], window)
-        for voxels, window in zip(scan.channels.values(), view.windows, strict=True)
-    ]
+    planes = []
+    for voxels, window in zip(scan.channels.values(), view.windows, strict=True):
+        planes.append(rescaled(voxels[k], window))
     image = np.stack(planes, -1) * (brain[..., None] if how.strip else 1.0)
     height, width = image[box].shape[:2]
     scale = max(height, width) / how.size if how.size and how.fit == "resize" else 1.0
     resize, resize_mask = (area_average, area_mask) if how.fit == "resize" else (padded, padded)
     return Sample(
-        id=id,
+        id=sample_id,
         dataset=dataset,
         patient=patient,
         image=resize(image[box], how.size).astype(np.float32),
@@ -221,10 +207,9 @@ def box_of(scan: Scan, how: Preparation) -> Box:
             f"crop=lesion of {scan.case}", "it has no lesion", "crop=none or crop=brain"
         )
     mask = scan.mask(int(np.argmax(areas)))
-    return tuple(
-        _around(float(np.flatnonzero(mask.any(1 - axis)).mean()), how.extent, (height, width)[axis])
-        for axis in (0, 1)
-    )  # type: ignore[return-value]
+    row = float(np.flatnonzero(mask.any(1)).mean())
+    column = float(np.flatnonzero(mask.any(0)).mean())
+    return _around(row, how.extent, height), _around(column, how.extent, width)
 
 
 def _around(center: float, extent: int, length: int) -> slice:

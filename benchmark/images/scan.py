@@ -1,4 +1,4 @@
-"""A patient's volume as its files have it: axial planes, seen from below, before any preparation."""
+"""A patient's volume as its files have it: axial planes, seen from below, not yet prepared."""
 
 from __future__ import annotations
 
@@ -46,11 +46,9 @@ class Scan:
 
     def mask(self, k: int) -> np.ndarray:
         """Lesion [H, W] of the k-th plane."""
-        return (
-            np.zeros(self.shape[1:], bool)
-            if self.labels is None
-            else np.isin(self.labels[k], self.lesion)
-        )
+        if self.labels is None:
+            return np.zeros(self.shape[1:], bool)
+        return np.isin(self.labels[k], self.lesion)
 
     def areas(self) -> list[int]:
         """Pixels of lesion in each plane."""
@@ -70,9 +68,12 @@ class Scan:
     def brain_plane(self, k: int) -> np.ndarray:
         """Brain [H, W] of the k-th plane."""
         if self.brain is None:
-            return np.logical_or.reduce([self.tissue(name, k) for name in self.channels])
+            tissues = [self.tissue(name, k) for name in self.channels]
+            anywhere: np.ndarray = np.logical_or.reduce(tissues)
+            return anywhere
         return self.brain(k) if callable(self.brain) else self.brain[k]
 
     def shows(self, k: int) -> bool:
-        """Whether the k-th plane shows anything: values that differ, in one channel at least."""
-        return any(bool(voxels[k].min() != voxels[k].max()) for voxels in self.channels.values())
+        """Whether any channel shows anything in the k-th plane: more than one value."""
+        planes = [voxels[k] for voxels in self.channels.values()]
+        return any(plane.min() != plane.max() for plane in planes)

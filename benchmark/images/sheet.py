@@ -68,14 +68,15 @@ def outline(mask: np.ndarray) -> np.ndarray:
     """The pixels of `mask` [H, W] that touch its outside, by their four neighbours."""
     padded = np.pad(mask, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inner
+    touching: np.ndarray = mask & ~inner
+    return touching
 
 
 def _pictures(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """The sample as RGB uint8 tiles, plain and with the outline."""
-    channels = (
-        sample.image if sample.image.shape[2] == 3 else np.repeat(sample.image[..., :1], 3, axis=2)
-    )
+    channels = sample.image
+    if channels.shape[2] != 3:
+        channels = np.repeat(channels[..., :1], 3, axis=2)
     height, width = sample.mask.shape
     side = max(height, width)
     at = np.arange(TILE) * side // TILE  # nearest pixel: what is shown is what is there

@@ -58,11 +58,9 @@ def one_piece(marked: np.ndarray) -> np.ndarray:
     pieces, count = ndimage.label(marked)
     if count > 1:
         pieces = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-    return (
-        ndimage.binary_fill_holes(pieces > 0)
-        if len(marked) > 1
-        else ndimage.binary_fill_holes(pieces[0] > 0)[None]
-    )
+    if len(marked) == 1:
+        return _filled(pieces[0] > 0)[None]
+    return _filled(pieces > 0)
 
 
 def _brain(
@@ -71,9 +69,8 @@ def _brain(
     """The brain [H, W] of a plane: large pieces of tissue without thin bridges, `within` what is
     allowed; near: where it is likely.
     """
-    tissue = plane > TISSUE * max(
-        float(np.median(plane[near])), least
-    )  # of each plane: coils see the top of a head darker
+    # Of each plane: coils see the top of a head darker.
+    tissue = plane > TISSUE * max(float(np.median(plane[near])), least)
     label, count = ndimage.label(_eroded(tissue, bridge) & within)
     if not count:
         return np.zeros(tissue.shape, bool)
@@ -82,9 +79,15 @@ def _brain(
     core = np.isin(label, np.flatnonzero(areas >= PIECE * areas.max()))
     around = int(2 * bridge)  # a closing must not see the border of the picture
     grown = _dilated(np.pad(_dilated(core, bridge), around), bridge)
-    return (
-        ndimage.binary_fill_holes(_eroded(grown, bridge)[around:-around, around:-around]) & within
-    )
+    brain: np.ndarray = _filled(_eroded(grown, bridge)[around:-around, around:-around])
+    brain = brain & within
+    return brain
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """A mask with its holes filled."""
+    filled: np.ndarray = ndimage.binary_fill_holes(mask)
+    return filled
 
 
 def _radius(radius: float) -> float:
@@ -97,10 +100,16 @@ def _radius(radius: float) -> float:
 # By distances: the time of an erosion by a disc grows with the disc, and its memory with the square
 # of it (a picture of 4096 pixels a side took more than there was). Bit by bit the same.
 def _eroded(plane: np.ndarray, radius: float) -> np.ndarray:
-    """A mask [H, W] without what lies within `radius` of its outside; beyond the border is outside."""
-    return ndimage.distance_transform_edt(np.pad(plane, 1))[1:-1, 1:-1] > radius
+    """A mask [H, W] without what lies within `radius` of its outside; beyond the border is
+    outside.
+    """
+    inside: np.ndarray = ndimage.distance_transform_edt(np.pad(plane, 1))[1:-1, 1:-1] > radius
+    return inside
 
 
 def _dilated(plane: np.ndarray, radius: float) -> np.ndarray:
     """A mask [H, W] and all within `radius` of it."""
-    return ndimage.distance_transform_edt(~plane) <= radius if plane.any() else plane
+    if not plane.any():
+        return plane
+    near: np.ndarray = ndimage.distance_transform_edt(~plane) <= radius
+    return near

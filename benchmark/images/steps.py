@@ -65,13 +65,17 @@ def padded(image: np.ndarray, size: int) -> np.ndarray:
     if size == 0:
         return image
     out = np.zeros((size, size, *image.shape[2:]), image.dtype)
-    (top, row, rows), (left, column, columns) = (
-        (max(0, (size - n) // 2), max(0, (n - size) // 2), min(n, size)) for n in image.shape[:2]
-    )
-    out[top : top + rows, left : left + columns] = image[
-        row : row + rows, column : column + columns
-    ]
+    rows, from_rows = _centered(image.shape[0], size)
+    columns, from_columns = _centered(image.shape[1], size)
+    out[rows, columns] = image[from_rows, from_columns]
     return out
+
+
+def _centered(length: int, size: int) -> tuple[slice, slice]:
+    """Where in a side of `size` the center of a side of `length` lies, and which part of it."""
+    count = min(length, size)
+    start, source = max(0, (size - length) // 2), max(0, (length - size) // 2)
+    return slice(start, start + count), slice(source, source + count)
 
 
 @lru_cache(maxsize=16)  # the pictures of a data set have few sizes
@@ -81,7 +85,8 @@ def _overlap(before: int, after: int) -> np.ndarray:
     start = np.arange(after)[:, None] * scale
     old = np.arange(before)[None]
     shared = np.minimum(start + scale, old + 1) - np.maximum(start, old)
-    return np.clip(shared, 0, None) / scale
+    share: np.ndarray = np.clip(shared, 0, None) / scale
+    return share
 
 
 def corner_value(volume: np.ndarray) -> float:
@@ -123,4 +128,6 @@ def split_of(name: str, salt: str, shares: tuple[float, float, float] = (0.60, 0
     """
     word = int.from_bytes(hashlib.sha256(f"{salt}:{name}".encode()).digest()[:8], "big")
     at = word / 2**64
-    return "train" if at < shares[0] else "val" if at < shares[0] + shares[1] else "test"
+    if at < shares[0]:
+        return "train"
+    return "val" if at < shares[0] + shares[1] else "test"

@@ -33,14 +33,13 @@ def open_folder(out: Path, made: Mapping[str, Any]) -> None:
         except ValueError:
             before = {}
         if before != made:
-            other = "; ".join(
-                f"{name} {before.get(name)}, now {made[name]}"
-                for name in made
-                if before.get(name) != made[name]
-            )
+            other = []
+            for name, now in made.items():
+                if before.get(name) != now:
+                    other.append(f"{name} {before.get(name)}, now {now}")
             raise InputError(
                 field("out", out),
-                f"its cases were stripped otherwise: {other}",
+                f"its cases were stripped otherwise: {'; '.join(other)}",
                 f"another {field('out')}",
             )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -61,7 +60,8 @@ def file_of(out: Path, part: str, name: str) -> Path:
 def is_written(out: Path, name: str) -> bool:
     """Whether a case is there whole; one without a mask where no other has one either."""
     masks = any((out / "masks").glob("*.nii.gz"))
-    return all(file_of(out, part, name).is_file() for part in PARTS if part != "masks" or masks)
+    parts = PARTS if masks else ("brains", "images")
+    return all(file_of(out, part, name).is_file() for part in parts)
 
 
 def write_stripped(scan: Scan, brain: np.ndarray, out: Path, name: str) -> None:
@@ -72,26 +72,25 @@ def write_stripped(scan: Scan, brain: np.ndarray, out: Path, name: str) -> None:
     number. Several channels become one 4-D file. Place and orientation are not kept, spacing is. Of
     lesions all that count are 1; without labels no mask is written.
     """
-    channels = np.stack(
-        [
-            np.where(brain, voxels, np.asarray(outside(scan, channel), voxels.dtype))
-            for channel, voxels in scan.channels.items()
-        ],
-        -1,
-    )
-    background = np.array([outside(scan, channel) for channel in scan.channels])
-    parts = {"brains": brain, "images": channels if channels.shape[-1] > 1 else channels[..., 0]}
+    channels = []
+    background = []
+    for channel, voxels in scan.channels.items():
+        dark = outside(scan, channel)
+        background.append(dark)
+        channels.append(np.where(brain, voxels, np.asarray(dark, voxels.dtype)))
+    several = len(channels) > 1
+    image = np.stack(channels, -1) if several else channels[0]
+    empty = np.array(background) if several else np.float64(background[0])
+
+    def write(part: str, planes: np.ndarray, around: Any) -> None:
+        content = _nifti(_at_numbers(planes, scan.numbers, around), scan.spacing_mm)
+        whole(file_of(out, part, name), content)
+
+    # In the order of PARTS.
+    write("brains", brain, 0)
     if scan.labels is not None:
-        parts["masks"] = np.isin(scan.labels, scan.lesion)
-    for part in PARTS:
-        if part in parts:
-            empty = (
-                (background if channels.shape[-1] > 1 else background[0]) if part == "images" else 0
-            )
-            whole(
-                file_of(out, part, name),
-                _nifti(_at_numbers(parts[part], scan.numbers, empty), scan.spacing_mm),
-            )
+        write("masks", np.isin(scan.labels, scan.lesion), 0)
+    write("images", image, empty)
 
 
 def outside(scan: Scan, channel: str) -> float:
@@ -119,8 +118,8 @@ def _nifti(pictures: np.ndarray, spacing_mm: tuple[float, float, float]) -> byte
 
     if pictures.dtype.str[1:] not in HELD:
         pictures = pictures.astype(np.uint8 if pictures.dtype == bool else np.float64)
-    voxels = np.moveaxis(
-        pictures[:, ::-1, ::-1], (0, 1, 2), (2, 1, 0)
-    )  # to the right, to the front, up
+    # To the right, to the front, up.
+    voxels = np.moveaxis(pictures[:, ::-1, ::-1], (0, 1, 2), (2, 1, 0))
     content: bytes = nibabel.Nifti1Image(voxels, np.diag([*spacing_mm[::-1], 1.0])).to_bytes()
-    return gzip_ng.compress(content, 6, mtime=0)
+    compressed: bytes = gzip_ng.compress(content, 6, mtime=0)
+    return compressed

@@ -55,7 +55,6 @@ class VolumeDataset(Dataset):
         self._box: Box | None = None
 
     # --- what a subclass offers
-    # ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def cases(self) -> Mapping[str, Sequence[Path]]:
@@ -86,7 +85,6 @@ class VolumeDataset(Dataset):
         return case
 
     # --- what it gets
-    # -------------------------------------------------------------------------------------------------
 
     @cached_property
     def files(self) -> dict[str, Sequence[Path]]:
@@ -106,22 +104,26 @@ class VolumeDataset(Dataset):
 
     def split_file(self) -> Split:
         """The split of all that is there, to be written and cited."""
-        persons = {self.person(case): self.split(case) for case in self.files}
-        return Split({person: split for person, split in persons.items() if split is not None})
+        persons = {}
+        for case in self.files:
+            split = self.split(case)
+            if split is not None:
+                persons[self.person(case)] = split
+        return Split(persons)
 
     def ids(self, split: str) -> list[str]:
         # Sorted as ids: of the cases scan and scan-0, scan-0-000 comes before scan-000.
-        return sorted(
-            f"{case}-{number:03d}" for case in self._of(split) for number in self._chosen(case)
-        )
+        found = []
+        for case in self._of(split):
+            found += [f"{case}-{number:03d}" for number in self._chosen(case)]
+        return sorted(found)
 
     def load(self, sample_id: str) -> Sample:
         case, _, number = sample_id.rpartition("-")
         if case not in self.files or not re.fullmatch(r"\d{3,}", number):
             raise self._unknown(sample_id)
-        return self._prepared(
-            sample_id, case, {"plane": int(number)}, lambda: self._slice(case, int(number))
-        )
+        plane = int(number)
+        return self._prepared(case, {"plane": plane}, lambda: self._slice(case, plane))
 
     def volumes(self, split: str) -> list[str]:
         return self._of(split)
@@ -129,9 +131,8 @@ class VolumeDataset(Dataset):
     def load_volume(self, sample_id: str) -> Sample:
         if sample_id not in self.files:
             raise self._unknown(sample_id)
-        return self._prepared(
-            sample_id, sample_id, {"planes": self.how.planes}, lambda: self._volume(sample_id)
-        )
+        which = {"planes": self.how.planes}
+        return self._prepared(sample_id, which, lambda: self._volume(sample_id))
 
     def scan(self, case: str) -> Scan:
         """The scan of a case, with what was warned of while it was read as notes; the last one is
@@ -148,19 +149,24 @@ class VolumeDataset(Dataset):
         return self._last
 
     # --- how
-    # ----------------------------------------------------------------------------------------------------------
 
     def _of(self, split: str) -> list[str]:
         if split not in SPLITS:
             raise InputError(f"the split {split!r}", "no such split", "train, val or test")
-        splits = {case: self.split(case) for case in self.files}
-        if left := [case for case, found in splits.items() if self.how.splits and found is None]:
+        found, left = [], []
+        for case in self.files:
+            theirs = self.split(case)
+            if theirs == split:
+                found.append(case)
+            elif theirs is None:
+                left.append(case)
+        if left and self.how.splits:
             warnings.warn(
-                f"{self.name}: {self.how.splits} has no line for {len(left)} of {len(splits)}"
+                f"{self.name}: {self.how.splits} has no line for {len(left)} of {len(self.files)}"
                 f" cases, such as {left[0]}: they are in no split",
                 stacklevel=3,
             )
-        return [case for case, found in splits.items() if found == split]
+        return found
 
     def _unknown(self, sample_id: str) -> InputError:
         example = next(iter(self.files), "CASE")
@@ -170,23 +176,19 @@ class VolumeDataset(Dataset):
         )
 
     def _chosen(self, case: str) -> list[int]:
+        """Numbers of the planes of a case that the options choose."""
         try:
-            if (
-                self.how.slices == "middle"
-            ):  # no content is asked for: of 484 cases, hashing it would take a minute
+            # No content is asked for: of 484 cases, hashing it would take a minute.
+            if self.how.slices == "middle":
                 numbers = list(self.numbers(case))
                 return [numbers[i] for i in self.how.choose([0] * len(numbers))]
             numbers = self._fact(case, "numbers")
-            if self.how.slices == "all":
-                return [
-                    number
-                    for number, shows in zip(numbers, self._fact(case, "held"), strict=True)
-                    if shows
-                ][:: self.how.every]
-            return [numbers[i] for i in self.how.choose(self._fact(case, "areas"))]
-        except (
-            InputError
-        ):  # one damaged case must not hide the others: `load` says what is wrong with it
+            if self.how.slices != "all":
+                return [numbers[i] for i in self.how.choose(self._fact(case, "areas"))]
+            shown = zip(numbers, self._fact(case, "held"), strict=True)
+            return [number for number, shows in shown if shows][:: self.how.every]
+        # One damaged case must not hide the others: `load` says what is wrong with it.
+        except InputError:
             return [0]
 
     def _fact(self, case: str, name: Literal["numbers", "areas", "held"]) -> list[int]:
@@ -201,7 +203,7 @@ class VolumeDataset(Dataset):
         return values
 
     def _key(self, case: str) -> dict[str, Any]:
-        """All that a scan is made from: content of its files, the data set's own options and code."""
+        """All that a scan is made from: its files, the data set's own options and its code."""
         if case not in self._contents:
             self._contents[case] = content_hash(self.files[case])
         return {
@@ -222,12 +224,12 @@ class VolumeDataset(Dataset):
         import inspect
 
         images, readers = Path(__file__).parent, Path(__file__).parents[1] / "files"
-        files = [
-            Path(inspect.getfile(type(self))),
-            *(images / name for name in STEPS),
-            *(readers / name for name in READERS),
-        ]
-        return " ".join(map(source_hash, files))
+        hashes = [source_hash(Path(inspect.getfile(type(self))))]
+        for name in STEPS:
+            hashes.append(source_hash(images / name))
+        for name in READERS:
+            hashes.append(source_hash(readers / name))
+        return " ".join(hashes)
 
     def _view(self, scan: Scan, k: int) -> View:
         which = k if self.how.per == "slice" else None
@@ -258,7 +260,7 @@ class VolumeDataset(Dataset):
             self.how,
             self._view(scan, k),
             self._box,
-            id=f"{scan.case}-{scan.numbers[k]:03d}",
+            sample_id=f"{scan.case}-{scan.numbers[k]:03d}",
             dataset=self.name,
             patient=self.patient(scan.case),
         )
@@ -294,9 +296,7 @@ class VolumeDataset(Dataset):
                 f"{self.name} {case}", "its files changed while they were read", "run it again"
             )
 
-    def _prepared(
-        self, sample_id: str, case: str, which: dict[str, Any], make: Callable[[], Sample]
-    ) -> Sample:
+    def _prepared(self, case: str, which: dict[str, Any], make: Callable[[], Sample]) -> Sample:
         """The sample that `make` returns, or the cache; what is to be noted of its scan is said
         either way.
         """
@@ -312,19 +312,21 @@ class VolumeDataset(Dataset):
 
 def stacked(volume_id: str, planes: Sequence[Sample]) -> Sample:
     """A volume: its planes one below the other, [D * H, W, C]."""
-    first = planes[0]
-    image, mask, brain = (
-        np.concatenate([getattr(plane, part) for plane in planes])
-        for part in ("image", "mask", "brain")
+    return replace(
+        planes[0],
+        id=volume_id,
+        image=np.concatenate([plane.image for plane in planes]),
+        mask=np.concatenate([plane.mask for plane in planes]),
+        brain=np.concatenate([plane.brain for plane in planes]),
+        depth=len(planes),
     )
-    return replace(first, id=volume_id, image=image, mask=mask, brain=brain, depth=len(planes))
 
 
 def _stored(sample: Sample, notes: Sequence[str]) -> Prepared:
+    """A sample as arrays, and facts that JSON can hold."""
     arrays = {"image": sample.image, "mask": sample.mask, "brain": sample.brain}
-    facts = {
-        name: value
-        for name, value in vars(sample).items()
-        if name not in (*arrays, "volume", "hash")
-    }
-    return arrays, {"sample": facts | {"volume": asdict(sample.volume)}, "notes": list(notes)}
+    facts = dict(vars(sample))
+    for name in (*arrays, "hash"):
+        facts.pop(name, None)
+    facts["volume"] = asdict(sample.volume)
+    return arrays, {"sample": facts, "notes": list(notes)}

@@ -61,7 +61,7 @@ class FromScan:
             how,
             view,
             box_of(self.scan, how),
-            id=self.scan.case,
+            sample_id=self.scan.case,
             dataset="",
             patient=self.scan.case,
         )
@@ -82,11 +82,9 @@ class FromFile:
         plane = planes(self.image, self.depth)[self.k]
         resized = plane if plane.shape[:2] == (size, size) else area_average(plane, size)
         empty = np.zeros(resized.shape[:2], bool)
-        names = (
-            tuple(f"channel-{c}" for c in range(plane.shape[2]))
-            if plane.shape[2] != 3
-            else ("red", "green", "blue")
-        )
+        names: tuple[str, ...] = ("red", "green", "blue")
+        if plane.shape[2] != 3:
+            names = tuple(f"channel-{c}" for c in range(plane.shape[2]))
         return Sample(
             "decoded", "", "", resized, empty, ~empty, names, VolumeStatistics.of(self.image)
         )

@@ -70,33 +70,43 @@ def stacks_of(samples: Iterable[Sample]) -> list[Stack]:
     for sample in samples:
         if sample.depth > 1:
             volumes.add(sample.id)
-            found[sample.id] = [
-                replace(sample.plane(z), id=f"{sample.id}-{sample.slice_index + z:03d}")
-                for z in range(sample.depth)
-            ]
+            found[sample.id] = _planes_of(sample)
         else:
             found.setdefault(sample.id.rpartition("-")[0] or sample.id, []).append(sample)
     shapes: dict[str, tuple[int, ...]] = {}
-    for sample in (sample for slices in found.values() for sample in slices):
-        if shapes.setdefault(sample.patient, sample.image.shape) != sample.image.shape:
-            raise InputError(
-                f"the slices of {sample.patient}",
-                f"{sample.id} has the shape {sample.image.shape}, another of them "
-                f"{shapes[sample.patient]}",
-                "an option of the data set that brings them to one size, such as --set size=128",
-            )
-    return [
-        Stack(name, tuple(sorted(slices, key=lambda sample: sample.slice_index)), name in volumes)
-        for name, slices in found.items()
-    ]
+    stacks = []
+    for name, slices in found.items():
+        for sample in slices:
+            _check_shape(sample, shapes.setdefault(sample.patient, sample.image.shape))
+        ordered = sorted(slices, key=lambda sample: sample.slice_index)
+        stacks.append(Stack(name, tuple(ordered), name in volumes))
+    return stacks
+
+
+def _planes_of(volume: Sample) -> list[Sample]:
+    """The planes of a volume as slices with names of their own."""
+    planes = []
+    for z in range(volume.depth):
+        name = f"{volume.id}-{volume.slice_index + z:03d}"
+        planes.append(replace(volume.plane(z), id=name))
+    return planes
+
+
+def _check_shape(sample: Sample, shape: tuple[int, ...]) -> None:
+    """Raise InputError where a slice has another shape than others of its patient."""
+    if sample.image.shape != shape:
+        raise InputError(
+            f"the slices of {sample.patient}",
+            f"{sample.id} has the shape {sample.image.shape}, another of them {shape}",
+            "an option of the data set that brings them to one size, such as --set size=128",
+        )
 
 
 def classical(scan: Stack) -> np.ndarray:
     """Brain [N, H, W] of a scan without a trained network, of the mean of its channels; each run of
     neighboring slices by itself.
     """
-    gray = scan.images.mean(-1)
-    return np.concatenate([brain_mask(gray[run]) for run in runs(scan.numbers)])
+    return each_run(brain_mask, scan.images.mean(-1), scan.numbers)
 
 
 def by_network(network: Network) -> Strip:
@@ -106,9 +116,19 @@ def by_network(network: Network) -> Strip:
 
     def brain(scan: Stack) -> np.ndarray:
         marked = probability(network, scan, scan.images) >= DICE_THRESHOLD
-        return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
+        return each_run(one_piece, marked, scan.numbers)
 
     return brain
+
+
+def each_run(
+    change: Callable[[np.ndarray], np.ndarray], planes: np.ndarray, numbers: Sequence[int]
+) -> np.ndarray:
+    """Change each run of neighboring slices [N, H, W] by itself; numbers: of the slices."""
+    changed = []
+    for run in runs(numbers):
+        changed.append(change(planes[run]))
+    return np.concatenate(changed)
 
 
 def probability(network: Network, scan: Stack, images: np.ndarray) -> np.ndarray:
@@ -150,41 +170,48 @@ def read_masks(
     """Read all scans; each chain of post-processing is scored apart. Calibration is over the pixels
     of the brain, of raw probabilities.
     """
-    variants = [(RAW, ()), *(("+".join(chain), chain) for chain in chains)]
-    out = Reading(checkpoint, name, {variant: {} for variant, _ in variants}, [], {})
-    kept: dict[str, dict[str, list[np.ndarray]]] = {variant: {} for variant, _ in variants}
+    variants: dict[str, tuple[str, ...]] = {RAW: ()}
+    for chain in chains:
+        variants["+".join(chain)] = chain
+    out = Reading(checkpoint, name, {}, [], {})
+    # variant -> patient -> masks of the patient's scans
+    kept: dict[str, dict[str, list[np.ndarray]]] = {}
+    for variant in variants:
+        out.by_patient[variant] = {}
+        kept[variant] = {}
+    strips = any(STRIPPED in chain for chain in chains)
     for scan in scans:
         said = probability(network, scan, scan.images)
         stripped = said
-        if any(STRIPPED in chain for chain in chains):
+        if strips:
             stripped = probability(network, scan, scan.images * strip(scan)[..., None])
-        inside = np.stack([sample.brain for sample in scan.slices])
-        truth = scan.masks
-        # A network that marks the brain is asked about all pixels: within the brain there is
-        # nothing to tell apart.
-        out.calibration.add(
-            *((said, truth) if checkpoint.target == "brain" else (said[inside], truth[inside]))
-        )
-        for variant, chain in variants:
+        _calibrate(out, scan, said)
+        for variant, chain in variants.items():
             found = (stripped if STRIPPED in chain else said) >= DICE_THRESHOLD
             found = postprocess(found, chain, scan.numbers, scan.spacing_mm)
             kept[variant].setdefault(scan.patient, []).append(found)
-            out.images += [
-                _image_row(name, variant, sample, mask)
-                for sample, mask in zip(scan.slices, found, strict=True)
-            ]
-            if variant == RAW:
-                out.found |= {
-                    sample.id: mask for sample, mask in zip(scan.slices, found, strict=True)
-                }
+            for sample, mask in zip(scan.slices, found, strict=True):
+                out.images.append(_image_row(name, variant, sample, mask))
+                if variant == RAW:
+                    out.found[sample.id] = mask
     for patient in kept[RAW]:
         own = [scan for scan in scans if scan.patient == patient]
         truth = np.concatenate([scan.masks for scan in own])
-        for variant in out.by_patient:
-            out.by_patient[variant][patient] = mask_scores(
-                np.concatenate(kept[variant][patient]), truth, own[0].spacing_mm
-            )
+        for variant, scores in out.by_patient.items():
+            masks = np.concatenate(kept[variant][patient])
+            scores[patient] = mask_scores(masks, truth, own[0].spacing_mm)
     return out
+
+
+def _calibrate(reading: Reading, scan: Stack, said: np.ndarray) -> None:
+    """Count what a network said to a scan among what it said before."""
+    truth = scan.masks
+    # A network that marks the brain is asked about all pixels: within the brain there is nothing
+    # to tell apart.
+    if reading.checkpoint.target != "brain":
+        inside = np.stack([sample.brain for sample in scan.slices])
+        said, truth = said[inside], truth[inside]
+    reading.calibration.add(said, truth)
 
 
 def _image_row(name: str, variant: str, sample: Sample, found: np.ndarray) -> dict[str, Any]:
@@ -204,7 +231,9 @@ def _image_row(name: str, variant: str, sample: Sample, found: np.ndarray) -> di
 
 @dataclass
 class LabelReading:
-    """What one label network answered. confusion [true, answered] counts; images: one row an image."""
+    """What one label network answered. confusion [true, answered] counts; images: one row an
+    image.
+    """
 
     checkpoint: Checkpoint
     name: str
@@ -216,10 +245,11 @@ class LabelReading:
     @property
     def recall(self) -> dict[str, float]:
         """Share of each class's images that are answered right; nan of a class without images."""
-        return {
-            name: float(row[i] / row.sum()) if row.sum() else math.nan
-            for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
-        }
+        recall = {}
+        for i, name in enumerate(self.classes):
+            row = self.confusion[i]
+            recall[name] = float(row[i] / row.sum()) if row.sum() else math.nan
+        return recall
 
 
 def read_labels(
@@ -244,17 +274,17 @@ def read_labels(
         true, answered = classes.index(sample.label), int(np.argmax(said))
         out.confusion[true, answered] += 1
         out.calibration.add(said[answered : answered + 1], np.array([true == answered]))
-        out.images.append(
-            {
-                "network": name,
-                "image": sample.id,
-                "patient": sample.patient,
-                "true": sample.label,
-                "answered": classes[answered],
-                "right": int(true == answered),
-            }
-            | {f"p_{class_}": float(p) for class_, p in zip(classes, said, strict=True)}
-        )
+        row = {
+            "network": name,
+            "image": sample.id,
+            "patient": sample.patient,
+            "true": sample.label,
+            "answered": classes[answered],
+            "right": int(true == answered),
+        }
+        for class_, p in zip(classes, said, strict=True):
+            row[f"p_{class_}"] = float(p)
+        out.images.append(row)
     return out
 
 
@@ -266,18 +296,23 @@ def remarks(
 ) -> list[str]:
     """What a reader of the tables should know of the images."""
     out = []
-    if all(sample.has_lesion for scan in scans for sample in scan.slices):
+    slices, lone = 0, 0
+    with_lesion = 0
+    for scan in scans:
+        slices += len(scan.slices)
+        with_lesion += sum(sample.has_lesion for sample in scan.slices)
+        lone += sum(run.stop - run.start == 1 for run in runs(scan.numbers))
+    if with_lesion == slices:
         out.append(
             f"all {len(samples)} images have a lesion: false positives where there is none cannot"
             " be counted here; data sets of volumes have such slices with --set"
             f" {dataset}.slices=all"
         )
-    if not any(sample.has_lesion for scan in scans for sample in scan.slices):
+    if not with_lesion:
         out.append(
             "no image has a lesion in its mask: FP px counts all that is marked, which says nothing"
             " where masks are missing"
         )
-    lone = sum(run.stop - run.start == 1 for scan in scans for run in runs(scan.numbers))
     if lone and any({"largest", "consistent"} & set(chain) for chain in chains):
         out.append(
             f"{lone} slices are read without a neighbor: there `largest` looks at the slice alone,"
@@ -292,11 +327,13 @@ def prepared_otherwise(
     """A note on each network that was trained on the same data set, prepared in another way."""
     out = []
     for part in checkpoint.parts:
-        own = part.card.get("dataset_options") or {} if part.card["dataset"] == dataset else {}
-        other = [
-            f"{name}={own[name]}, here {options[name]}"
-            for name in options
-            if name in own and own[name] != options[name] and name not in CHOOSING
-        ]
-        out += [f"{part.name} was trained with {'; '.join(other)}"] if other else []
+        if part.card["dataset"] != dataset:
+            continue
+        own = part.card.get("dataset_options") or {}
+        other = []
+        for name, here in options.items():
+            if name in own and own[name] != here and name not in CHOOSING:
+                other.append(f"{name}={own[name]}, here {here}")
+        if other:
+            out.append(f"{part.name} was trained with {'; '.join(other)}")
     return out

@@ -22,24 +22,24 @@ def mask_scores(
     volume_error: (found - true) / true. fp_area_px: mean falsely marked area of the slices without
     a lesion.
     """
-    with_lesion = true.any((1, 2))
     hit, marked, lesion = int((found & true).sum()), int(found.sum()), int(true.sum())
-    distances = [
-        hd95(f, t, spacing_mm)
-        for f, t in zip(found[with_lesion], true[with_lesion], strict=True)
-        if f.any()
-    ]
+    dices, distances, areas = [], [], []
+    for mask, truth in zip(found, true, strict=True):
+        if not truth.any():
+            areas.append(float(mask.sum()))
+            continue
+        dices.append(dice(mask, truth))
+        if mask.any():
+            distances.append(hd95(mask, truth, spacing_mm))
     return {
-        "dice": _mean(
-            [dice(f, t) for f, t in zip(found[with_lesion], true[with_lesion], strict=True)]
-        ),
+        "dice": _mean(dices),
         "f1": _share(2 * hit, (marked + lesion) * (lesion > 0)),
         "iou": _share(hit, (marked + lesion - hit) * (lesion > 0)),
         "precision": _share(hit, marked),
         "recall": _share(hit, lesion),
         "hd95_mm": _mean(distances),
         "volume_error": _share(marked - lesion, lesion),
-        "fp_area_px": _mean([float(f.sum()) for f in found[~with_lesion]]),
+        "fp_area_px": _mean(areas),
     }
 
 
@@ -53,9 +53,11 @@ def hd95(a: np.ndarray, b: np.ndarray, spacing_mm: tuple[float, float] = (1.0, 1
 
     if not (a.any() and b.any()):
         return math.nan
-    outlines = [mask & ~ndimage.binary_erosion(mask) for mask in (a, b)]
-    far = [ndimage.distance_transform_edt(~outline, sampling=spacing_mm) for outline in outlines]
-    return float(np.percentile(np.concatenate([far[1][outlines[0]], far[0][outlines[1]]]), 95))
+    outline_a = a & ~ndimage.binary_erosion(a)
+    outline_b = b & ~ndimage.binary_erosion(b)
+    from_a = ndimage.distance_transform_edt(~outline_a, sampling=spacing_mm)
+    from_b = ndimage.distance_transform_edt(~outline_b, sampling=spacing_mm)
+    return float(np.percentile(np.concatenate([from_b[outline_a], from_a[outline_b]]), 95))
 
 
 def _mean(values: list[float]) -> float:

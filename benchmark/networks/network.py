@@ -5,22 +5,17 @@ decoded images.
 from __future__ import annotations
 
 import copy
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from torch.nn.functional import logsigmoid
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint as read_again_backwards
 
 from benchmark.errors import InputError
-from benchmark.files.writing import replacing
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.weights import (
     build,
@@ -28,9 +23,27 @@ from benchmark.networks.weights import (
     load_weights,
     on_meta,
     read_weights,
+    save_atomically,
+    save_checkpoint,
 )
 from benchmark.plugins.index import get
 from benchmark.types import DICE_THRESHOLD, VolumeStatistics
+
+__all__ = [
+    "PRECISIONS",
+    "NETWORKS",
+    "Ensemble",
+    "LabelNetwork",
+    "Network",
+    "VolumeNetwork",
+    "channels_last",
+    "fold",
+    "load_network",
+    "load_weights",
+    "read_weights",
+    "save_atomically",
+    "save_checkpoint",
+]
 
 PRECISIONS = ("float32", "bf16")
 _IMAGES_AT_ONCE = 32  # bounds the memory that `segment` takes
@@ -79,16 +92,14 @@ class Network:
             return self._joined(self._read(x, rows))
         # On the way back a batch of planes is read again: a third more time, and the memory of one
         # batch.
-        return self._joined(
-            torch.cat(
-                [
-                    read_again_backwards(
-                        self._read, *part, use_reentrant=False, preserve_rng_state=False
-                    )
-                    for part in zip(x.split(at_once), rows.split(at_once), strict=True)
-                ]
+        parts = []
+        for some, theirs in zip(x.split(at_once), rows.split(at_once), strict=True):
+            parts.append(
+                read_again_backwards(
+                    self._read, some, theirs, use_reentrant=False, preserve_rng_state=False
+                )
             )
-        )
+        return self._joined(torch.cat(parts))
 
     def planes(self, depth: int) -> Network:
         """This network as it reads volumes of `depth` planes; its weights are shared."""
@@ -102,9 +113,8 @@ class Network:
         """[B, D * H, W, C] and [B, 4] -> [B * D, H, W, C] and [B * D, 4]."""
         if self.depth == 1:
             return images, volume
-        return images.unflatten(1, (self.depth, -1)).flatten(0, 1), volume.repeat_interleave(
-            self.depth, 0
-        )
+        planes = images.unflatten(1, (self.depth, -1)).flatten(0, 1)
+        return planes, volume.repeat_interleave(self.depth, 0)
 
     def _joined(self, planes: torch.Tensor) -> torch.Tensor:
         """[B * D, H, W] -> [B, D * H, W]."""
@@ -120,22 +130,19 @@ class Network:
         # A moved [B, H, W, C] already is channels_last: no copy.
         x = images.to(self.device, torch.float32).movedim(-1, 1)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return self.module(x, volume.to(self.device, torch.float32)).float()
+            out: torch.Tensor = self.module(x, volume.to(self.device, torch.float32))
+        return out.float()
 
     def segment(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """Probability of lesion, float32 [B, H, W], of decoded images [B, H, W, C]; of volumes as
         `logits` takes them.
         """
-        rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
-        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        x, rows = self._planes(*_tensors(images, volumes))
         at_once = _IMAGES_AT_ONCE if self.dims == 2 else 1
+        parts = []
         with torch.no_grad():
-            parts = [
-                torch.sigmoid(self._read(*part)).cpu()
-                for part in zip(
-                    *(all_.split(at_once) for all_ in self._planes(x, rows)), strict=True
-                )
-            ]
+            for some, theirs in zip(x.split(at_once), rows.split(at_once), strict=True):
+                parts.append(torch.sigmoid(self._read(some, theirs)).cpu())
         return self._joined(torch.cat(parts)).numpy()
 
     def segment_planes(
@@ -158,14 +165,12 @@ class Network:
                 f"it was trained on {len(self.channels)}: {', '.join(self.channels)}",
                 f"python -m benchmark train --segmenter {self.name} on data of those channels",
             )
-        if any(n % self.multiple for n in sides):
-            fitting = " and ".join(
-                str(max(1, round(n / self.multiple)) * self.multiple) for n in sides
-            )
+        if any(side % self.multiple for side in sides):
+            fitting = [max(1, round(side / self.multiple)) * self.multiple for side in sides]
             raise InputError(
                 f"segmenter {self.name} on images of {' x '.join(map(str, sides))} pixels",
                 f"it reads sizes that are multiples of {self.multiple}",
-                f"sizes such as {fitting}",
+                f"sizes such as {' and '.join(map(str, fitting))}",
             )
 
 
@@ -229,17 +234,14 @@ class LabelNetwork(Network):
 
     def answer(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """Probability of each class, float32 [B, classes], of decoded images [B, H, W, C]."""
-        rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
-        x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        x, rows = _tensors(images, volumes)
+        parts = []
         with torch.no_grad():
-            return torch.cat(
-                [
-                    torch.softmax(self.logits(*part), 1).cpu()
-                    for part in zip(
-                        x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True
-                    )
-                ]
-            ).numpy()
+            for some, theirs in zip(
+                x.split(_IMAGES_AT_ONCE), rows.split(_IMAGES_AT_ONCE), strict=True
+            ):
+                parts.append(torch.softmax(self.logits(some, theirs), 1).cpu())
+        return torch.cat(parts).numpy()
 
     def see(self, images: np.ndarray, volumes: Sequence[VolumeStatistics]) -> np.ndarray:
         """What scores are taken of: `answer`."""
@@ -269,6 +271,14 @@ class LabelNetwork(Network):
         )
 
 
+def _tensors(
+    images: np.ndarray, volumes: Sequence[VolumeStatistics]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images [B, H, W, C] and their statistics [B, 4], float32."""
+    rows = torch.tensor([volume.as_row() for volume in volumes], dtype=torch.float32)
+    return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)), rows
+
+
 class Ensemble(nn.Module):
     """Several networks as one: the log-odds of the mean of their probabilities, so that its sigmoid
     is that mean.
@@ -288,11 +298,8 @@ class Ensemble(nn.Module):
         return torch.logsumexp(logsigmoid(logits), 0) - torch.logsumexp(logsigmoid(-logits), 0)
 
 
-NETWORKS = {
-    ("mask", 2): Network,
-    ("mask", 3): VolumeNetwork,
-    ("label", 2): LabelNetwork,
-}  # by task and dims
+# By task and dims.
+NETWORKS = {("mask", 2): Network, ("mask", 3): VolumeNetwork, ("label", 2): LabelNetwork}
 
 
 def load_network(
@@ -336,7 +343,8 @@ def channels_last(module: nn.Module, device: str | torch.device) -> nn.Module:
     module = module.to(device)
     if any(p.dim() == 5 for p in module.parameters()):
         return module
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last: nn.Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return last
 
 
 def fold(module: nn.Module) -> nn.Module:
@@ -345,33 +353,16 @@ def fold(module: nn.Module) -> nn.Module:
     """
     for part in module.modules():
         if isinstance(part, nn.Sequential):
-            for i in range(len(part) - 1):
-                first, second = part[i], part[i + 1]
-                if isinstance(first, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
-                    second, nn.BatchNorm2d
-                ):
-                    transposed = isinstance(first, nn.ConvTranspose2d)
-                    part[i], part[i + 1] = (
-                        fuse_conv_bn_eval(first, second, transpose=transposed),
-                        nn.Identity(),
-                    )
+            _fold_pairs(part)
     return module
 
 
-def save_checkpoint(path: Path, module: nn.Module, card: dict) -> None:
-    """Write a module's weights as float16 (whole numbers as they are) with their card."""
-    weights = {
-        name: (w.half() if w.is_floating_point() else w).cpu().contiguous()
-        for name, w in module.state_dict().items()
-    }
-    save_atomically(path, weights, {"card": json.dumps(card)})
-
-
-def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file in one step: a crash leaves the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as beside:
-        try:
-            safetensors.torch.save_file(tensors, beside, metadata)
-        except SafetensorError as error:  # it has one error for all, a full disk too
-            raise OSError(f"{path} cannot be written: {error}") from None
+def _fold_pairs(part: nn.Sequential) -> None:
+    for i in range(len(part) - 1):
+        first, second = part[i], part[i + 1]
+        if not isinstance(second, nn.BatchNorm2d):
+            continue
+        if isinstance(first, nn.Conv2d | nn.ConvTranspose2d):
+            transposed = isinstance(first, nn.ConvTranspose2d)
+            part[i] = fuse_conv_bn_eval(first, second, transpose=transposed)
+            part[i + 1] = nn.Identity()

@@ -12,12 +12,11 @@ import numpy as np
 from scipy import ndimage
 
 from benchmark.errors import InputError, field
-from benchmark.images.postprocess import runs
-from benchmark.images.prepare import Preparation, View, box_of, picture, view_of
+from benchmark.images.prepare import Preparation, box_of, picture, view_of
 from benchmark.images.scan import Scan
 from benchmark.images.skull import one_piece
 from benchmark.networks.chain import PREPARED
-from benchmark.networks.evaluate import Stack, classical, probability
+from benchmark.networks.evaluate import Stack, classical, each_run, probability
 from benchmark.networks.network import Network
 from benchmark.types import DICE_THRESHOLD, Sample
 
@@ -31,7 +30,8 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
     what it marks then the largest piece without holes is taken.
     """
     options = network.card.get("dataset_options") or {} if network else {}
-    how = Preparation(size=size, **{name: options[name] for name in PREPARED if name in options})
+    prepared = {name: options[name] for name in PREPARED if name in options}
+    how = Preparation(size=size, **prepared)
     slices = _slices(scan, how)
     if network is None:
         return classical(Stack(scan.case, slices))
@@ -39,8 +39,9 @@ def brain_of(scan: Scan, network: Network | None, size: int = 0, planes: int = 0
     if network.dims == 3 and count != len(slices):
         slices = _averaged(slices, count)
     stack = Stack(scan.case, slices, volume=network.dims == 3)
-    marked = _back(probability(network, stack, stack.images), scan.shape, how.fit) >= DICE_THRESHOLD
-    return np.concatenate([one_piece(marked[run]) for run in runs(scan.numbers)])
+    said = _back(probability(network, stack, stack.images), scan.shape, how.fit)
+    marked = said >= DICE_THRESHOLD
+    return each_run(one_piece, marked, scan.numbers)
 
 
 def size_of(card: Mapping[str, Any], asked: str, size: int | None) -> int:
@@ -62,27 +63,19 @@ def _slices(scan: Scan, how: Preparation) -> tuple[Sample, ...]:
     missing.
     """
     whole, box = view_of(scan, how, None), box_of(scan, how)
-
-    def view(k: int) -> View:
-        return (
-            view_of(scan, how, k)
-            if how.per == "slice" and all(scan.tissue(name, k).any() for name in scan.channels)
-            else whole
+    slices = []
+    for k, number in enumerate(scan.numbers):
+        view = view_of(scan, how, k) if how.per == "slice" and _has_tissue(scan, k) else whole
+        name = f"{scan.case}-{number:03d}"
+        slices.append(
+            picture(scan, k, how, view, box, sample_id=name, dataset="", patient=scan.case)
         )
+    return tuple(slices)
 
-    return tuple(
-        picture(
-            scan,
-            k,
-            how,
-            view(k),
-            box,
-            id=f"{scan.case}-{scan.numbers[k]:03d}",
-            dataset="",
-            patient=scan.case,
-        )
-        for k in range(scan.shape[0])
-    )
+
+def _has_tissue(scan: Scan, k: int) -> bool:
+    """Whether every channel shows tissue in the k-th plane."""
+    return all(scan.tissue(name, k).any() for name in scan.channels)
 
 
 def _averaged(slices: tuple[Sample, ...], planes: int) -> tuple[Sample, ...]:
@@ -92,7 +85,10 @@ def _averaged(slices: tuple[Sample, ...], planes: int) -> tuple[Sample, ...]:
     images = resize_local_mean(
         images, (planes, *images.shape[1:3]), channel_axis=-1, preserve_range=True
     ).astype(np.float32)
-    return tuple(replace(slices[0], image=image, slice_index=k) for k, image in enumerate(images))
+    averaged = []
+    for k, image in enumerate(images):
+        averaged.append(replace(slices[0], image=image, slice_index=k))
+    return tuple(averaged)
 
 
 def _back(said: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray:
@@ -110,4 +106,5 @@ def _back(said: np.ndarray, shape: tuple[int, int, int], fit: str) -> np.ndarray
             scale.append(1.0)
             offset.append((size - side) // 2 if size > side else -((side - size) // 2))
     beyond = "nearest" if fit == "resize" else "constant"  # what was cut away is no brain
-    return ndimage.affine_transform(said, scale, offset, shape, order=1, mode=beyond)
+    back: np.ndarray = ndimage.affine_transform(said, scale, offset, shape, order=1, mode=beyond)
+    return back

@@ -1,16 +1,22 @@
-"""Weights of a checkpoint: read as they were hashed, and put into a module that fits them."""
+"""Weights of networks in safetensors files: read as they were hashed, put into a module that fits
+them, and written whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from benchmark.errors import InputError
+from benchmark.files.writing import replacing
 from benchmark.networks.checkpoints import Checkpoint
 
 FEW = 1_000_000  # numbers that weights may lack of a network: counters that old files have not
@@ -87,20 +93,40 @@ def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     asked, whole_file = f"the weights {checkpoint.path}", "the file, copied whole"
     try:
         data = checkpoint.path.read_bytes()
-        loaded = safetensors.torch.load(data)
-    except Exception as error:  # safetensors raises its own error and KeyError, by what is wrong
-        raise InputError(asked, f"they cannot be read: {error}", whole_file) from None
+        stored = safetensors.torch.load(data)
+    # Its own error, or KeyError where a type of number is none that it knows.
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(asked, f"they cannot be read: {error}", whole_file) from error
     if hashlib.sha256(data).hexdigest()[:16] != checkpoint.hash:
         found = "the file has changed since it was looked up"
         raise InputError(asked, found, "run it again, when nothing writes to the file")
     weights = {}
-    for name, w in loaded.items():
-        weights[name] = w.float() if w.is_floating_point() else w
-    if bad := [name for name, w in weights.items() if not torch.isfinite(w).all()]:
-        raise InputError(
-            f"the weights {checkpoint.path}",
-            f"{bad[0]} holds values that are not finite",
-            f"python -m benchmark train --segmenter {checkpoint.name} --dataset"
-            f" {checkpoint.card['dataset']}",
-        )
+    for name, tensor in stored.items():
+        weights[name] = tensor.float() if tensor.is_floating_point() else tensor
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                asked,
+                f"{name} holds values that are not finite",
+                f"python -m benchmark train --segmenter {checkpoint.name} --dataset"
+                f" {checkpoint.card['dataset']}",
+            )
     return weights
+
+
+def save_checkpoint(path: Path, module: nn.Module, card: dict[str, Any]) -> None:
+    """Write a module's weights as float16 (whole numbers as they are) with their card."""
+    weights = {}
+    for name, tensor in module.state_dict().items():
+        stored = tensor.half() if tensor.is_floating_point() else tensor
+        weights[name] = stored.cpu().contiguous()
+    save_atomically(path, weights, {"card": json.dumps(card)})
+
+
+def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file in one step: a crash leaves the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as beside:
+        try:
+            safetensors.torch.save_file(tensors, beside, metadata)
+        except SafetensorError as error:  # it has one error for all, a full disk too
+            raise OSError(f"{path} cannot be written: {error}") from None

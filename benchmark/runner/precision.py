@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmark.networks.checkpoints import Checkpoint
-from benchmark.networks.network import load_network
+from benchmark.networks.network import Network, load_network
 from benchmark.plan.job import Job
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
@@ -39,9 +39,10 @@ def has_bf16(device: str) -> bool:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return False
-    return any(
-        CPU_FLAGS & set(line.split()) for line in lines if line.startswith(("flags", "Features"))
-    )
+    for line in lines:
+        if line.startswith(("flags", "Features")) and CPU_FLAGS & set(line.split()):
+            return True
+    return False
 
 
 def settle_precision(job: Job, store: Store, device: str, say: Callable[[str], None]) -> None:
@@ -63,15 +64,12 @@ def settle_precision(job: Job, store: Store, device: str, say: Callable[[str], N
                 f"{segmenter.name} in the loss runs in float32: its gradient in bfloat16 has a"
                 f" cosine of {cosine:.3f} with that in float32"
             )
-        else:
-            job.cells = [
-                (
-                    replace(cell, precision="bf16")
-                    if cell.lam > 0 and cell.segmenter_hash == segmenter.hash
-                    else cell
-                )
-                for cell in job.cells
-            ]
+            continue
+        cells = []
+        for cell in job.cells:
+            penalized = cell.lam > 0 and cell.segmenter_hash == segmenter.hash
+            cells.append(replace(cell, precision="bf16") if penalized else cell)
+        job.cells = cells
 
 
 def _known_cosine(job: Job, segmenter: Checkpoint, store: Store, device: str) -> float:
@@ -85,14 +83,8 @@ def _known_cosine(job: Job, segmenter: Checkpoint, store: Store, device: str) ->
     found = store.recall("rates", key)
     if found is None:
         samples = list(job.samples.values())
-        found = {
-            "cosine": gradient_cosine(
-                segmenter,
-                samples[:: max(1, len(samples) // IMAGES)][:IMAGES],
-                fit.regularizer,
-                device,
-            )
-        }
+        some = samples[:: max(1, len(samples) // IMAGES)][:IMAGES]
+        found = {"cosine": gradient_cosine(segmenter, some, fit.regularizer, device)}
         store.remember("rates", key, found)
     return float(found["cosine"])
 
@@ -107,23 +99,21 @@ def gradient_cosine(
     known.
     """
     make = index.get("regularizer", regularizer.name).load()(**dict(regularizer.args)).make
-    networks = [
-        load_network(segmenter, device=device, precision=precision)
-        for precision in ("float32", "bf16")
-    ]
+    exact = load_network(segmenter, device=device, precision="float32")
+    fast = load_network(segmenter, device=device, precision="bf16")
+
+    def gradient(network: Network, sample: Sample, image: torch.Tensor) -> torch.Tensor:
+        reader = network if sample.depth == 1 else network.planes(sample.depth)
+        _, slope = make([sample], reader)(image, torch.tensor([0]))
+        flat: torch.Tensor = slope.flatten().double().cpu()
+        return flat
+
     worst: float | None = None
     for sample in samples:
         image = torch.from_numpy(sample.image)[None]
         image = image + 0.02 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
-        readers = (
-            networks
-            if sample.depth == 1
-            else [network.planes(sample.depth) for network in networks]
-        )
-        a, b = (
-            make([sample], network)(image, torch.tensor([0]))[1].flatten().double().cpu()
-            for network in readers
-        )
+        a = gradient(exact, sample, image)
+        b = gradient(fast, sample, image)
         if float(a.norm()) > 0:  # an image whose gradient is 0 in float32 says nothing
             cosine = float(a @ b / (a.norm() * b.norm()).clamp_min(1e-300))
             worst = min(1.0 if worst is None else worst, cosine if math.isfinite(cosine) else -1.0)

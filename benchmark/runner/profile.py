@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmark.clock import WAIT
-from benchmark.errors import InputError, call
+from benchmark.errors import InputError
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.cells import Cell
 from benchmark.plan.job import Job
@@ -25,20 +25,17 @@ PLAIN, SINCO, CODECS = KINDS = ("plain", "SINCO", "codecs")
 LOOP = ("inr", "network", "optimizer")
 PARTS = (
     *LOOP,
-    "fit",
+    "fit",  # what LOOP leaves of it
     "encode",
     "decode",
     "score: metrics",
     "score: readers",
     "store",
     WAIT,
-)  # fit: what LOOP leaves of it
+)
 ONCE = ("load networks", "rate search", "read originals")  # not once a file: kept out of its column
-IMAGES, LAMBDAS, SEEDS = (
-    484,
-    5,
-    5,
-)  # of the run that is estimated: as many images as Task01 has patients
+# Of the run that is estimated: as many images as Task01 has patients.
+IMAGES, LAMBDAS, SEEDS = 484, 5, 5
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,9 @@ class Column:
 
     def ms_a_step(self, part: str) -> float | None:
         """Milliseconds an image-step of a part of the step loop; None of any other part."""
-        return (
-            1000 * self.parts[part] / self.image_steps
-            if part in LOOP and part in self.parts
-            else None
-        )
+        if part in LOOP and part in self.parts:
+            return 1000 * self.parts[part] / self.image_steps
+        return None
 
 
 @dataclass(frozen=True)
@@ -99,20 +94,24 @@ class Profile:
         """Of so many files by (backbone, kind) of so many images; None where a kind of them was not
         measured.
         """
-        columns = {
-            (backbone.name, kind): column
-            for backbone in self.backbones
-            for kind, column in backbone.columns.items()
-        }
-        if any(n and kind not in columns for kind, n in files.items()):
-            return None
-        return images * self.original_seconds + sum(
-            n * columns[kind].seconds_each for kind, n in files.items() if n
-        )
+        columns: dict[tuple[str, str], Column] = {}
+        for backbone in self.backbones:
+            for kind, column in backbone.columns.items():
+                columns[backbone.name, kind] = column
+        seconds = 0.0
+        for name, count in files.items():
+            if not count:
+                continue
+            if name not in columns:
+                return None
+            seconds += count * columns[name].seconds_each
+        return images * self.original_seconds + seconds
 
 
 def kind_of(cell: Cell) -> str:
-    return CODECS if cell.codec else SINCO if cell.lam > 0 else PLAIN
+    if cell.codec:
+        return CODECS
+    return SINCO if cell.lam > 0 else PLAIN
 
 
 def files_of(cells: Sequence[Cell]) -> Counter[tuple[str, str]]:
@@ -147,16 +146,17 @@ def measure(
         runner.clock.reset()
         pieces = _pieces(runner)
         once["rate search"] = runner.clock.parts().get("rate search", 0.0)
-        progress.plan([cells for (_, kind), cells in pieces.items() if kind != CODECS], 0)
+        fits = [cells for (_, kind), cells in pieces.items() if kind != CODECS]
+        progress.plan(fits, 0)
         columns: dict[str, dict[str, Column]] = defaultdict(dict)
         originals = 0.0
         for (name, kind), cells in pieces.items():
             columns[name][kind], seconds = _column(runner, kind, cells)
             originals += seconds
         images = len(runner.scorer.originals) / len(job.readers)
-        backbones = [
-            _backbone(runner, pieces[name, PLAIN][0], found) for name, found in columns.items()
-        ]
+        backbones = []
+        for name, found in columns.items():
+            backbones.append(_backbone(runner, pieces[name, PLAIN][0], found))
         return Profile(backbones, once, originals / images)
 
 
@@ -168,9 +168,17 @@ def _warm_up(runner: Runner) -> float:
     first = {(cell.inr.name, kind_of(cell)): cell for cell in reversed(runner.job.cells)}
     for cell in first.values():
         short = replace(cell, recipe=replace(cell.recipe, steps=2, warmup=0))
-        (runner.encode_peers if cell.codec else runner.fit_all)([short])
+        _make(runner, kind_of(cell), [short])
     runner.scorer.originals.clear()
     return time.perf_counter() - start
+
+
+def _make(runner: Runner, kind: str, cells: list[Cell]) -> None:
+    """Make the files of some cells of one kind."""
+    if kind == CODECS:
+        runner.encode_peers(cells)
+    else:
+        runner.fit_all(cells)
 
 
 def _pieces(runner: Runner) -> dict[tuple[str, str], list[Cell]]:
@@ -180,67 +188,77 @@ def _pieces(runner: Runner) -> dict[tuple[str, str], list[Cell]]:
     pieces: dict[tuple[str, str], list[Cell]] = {}
     for group in runner.batches(runner.job.fits):
         pieces.setdefault((group[0].inr.name, kind_of(group[0])), group)
-    for name in dict.fromkeys(name for name, _ in pieces):
+    peers: dict[str, list[Cell]] = {name: [] for name, _ in pieces}
+    for name, found in peers.items():
         images = {cell.sample_hash for cell in pieces[name, PLAIN]}
-        beside = [
-            cell
-            for cell in runner.job.cells
-            if cell.codec and cell.inr.name == name and cell.sample_hash in images
-        ]
-        if beside:
-            pieces[name, CODECS] = beside
+        for cell in runner.job.cells:
+            if cell.codec and cell.inr.name == name and cell.sample_hash in images:
+                found.append(cell)
+    for name, found in peers.items():
+        if found:
+            pieces[name, CODECS] = found
     return pieces
 
 
 def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float]:
-    """What some files took, and the seconds of reading their originals, which are not among them."""
+    """What some files took, and the seconds of reading their originals, which are not in it."""
     runner.clock.reset()
     start = time.perf_counter()
-    (runner.encode_peers if kind == CODECS else runner.fit_all)(cells)
+    _make(runner, kind, cells)
     wall, spent = time.perf_counter() - start, runner.clock.parts()
-    rows = {row.key: row for row in runner.store.each_row([cell.key for cell in cells], data=False)}
-    if kind != CODECS and (
-        failed := [row.reason for row in rows.values() if row.status == "failed"]
-    ):
-        name = cells[0].inr.name
-        raise InputError(
-            f"to profile {name}",
-            f"a fit of it failed: {failed[0]}",
-            call("check", "inr", name),
-        )
+    facts = _facts_of(runner, kind, cells)
     aside = {part: spent.pop(part, 0.0) for part in ONCE}
     parts: dict[str, float] = defaultdict(float)
     for part, seconds in spent.items():  # on CUDA work is only queued when a lap of the loop ends
-        parts["fit" if part == "start" or runner.device == "cuda" and part in LOOP else part] += (
-            seconds
-        )
-    facts = [rows[cell.key].facts for cell in cells]
+        in_fit = part == "start" or (runner.device == "cuda" and part in LOOP)
+        parts["fit" if in_fit else part] += seconds
     evaluations: dict[float, list[int]] = defaultdict(list)
-    for cell, fact in zip(cells, facts, strict=True):
-        if kind == SINCO:
+    if kind == SINCO:
+        for cell, fact in zip(cells, facts, strict=True):
             evaluations[cell.lam].append(fact["evaluations"])
-    evaluated = sum(sum(counts) for counts in evaluations.values())
+    means = {}
+    for lam, counts in sorted(evaluations.items()):
+        means[lam] = sum(counts) / len(counts)
+    evaluated = sum(map(sum, evaluations.values()))
+    evaluation_ms = None
+    if evaluated and "network" in parts:
+        evaluation_ms = 1000 * parts["network"] / evaluated
     column = Column(
-        len(cells),
-        wall - sum(aside.values()),
-        dict(parts),
-        sum(fact.get("steps", 0) for fact in facts),
-        facts[0].get("kernel", ""),
-        cells[0].precision if kind == SINCO else "",
-        {lam: sum(counts) / len(counts) for lam, counts in sorted(evaluations.items())},
-        1000 * parts["network"] / evaluated if evaluated and "network" in parts else None,
+        files=len(cells),
+        seconds=wall - sum(aside.values()),
+        parts=dict(parts),
+        image_steps=sum(fact.get("steps", 0) for fact in facts),
+        kernel=facts[0].get("kernel", ""),
+        precision=cells[0].precision if kind == SINCO else "",
+        evaluations=means,
+        evaluation_ms=evaluation_ms,
     )
     return column, aside["read originals"]
+
+
+def _facts_of(runner: Runner, kind: str, cells: list[Cell]) -> list[dict[str, Any]]:
+    """The facts of the rows of cells that were just made; raises InputError where a fit failed."""
+    facts = {}
+    for row in runner.store.each_row([cell.key for cell in cells], data=False):
+        facts[row.key] = row.facts
+        if row.status == "failed" and kind != CODECS:
+            name = cells[0].inr.name
+            raise InputError(
+                f"to profile {name}",
+                f"a fit of it failed: {row.reason}",
+                f"python -m benchmark check inr {name}",
+            )
+    return [facts[cell.key] for cell in cells]
 
 
 def _backbone(runner: Runner, cell: Cell, columns: dict[str, Column]) -> Backbone:
     facts = next(runner.store.each_row([cell.key], data=False)).facts
     return Backbone(
-        cell.inr.name,
-        facts["inr_args"],
-        facts["bits"],
-        cell.shape,
-        cell.depth,
-        facts["recipe"],
-        {kind: columns[kind] for kind in KINDS if kind in columns},
+        name=cell.inr.name,
+        args=facts["inr_args"],
+        bits=facts["bits"],
+        shape=cell.shape,
+        depth=cell.depth,
+        recipe=facts["recipe"],
+        columns={kind: columns[kind] for kind in KINDS if kind in columns},
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -27,8 +28,9 @@ from benchmark.plugins.choice import Choice
 from benchmark.runner.failures import reason_of
 from benchmark.score.metrics import image_scores
 from benchmark.store.store import Store
-from benchmark.types import GridKind, Sample, extent
+from benchmark.types import GridKind, Recipe, Sample, extent
 
+LOG = logging.getLogger("benchmark")
 BIT_WIDTHS = range(6, 17)
 CANDIDATES = 4  # how many (size, bits) are measured
 PILOTS = 2
@@ -81,20 +83,9 @@ def settle(
     if len(candidates) == 1:
         return candidates[0]
     images = pilots()
-    recipe = replace(
-        cell.recipe, penalty_every=1
-    )  # pilots have no penalty, and twins of one fit must agree on its size
-    what = {
-        "inr": asdict(cell.inr),
-        "rate": asdict(cell.rate),
-        "recipe": asdict(recipe),
-        "fidelity": cell.fidelity,
-        "shape": cell.shape,
-        "pilots": [sample.hash for sample in images],
-        "fit_version": FIT_VERSION,
-    }
-    if cell.depth > 1:
-        what["depth"] = cell.depth
+    # Pilots have no penalty, and twins of one fit must agree on its size.
+    recipe = replace(cell.recipe, penalty_every=1)
+    what = _question(cell, recipe, images)
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
     found = store.recall("rates", key)
     if found is None:
@@ -102,68 +93,85 @@ def settle(
             f"{cell.inr.name}: measuring {len(candidates)} pairs of size and bit width at"
             f" {cell.rate.bpp} bpp"
         )
-        whole = replace(
-            recipe, stop_at_db=None, patience=None
-        )  # a pilot that stops at a target says nothing of its size
-        psnr = [
-            _pilot_psnr(candidate, replace(cell, recipe=whole), images, device, kernel)
-            for candidate in candidates
-        ]
-        best = int(np.argmax([-np.inf if value is None else value for value in psnr]))
-        found = {
-            "best": best,
-            "psnr_db": psnr,
-            "sizes": [dict(c.inr.args) for c in candidates],
-            "bits": [c.bits for c in candidates],
-            "bytes": [c.bytes for c in candidates],
-            "what": what,
-        }
-        if any(
-            value is not None for value in psnr
-        ):  # where every pilot failed, the next run may know better
+        # A pilot that stops at a target says nothing of its size.
+        whole = replace(cell, recipe=replace(recipe, stop_at_db=None, patience=None))
+        psnr = [_pilot_psnr(one, whole, images, device, kernel) for one in candidates]
+        found = _answer(candidates, psnr, what)
+        if any(value is not None for value in psnr):
+            # Where every pilot failed, the next run may know better.
             store.remember("rates", key, found)
-    return candidates[found["best"]]
+    return candidates[int(found["best"])]
+
+
+def _question(cell: Cell, recipe: Recipe, pilots: Sequence[Sample]) -> dict[str, Any]:
+    """All that the choice of a size depends on."""
+    what = {
+        "inr": asdict(cell.inr),
+        "rate": asdict(cell.rate),
+        "recipe": asdict(recipe),
+        "fidelity": cell.fidelity,
+        "shape": cell.shape,
+        "pilots": [sample.hash for sample in pilots],
+        "fit_version": FIT_VERSION,
+    }
+    if cell.depth > 1:
+        what["depth"] = cell.depth
+    return what
+
+
+def _answer(
+    candidates: Sequence[Sized], psnr: Sequence[float | None], what: dict[str, Any]
+) -> dict[str, Any]:
+    """What the store remembers: the best candidate, and what all of them reached."""
+    reached, sizes, bits, lengths = [], [], [], []
+    for one, value in zip(candidates, psnr, strict=True):
+        reached.append(-np.inf if value is None else value)
+        sizes.append(dict(one.inr.args))
+        bits.append(one.bits)
+        lengths.append(one.bytes)
+    return {
+        "best": int(np.argmax(reached)),
+        "psnr_db": psnr,
+        "sizes": sizes,
+        "bits": bits,
+        "bytes": lengths,
+        "what": what,
+    }
 
 
 def _candidates(cell: Cell, sample: Sample) -> list[Sized]:
     """Sizes that meet the rate, largest bit width first; one only where size or bit width leave no
     choice.
     """
-    size = index.get("inr", cell.inr.name).declared["size"]
-    rate, grid = cell.rate, cell.recipe.grid
+    declared = index.get("inr", cell.inr.name).declared
+    size, rate = declared["size"], cell.rate
     widths = [rate.bits] if rate.bits is not None else list(BIT_WIDTHS)
     if size is None or size in dict(cell.inr.args):
-        tensors = _tensors(cell.inr, sample)
-        sized = [
-            Sized(cell.inr, bits, file_bytes(tensors, header_for(cell.inr, bits, sample, 0, grid)))
-            for bits in widths
-        ]
-        fitting = [s for s in sized if rate.bpp is None or s.bytes <= _budget(rate.bpp, sample)]
+        sized = [_at(cell, cell.inr, bits, sample) for bits in widths]
+        if rate.bpp is None:
+            return sized[-1:]
+        budget = _budget(rate.bpp, sample)
+        fitting = [one for one in sized if one.bytes <= budget]
         if not fitting:
             raise _too_small(cell, sample, sized[0])
         return fitting[-1:]
     best: dict[Any, Sized] = {}  # of each size the most bits: fewer would only be worse
     for bits in widths:
-        if (found := largest(cell, sample, bits)) is not None:
+        found = largest(cell, sample, bits)
+        if found is not None:
             best[dict(found.inr.args)[size]] = found
     if not best:
-        low = index.get("inr", cell.inr.name).declared["sizes"][0]
-        smallest = _with_size(cell.inr, low)
-        raise _too_small(
-            cell,
-            sample,
-            Sized(
-                smallest,
-                widths[0],
-                file_bytes(
-                    _tensors(smallest, sample), header_for(smallest, widths[0], sample, 0, grid)
-                ),
-            ),
-        )
-    middle = sorted(
-        best.values(), key=lambda s: (abs(s.bits - 9.5), s.bits)
-    )  # the winners lay at 8 to 10 bits
-    return sorted(middle[:CANDIDATES], key=lambda s: -s.bits)
+        smallest = _with_size(cell.inr, declared["sizes"][0])
+        raise _too_small(cell, sample, _at(cell, smallest, widths[0], sample))
+    # The winners lay at 8 to 10 bits.
+    middle = sorted(best.values(), key=lambda one: (abs(one.bits - 9.5), one.bits))
+    return sorted(middle[:CANDIDATES], key=lambda one: -one.bits)
+
+
+def _at(cell: Cell, inr: Choice, bits: int, sample: Sample) -> Sized:
+    """A backbone at a bit width, with the length of its files."""
+    header = header_for(inr, bits, sample, 0, cell.recipe.grid)
+    return Sized(inr, bits, file_bytes(_tensors(inr, sample), header))
 
 
 def largest(cell: Cell, sample: Sample, bits: int) -> Sized | None:
@@ -176,12 +184,9 @@ def largest(cell: Cell, sample: Sample, bits: int) -> Sized | None:
     found = None
     while low <= high:
         middle = (low + high) // 2
-        inr = _with_size(cell.inr, middle)
-        length = file_bytes(
-            _tensors(inr, sample), header_for(inr, bits, sample, 0, cell.recipe.grid)
-        )
-        if length <= budget:
-            found, low = Sized(inr, bits, length), middle + 1
+        sized = _at(cell, _with_size(cell.inr, middle), bits, sample)
+        if sized.bytes <= budget:
+            found, low = sized, middle + 1
         else:
             high = middle - 1
     return found
@@ -189,15 +194,14 @@ def largest(cell: Cell, sample: Sample, bits: int) -> Sized | None:
 
 def _with_size(inr: Choice, value: int) -> Choice:
     size = index.get("inr", inr.name).declared["size"]
-    return Choice(
-        inr.kind, inr.name, tuple(sorted({**dict(inr.args), size: value}.items())), inr.source
-    )
+    args = {**dict(inr.args), size: value}
+    return Choice(inr.kind, inr.name, tuple(sorted(args.items())), inr.source)
 
 
 def _tensors(inr: Choice, sample: Sample) -> list[int]:
-    return [
-        p.numel() for p in build(inr, sample.image.shape[2], 0, dims(sample.depth)).parameters()
-    ]
+    """Numbers in each parameter of a backbone for such a sample."""
+    module = build(inr, sample.image.shape[2], 0, dims(sample.depth))
+    return [p.numel() for p in module.parameters()]
 
 
 def _budget(bpp: float, sample: Sample) -> int:
@@ -230,14 +234,10 @@ def _pilot_psnr(
         )
         scores = []
         for sample, state in zip(pilots, fitted.states, strict=True):
-            data = encode(
-                header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid), state
-            )
-            scores.append(
-                image_scores(sample.image, decode(data).image, sample.brain, sample.depth)[
-                    "psnr_db"
-                ]
-            )
+            header = header_for(candidate.inr, candidate.bits, sample, 0, cell.recipe.grid)
+            image = decode(encode(header, state)).image
+            found = image_scores(sample.image, image, sample.brain, sample.depth)
+            scores.append(found["psnr_db"])
     except (Exception, SystemExit) as error:  # a plug-in may raise anything, or leave
         reason_of(error, f"a pilot of {cell.inr.name}")
         return None

@@ -34,9 +34,8 @@ class Scorer:
 
     def __init__(self, job: Job, network: Callable[[Checkpoint], Network], clock: Clock) -> None:
         self.job, self.network, self.clock = job, network, clock
-        self.originals: dict[
-            tuple[str, str], np.ndarray
-        ] = {}  # (reader, sample) -> what it reads in the original
+        # (reader, sample) -> what it reads in the original
+        self.originals: dict[tuple[str, str], np.ndarray] = {}
 
     def marks(self, sample: Sample) -> Iterator[tuple[str, str, str, str]]:
         """(SCORE_AS, reader, its hash, metric) of scores that every file of a sample has once it
@@ -55,59 +54,60 @@ class Scorer:
         """All scores of rows, from their decoded files; a file that cannot be decoded makes its row
         a failed one.
         """
-        decoded: list[tuple[Row, Decoded]] = []
+        read: list[Row] = []
+        decoded: list[Decoded] = []
         for row in rows:
-            if row.data is not None:
-                try:
-                    with self.clock.part("decode"):
-                        decoded.append((row, self._decode(row)))
-                except (Exception, SystemExit) as error:  # a plug-in may raise anything, or leave
-                    why = (
-                        error.found
-                        if isinstance(error, BenchmarkError)
-                        else reason_of(error, "decoding a file")
-                    )
-                    row.status, row.reason, row.data = (
-                        "failed",
-                        f"its file cannot be decoded: {why}",
-                        None,
-                    )
+            if row.data is None:
+                continue
+            try:
+                with self.clock.part("decode"):
+                    decoded.append(self._decode(row))
+                    read.append(row)
+            except (Exception, SystemExit) as error:  # a plug-in may raise anything, or leave
+                _fail(row, error)
         with self.clock.part("score: metrics"):
-            return self._scores([row for row, _ in decoded], [image for _, image in decoded])
+            return self._scores(read, decoded)
 
     def _scores(self, rows: Sequence[Row], decoded: Sequence[Decoded]) -> list[Score]:
         scores: list[Score] = []
-        images = [d.image for d in decoded]
+        images = [one.image for one in decoded]
         for row, image in zip(rows, images, strict=True):
             sample = self.job.samples[row.sample_hash]
             values = image_scores(sample.image, image, sample.brain, sample.depth)
             values |= plane_scores(sample.image, image, sample.depth)
-            scores += [Score(row.key, metric, value) for metric, value in values.items()]
+            for metric, value in values.items():
+                scores.append(Score(row.key, metric, value))
         for checkpoint in self.job.readers:
-            found = self._read(checkpoint, rows, images)
-            for row, seen, d in zip(rows, found, decoded, strict=True):
-                sample = self.job.samples[row.sample_hash]
-                on_original = self._original(checkpoint, sample)
-                if checkpoint.task == "label":
-                    values = label_scores(seen, on_original, checkpoint.classes, sample.label)
-                else:
-                    read = (seen if d.mask is None else d.mask, on_original, sample)
-                    values = reader_scores(*read) | plane_reader_scores(*read)
-                scores += [
-                    Score(row.key, metric, value, checkpoint.name, checkpoint.hash)
-                    for metric, value in values.items()
-                ]
+            scores += self._scores_by(checkpoint, rows, decoded)
+        return scores
+
+    def _scores_by(
+        self, checkpoint: Checkpoint, rows: Sequence[Row], decoded: Sequence[Decoded]
+    ) -> list[Score]:
+        """What one reader says to decoded images."""
+        scores = []
+        found = self._read(checkpoint, rows, [one.image for one in decoded])
+        for row, seen, file in zip(rows, found, decoded, strict=True):
+            sample = self.job.samples[row.sample_hash]
+            on_original = self._original(checkpoint, sample)
+            if checkpoint.task == "label":
+                values = label_scores(seen, on_original, checkpoint.classes, sample.label)
+            else:
+                mask = seen if file.mask is None else file.mask
+                values = reader_scores(mask, on_original, sample)
+                values |= plane_reader_scores(mask, on_original, sample)
+            for metric, value in values.items():
+                scores.append(Score(row.key, metric, value, checkpoint.name, checkpoint.hash))
         return scores
 
     @staticmethod
     def _decode(row: Row) -> Decoded:
         assert row.data is not None
         codec = row.facts["codec"]
-        return (
-            decode(row.data)
-            if codec is None
-            else index.get("codec", codec).load()().decode(row.data)
-        )
+        if codec is None:
+            return decode(row.data)
+        decoded: Decoded = index.get("codec", codec).load()().decode(row.data)
+        return decoded
 
     def _read(
         self, checkpoint: Checkpoint, rows: Sequence[Row], images: Sequence[np.ndarray]
@@ -119,12 +119,9 @@ class Scorer:
         out: dict[int, np.ndarray] = {}
         for (_, depth), members in groups.items():
             volumes = [self.job.samples[rows[i].sample_hash].volume for i in members]
+            stacked = np.stack([images[i] for i in members])
             with self.clock.part("score: readers"):
-                seen = (
-                    self.network(checkpoint)
-                    .planes(depth)
-                    .see(np.stack([images[i] for i in members]), volumes)
-                )
+                seen = self.network(checkpoint).planes(depth).see(stacked, volumes)
             out.update(zip(members, seen, strict=True))
         return [out[i] for i in range(len(images))]
 
@@ -135,3 +132,14 @@ class Scorer:
                 network = self.network(checkpoint).planes(sample.depth)
                 self.originals[name] = network.see(sample.image[None], [sample.volume])[0]
         return self.originals[name]
+
+
+def _fail(row: Row, error: BaseException) -> None:
+    """Make a row a failed one whose file cannot be decoded."""
+    if isinstance(error, BenchmarkError):
+        why: str = error.found
+    else:
+        why = reason_of(error, "decoding a file")
+    row.status = "failed"
+    row.reason = f"its file cannot be decoded: {why}"
+    row.data = None

@@ -23,19 +23,18 @@ def image_scores(
     reaches from one plane into the next.
     """
     a, b = original.astype(np.float64), decoded.astype(np.float64)
-    each = [
-        structural_similarity(*pair, data_range=1.0, channel_axis=-1, full=True)
-        for pair in zip(planes(a, depth), planes(b, depth), strict=True)
-    ]
-    ssim, local = (
-        np.mean([value for value, _ in each]),
-        np.concatenate([where for _, where in each]),
-    )
+    values = []
+    maps = []
+    for one, other in zip(planes(a, depth), planes(b, depth), strict=True):
+        value, where = structural_similarity(one, other, data_range=1.0, channel_axis=-1, full=True)
+        values.append(value)
+        maps.append(where)
+    local = np.concatenate(maps)
     inside = brain if brain.any() else np.ones_like(brain)
     with np.errstate(divide="ignore"):
         return {
             "psnr_db": float(peak_signal_noise_ratio(a, b, data_range=1.0)),
-            "ssim": float(ssim),
+            "ssim": float(np.mean(values)),
             "psnr_brain_db": float(peak_signal_noise_ratio(a[inside], b[inside], data_range=1.0)),
             "ssim_brain": float(local[inside].mean()),
         }
@@ -70,17 +69,15 @@ def label_scores(
     is finite: at most 87.4). Where the true `label` is one of `classes`, label_right and
     label_right_original: 1 where it is the most probable class.
     """
-    p, q = (
-        np.maximum(a.astype(np.float64), np.finfo(np.float32).tiny) for a in (on_original, answer)
-    )
+    least = np.finfo(np.float32).tiny
+    p = np.maximum(on_original.astype(np.float64), least)
+    q = np.maximum(answer.astype(np.float64), least)
     kept = answer.argmax() == on_original.argmax()
     out = {"label_kept": float(kept), "kl": max(0.0, float((p * (np.log(p) - np.log(q))).sum()))}
     if label in classes:
         truth = list(classes).index(label)
-        out |= {
-            "label_right": float(answer.argmax() == truth),
-            "label_right_original": float(on_original.argmax() == truth),
-        }
+        out["label_right"] = float(answer.argmax() == truth)
+        out["label_right_original"] = float(on_original.argmax() == truth)
     return out
 
 
@@ -88,15 +85,11 @@ def plane_scores(original: np.ndarray, decoded: np.ndarray, depth: int) -> dict[
     """psnr_db of each plane of a volume, as "psnr_db@012"; {} of an image."""
     if depth == 1:
         return {}
-    squares = (
-        np.square(planes(original, depth).astype(np.float64) - planes(decoded, depth))
-        .reshape(depth, -1)
-        .mean(1)
-    )
+    errors = planes(original, depth).astype(np.float64) - planes(decoded, depth)
+    squares = np.square(errors).reshape(depth, -1).mean(1)
     with np.errstate(divide="ignore"):
-        return {
-            at_plane("psnr_db", z): float(psnr) for z, psnr in enumerate(-10 * np.log10(squares))
-        }
+        psnr = -10 * np.log10(squares)
+    return {at_plane("psnr_db", z): float(value) for z, value in enumerate(psnr)}
 
 
 def plane_reader_scores(
@@ -106,8 +99,8 @@ def plane_reader_scores(
     if sample.depth == 1:
         return {}
     masks = zip(planes(found, sample.depth), planes(on_original, sample.depth), strict=True)
-    return {
-        at_plane(metric, z): value
-        for z, pair in enumerate(masks)
-        for metric, value in reader_scores(*pair, sample.plane(z)).items()
-    }
+    out = {}
+    for z, (mask, mask_on_original) in enumerate(masks):
+        for metric, value in reader_scores(mask, mask_on_original, sample.plane(z)).items():
+            out[at_plane(metric, z)] = value
+    return out

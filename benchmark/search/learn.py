@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from benchmark.errors import InputError
-from benchmark.fit.engine import Member, fit, lost
+from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.fit.render import build
-from benchmark.networks.network import save_atomically
+from benchmark.networks.weights import save_atomically
 from benchmark.plan.recipes import preset, recipe_for
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
@@ -52,12 +52,11 @@ def images_to_learn(dataset: Any, limit: int) -> tuple[list[Sample], list[str]]:
     notes on what was left out.
     """
     found, notes = training_images(dataset, limit)
-    same = [sample for sample in found if sample.image.shape == found[0].image.shape]
-    if len(same) < len(found):
-        notes.append(
-            f"left out: {len(found) - len(same)} images of another shape than"
-            f" {found[0].image.shape}"
-        )
+    shape = found[0].image.shape
+    same = [sample for sample in found if sample.image.shape == shape]
+    left = len(found) - len(same)
+    if left:
+        notes.append(f"left out: {left} images of another shape than {shape}")
     return same, notes
 
 
@@ -68,7 +67,7 @@ def learn(
     rounds: int,
     steps: int,
     device: str = "cpu",
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """The learned state: float32 parameters by name. Images take their turns, as many a round as
     are fitted at once.
@@ -79,15 +78,16 @@ def learn(
     own = build(inr, shape[2], SEED).named_parameters()
     state = {name: p.detach().cpu().numpy().astype(np.float64) for name, p in own}
     count = min(len(samples), images_at_once(shape, inr, device))
-    work = float(
-        rounds * count * steps * shape[0] * shape[1] * sum(array.size for array in state.values())
-    )
+    parameters = sum(map(np.size, state.values()))
+    work = float(rounds * count * steps * shape[0] * shape[1] * parameters)
     kernel = "auto" if worth_compiling(work) else "torch"
     for turn in range(rounds):
-        batch = [samples[(turn * count + i) % len(samples)] for i in range(count)]
+        members = []
+        for i in range(count):
+            members.append(Member(samples[(turn * count + i) % len(samples)], SEED))
         fitted = fit(
             inr,
-            [Member(sample, SEED) for sample in batch],
+            members,
             recipe,
             device=device,
             kernel=kernel,
@@ -101,28 +101,22 @@ def learn(
                 f"every fit of round {turn + 1} went wrong",
                 f"python -m benchmark tune --inr {inr.name}: it finds a rate at which they do not",
             )
-        epsilon = STEP_SIZE * (1 - turn / rounds)
-        state = {
-            name: (
-                array
-                + epsilon
-                * (
-                    np.mean([fitted.states[k][name] for k in well], axis=0, dtype=np.float64)
-                    - array
-                )
-            )
-            for name, array in state.items()
-        }
-        psnr_db = float(np.mean(-10 * np.log10(fitted.fidelity[well])))
-        say(
-            f"round {turn + 1} of {rounds}: {psnr_db:.2f} dB after {steps} steps"
-            + (
-                f"; {count - len(well)} of {count} fits went wrong and are left out"
-                if len(well) < count
-                else ""
-            )
-        )
+        _move(state, fitted, well, STEP_SIZE * (1 - turn / rounds))
+        if say is not None:
+            psnr_db = float(np.mean(-10 * np.log10(fitted.fidelity[well])))
+            said = f"round {turn + 1} of {rounds}: {psnr_db:.2f} dB after {steps} steps"
+            if len(well) < count:
+                said += f"; {count - len(well)} of {count} fits went wrong and are left out"
+            say(said)
     return _float32(state)
+
+
+def _move(state: dict[str, np.ndarray], fitted: Fitted, well: np.ndarray, epsilon: float) -> None:
+    """phi <- phi + epsilon mean(phi_i - phi), in place, of the fits that went well."""
+    for name, array in state.items():
+        ends = [fitted.states[k][name] for k in well]
+        mean = np.mean(ends, axis=0, dtype=np.float64)
+        state[name] = array + epsilon * (mean - array)
 
 
 def save(
@@ -134,7 +128,9 @@ def save(
     rounds: int,
     steps: int,
 ) -> dict[str, Any]:
-    """Write the state with its card; returns the card. The same state and card make the same bytes."""
+    """Write the state with its card; returns the card. The same state and card make the same
+    bytes.
+    """
     recipe = recipe_of(inr, steps)
     card = {
         "inr": inr.name,
@@ -161,4 +157,7 @@ def save(
 
 
 def _float32(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array.astype(np.float32) for name, array in state.items()}
+    out = {}
+    for name, array in state.items():
+        out[name] = array.astype(np.float32)
+    return out

@@ -9,6 +9,7 @@ the choice and the tables are views of those rows (report/tuning.py).
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -31,18 +32,15 @@ from benchmark.plugins.choice import Choice
 from benchmark.runner.rate import largest
 from benchmark.types import Recipe, Sample
 
+LOG = logging.getLogger("benchmark")
 GRID = {
     "soap": (1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 1.5e-2, 2e-2, 4e-2),
     "adam": (1e-3, 2e-3, 5e-3, 1e-2),
 }
-STEPS = {
-    "adam": 2.5
-    # times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot
-}
-BPPS, BITS = (
-    (0.3, 0.6, 1.2),
-    10,
-)  # the three sizes of a backbone: the largest that meet these rates at this bit width
+# Times the preset's: about the seconds that SOAP takes; seconds themselves are too noisy to allot.
+STEPS = {"adam": 2.5}
+# The three sizes of a backbone: the largest that meet these rates at this bit width.
+BPPS, BITS = (0.3, 0.6, 1.2), 10
 # how `went_wrong` begins where the fit raised: such a row is no evidence, and is made again
 ERROR = "error: "
 
@@ -94,7 +92,6 @@ class Row:
 
 
 # --- what is to be fitted
-# ---------------------------------------------------------------------------------------------
 
 
 def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list[str]]:
@@ -137,11 +134,9 @@ def recipes(
     """The shipped default of a backbone, and the grid; optimizers, lrs: instead of the grid's. The
     same for every size.
     """
-    entry, args, steps = (
-        index.get("inr", inr.name),
-        dict(inr.args),
-        base.steps if steps is None else steps,
-    )
+    entry, args = index.get("inr", inr.name), dict(inr.args)
+    if steps is None:
+        steps = base.steps
     wanted = [recipe_for(entry, base, args, steps=steps)]
     for optimizer in optimizers or GRID:
         if optimizer not in GRID and not lrs:
@@ -150,17 +145,9 @@ def recipes(
                 "the grid has no rates for it",
                 f"--optimizer {optimizer} --lr 1e-3,1e-2",
             )
-        wanted += [
-            recipe_for(
-                entry,
-                base,
-                args,
-                optimizer=optimizer,
-                lr=lr,
-                steps=round(steps * STEPS.get(optimizer, 1)),
-            )
-            for lr in lrs or GRID[optimizer]
-        ]
+        count = round(steps * STEPS.get(optimizer, 1))
+        for lr in lrs or GRID[optimizer]:
+            wanted.append(recipe_for(entry, base, args, optimizer=optimizer, lr=lr, steps=count))
     coded = []
     for recipe in wanted:
         choice = Choice.of("optimizer", recipe.optimizer)
@@ -181,17 +168,7 @@ def sizes(
     found: dict[Any, tuple[Choice, float]] = {}
     notes = []
     for bpp in BPPS:
-        cell = Cell(
-            sample.dataset,
-            sample.id,
-            sample.patient,
-            sample.hash,
-            inr,
-            Rate(bpp, BITS),
-            recipe,
-            shape=sample.image.shape,
-        )
-        sized = largest(cell, sample, BITS)
+        sized = largest(_cell(sample, inr, Rate(bpp, BITS), recipe), sample, BITS)
         value = None if sized is None else dict(sized.inr.args)[size]
         if sized is None or value in found:
             why = "no size is small enough" if sized is None else f"{size}={value} again"
@@ -207,6 +184,20 @@ def sizes(
     return list(found.values()), notes
 
 
+def _cell(sample: Sample, inr: Choice, rate: Rate, recipe: Recipe) -> Cell:
+    """A plain fit of a sample."""
+    return Cell(
+        sample.dataset,
+        sample.id,
+        sample.patient,
+        sample.hash,
+        inr,
+        rate,
+        recipe,
+        shape=sample.image.shape,
+    )
+
+
 def plan_search(
     inrs: Sequence[Choice], samples: Sequence[Sample], grid: dict[str, list[Recipe]]
 ) -> tuple[dict[str, Row], list[Cell], list[str]]:
@@ -217,7 +208,6 @@ def plan_search(
     cells, notes = [], []
     for inr in inrs:
         sized: dict[tuple[int, ...], list[tuple[Choice, float]]] = {}
-        name = index.get("inr", inr.name).declared["size"]
         for sample in samples:
             shape = sample.image.shape
             if shape not in sized:
@@ -225,38 +215,34 @@ def plan_search(
                 notes += found
             for choice, bpp in sized[shape]:
                 for recipe in grid[inr.name]:
-                    cell = Cell(
-                        sample.dataset,
-                        sample.id,
-                        sample.patient,
-                        sample.hash,
-                        choice,
-                        Rate(None, BITS),
-                        recipe,
-                        shape=shape,
-                    )
+                    cell = _cell(sample, choice, Rate(None, BITS), recipe)
                     cells.append(cell)
-                    rows[cell.key] = Row(
-                        cell.key,
-                        sample.dataset,
-                        sample.id,
-                        sample.patient,
-                        inr.name,
-                        f"{name}={dict(choice.args)[name]}",
-                        0,
-                        round(bpp, 4),
-                        **asdict(Candidate.of(recipe)),
-                        psnr_db=math.nan,
-                        went_wrong="",
-                        seconds=0.0,
-                        kernel="",
-                        device="",
-                    )
+                    rows[cell.key] = _planned(cell, bpp)
     return rows, cells, notes
 
 
+def _planned(cell: Cell, bpp: float) -> Row:
+    """The row of a fit, with what is known before it is made."""
+    size = index.get("inr", cell.inr.name).declared["size"]
+    return Row(
+        key=cell.key,
+        dataset=cell.dataset,
+        image=cell.sample_id,
+        patient=cell.patient,
+        inr=cell.inr.name,
+        size=f"{size}={dict(cell.inr.args)[size]}",
+        n_parameters=0,
+        bpp=round(bpp, 4),
+        **asdict(Candidate.of(cell.recipe)),
+        psnr_db=math.nan,
+        went_wrong="",
+        seconds=0.0,
+        kernel="",
+        device="",
+    )
+
+
 # --- the fits
-# ---------------------------------------------------------------------------------------------------------
 
 
 def search(
@@ -273,42 +259,45 @@ def search(
     `planned` fits.
     """
     stored = read_rows(path)
-    todo = [
-        cell
-        for cell in cells
-        if cell.key not in stored or stored[cell.key].went_wrong.startswith(ERROR)
-    ]
+    todo = []
+    for cell in cells:
+        if cell.key not in stored or stored[cell.key].went_wrong.startswith(ERROR):
+            todo.append(cell)
     by_hash = {sample.hash: sample for sample in samples}
-    at_once = min(
-        (
-            images_at_once(shape, inr, device)
-            for shape, inr in {(cell.shape, cell.inr) for cell in todo}
-        ),
-        default=1,
-    )
-    groups = batches(todo, batch or at_once)
+    groups = batches(todo, batch or _at_once(todo, device))
     progress.plan(groups, len(cells) - len(todo))
     for group in groups:
         start = time.perf_counter()
-        rows = _fit(group, [by_hash[cell.sample_hash] for cell in group], planned, progress, device)
+        rows = _fit(group, by_hash, planned, progress, device)
         append_rows(path, rows)
-        stored |= {row.key: row for row in rows}
+        for row in rows:
+            stored[row.key] = row
         progress.done(group, time.perf_counter() - start)
     return [stored[cell.key] for cell in cells]
 
 
+def _at_once(cells: Sequence[Cell], device: str) -> int:
+    """How many of some fits a batch holds: what the largest of them allow."""
+    kinds = {(cell.shape, cell.inr) for cell in cells}
+    return min((images_at_once(shape, inr, device) for shape, inr in kinds), default=1)
+
+
 def _fit(
     group: Sequence[Cell],
-    samples: Sequence[Sample],
+    by_hash: dict[str, Sample],
     planned: dict[str, Row],
     progress: Listener,
     device: str,
 ) -> list[Row]:
-    rows = [replace(planned[cell.key], device=device) for cell in group]
+    rows = []
+    members = []
+    for cell in group:
+        rows.append(replace(planned[cell.key], device=device))
+        members.append(Member(by_hash[cell.sample_hash], cell.seed))
     try:
         fitted = fit(
             group[0].inr,
-            [Member(sample, cell.seed) for cell, sample in zip(group, samples, strict=True)],
+            members,
             group[0].recipe,
             device=device,
             kernel="auto",
@@ -317,24 +306,27 @@ def _fit(
     except BenchmarkError:
         raise
     except Exception as error:  # a plug-in may raise anything: its rows say so, the search goes on
+        LOG.info("a batch of %s failed", group[0].inr.name, exc_info=True)
         return [replace(row, went_wrong=f"{ERROR}{type(error).__name__}: {error}") for row in rows]
-    return [
-        replace(
-            row,
-            n_parameters=sum(a.size for a in fitted.states[k].values()),
-            psnr_db=_psnr_db(fitted.fidelity[k]),
-            went_wrong=went_wrong(fitted, k, sample),
-            seconds=round(fitted.seconds / len(rows), 4),
-            kernel=fitted.kernel,
+    done = []
+    for k, (row, member) in enumerate(zip(rows, members, strict=True)):
+        done.append(
+            replace(
+                row,
+                n_parameters=sum(array.size for array in fitted.states[k].values()),
+                psnr_db=_psnr_db(fitted.fidelity[k]),
+                went_wrong=went_wrong(fitted, k, member.sample),
+                seconds=round(fitted.seconds / len(rows), 4),
+                kernel=fitted.kernel,
+            )
         )
-        for k, (row, sample) in enumerate(zip(rows, samples, strict=True))
-    ]
+    return done
 
 
 def _psnr_db(fidelity: float) -> float:
-    return (
-        round(float(-10 * np.log10(max(fidelity, 1e-20))), 4) if np.isfinite(fidelity) else math.nan
-    )
+    if not np.isfinite(fidelity):
+        return math.nan
+    return round(float(-10 * np.log10(max(fidelity, 1e-20))), 4)
 
 
 def went_wrong(fitted: Fitted, k: int, sample: Sample) -> str:
@@ -344,13 +336,12 @@ def went_wrong(fitted: Fitted, k: int, sample: Sample) -> str:
         return "not finite"
     if end > float(sample.image.var()):
         return "worse than a flat image"
-    return (
-        f"ended {_psnr_db(best) - _psnr_db(end):.1f} dB below its best" if lost(end, best) else ""
-    )
+    if lost(end, best):
+        return f"ended {_psnr_db(best) - _psnr_db(end):.1f} dB below its best"
+    return ""
 
 
 # --- the file
-# ---------------------------------------------------------------------------------------------------------
 
 COLUMNS = [field.name for field in fields(Row)]
 _KINDS: dict[str, type] = {
@@ -364,22 +355,26 @@ def read_rows(path: Path) -> dict[str, Row]:
     """
     if not path.is_file():
         return {}
+    rows = {}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames is not None and list(reader.fieldnames) != COLUMNS:
             raise InputError(
                 f"the search in {path}", "its columns are not those of a search", "another --out"
             )
-        whole = [row for row in reader if None not in row and None not in row.values()]
-    try:
-        return {
-            row["key"]: Row(**{name: _KINDS[name](text) for name, text in row.items()})
-            for row in whole
-        }
-    except ValueError as error:
-        raise InputError(
-            f"the search in {path}", f"a line cannot be read: {error}", "mend it, or another --out"
-        ) from None
+        for texts in reader:
+            if None in texts or None in texts.values():  # torn
+                continue
+            try:
+                values: dict[str, Any] = {name: _KINDS[name](text) for name, text in texts.items()}
+            except ValueError as error:
+                raise InputError(
+                    f"the search in {path}",
+                    f"a line cannot be read: {error}",
+                    "mend it, or another --out",
+                ) from error
+            rows[texts["key"]] = Row(**values)
+    return rows
 
 
 def append_rows(path: Path, rows: Iterable[Row]) -> None:

@@ -13,12 +13,41 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
+from benchmark.stats.bands import (
+    FEWEST_NULLS,
+    null_band,
+    patient_interval,
+    rms,
+    t_quantile,
+    verdict,
+)
 from benchmark.store.store import Row
 from benchmark.store.view import Scored, is_fit, is_sinco, once
+
+__all__ = [
+    "FEWEST_NULLS",
+    "METRICS",
+    "LOWER",
+    "Comparison",
+    "Difference",
+    "Group",
+    "Image",
+    "Summary",
+    "compare",
+    "failures",
+    "gain",
+    "metrics_of",
+    "null_band",
+    "patient_interval",
+    "read_by",
+    "rms",
+    "t_quantile",
+    "verdict",
+]
 
 # What is compared. Higher is better, but for those in LOWER.
 METRICS = ("psnr_db", "ssim", "dice", "dice_eval", "label_kept", "label_kept_eval", "kl", "kl_eval")
@@ -34,44 +63,6 @@ SENSIBLE = {
     "kl": 0.1,
     "kl_eval": 0.1,
 }
-FEWEST_NULLS = 3
-
-
-def t_quantile(df: int) -> float:
-    """The 0.975 quantile of Student's t: half of a two-sided 95 % interval, in standard errors."""
-    return float(stdtrit(df, 0.975))
-
-
-def rms(values: np.ndarray) -> float:
-    """sqrt(mean(x^2)): the spread of differences whose mean is zero by construction."""
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
-def null_band(pooled: np.ndarray, own: np.ndarray, seeds: int) -> float | None:
-    """How far the mean of `seeds` paired differences of one image moves by chance: half the width
-    of a 95 % band.
-
-    pooled: all null differences (null twin - plain twin) of the comparison; own: those of this
-    image. n = len(pooled):
-
-        band = t(0.975, n) * max(rms(pooled), rms(own) where own has at least 3) / sqrt(seeds)
-
-    and None where n < 3. Null differences have mean zero by construction, so n of them leave n
-    degrees of freedom; a SINCO fit and its twin differ by two draws of chaos as two twins do, as
-    long as lambda leaves chaos as it is.
-
-    Sound? In a simulation where lambda does nothing, verdicts other than tie come out at 4-5 %
-    where all images are equally chaotic. Where chaos differs about 8-fold between images, one seed
-    gives 7 %, but 40 % on the most chaotic image; three to five seeds give 2-3 %, and about 10 %
-    there, thanks to the image's own nulls. So one seed screens, several decide, and among many
-    images a few verdicts are chance. The band speaks of the seeds and images that were run (the
-    interval of the total: of other patients), and not of a lambda so large that it makes fits more
-    chaotic.
-    """
-    if len(pooled) < FEWEST_NULLS:
-        return None
-    spread = max(rms(pooled), rms(own)) if len(own) >= FEWEST_NULLS else rms(pooled)
-    return t_quantile(len(pooled)) * spread / math.sqrt(seeds)
 
 
 @once
@@ -81,50 +72,27 @@ def metrics_of(scored: Scored) -> tuple[str, ...]:
     """
     if not scored.label_readers:
         return METRICS[:4]
+    of_readers = [metric for metric in METRICS[2:] if _is_given(scored, metric)]
+    return (*METRICS[:2], *of_readers)
 
-    def given(metric: str) -> bool:
-        readers = scored.readers_of(metric.removesuffix("_eval"), {*scored.readers, *scored.losses})
-        if metric.endswith("_eval"):
-            return any(reader != loss for reader in readers for loss in scored.losses or [None])
-        return any(reader in scored.losses for reader in readers)
 
-    return (*METRICS[:2], *filter(given, METRICS[2:]))
+def _is_given(scored: Scored, metric: str) -> bool:
+    """Whether a reader of the store gives a metric: one in a loss, or for `_eval` one that was in
+    none or not in all of them.
+    """
+    known = {*scored.readers, *scored.losses}
+    readers = set(scored.readers_of(metric.removesuffix("_eval"), known))
+    losses = set(scored.losses)
+    if not metric.endswith("_eval"):
+        return not readers.isdisjoint(losses)
+    if len(losses) > 1:  # whoever is in one loss was not in another
+        return bool(readers)
+    return bool(readers - losses)
 
 
 def gain(metric: str, difference: float) -> float:
     """A difference in a metric, above 0 where it is for the better."""
     return -difference if metric in LOWER else difference
-
-
-def verdict(difference: float, band: float | None) -> str:
-    """win or loss beyond the band, tie within it, unknown where no band was measured; of a `gain`."""
-    if band is None:
-        return "unknown"
-    return "tie" if abs(difference) <= band else "win" if difference > 0 else "loss"
-
-
-def patient_interval(
-    differences: Sequence[float], patients: Sequence[str]
-) -> tuple[float, float, float]:
-    """(mean, low, high): the mean of the patients' means and its 95 % t interval; bounds are nan
-    below 2 patients.
-
-    Slices of one patient are not independent, so a patient counts once: mean +- t(0.975, P - 1) * s
-    / sqrt(P).
-    """
-    by_patient: dict[str, list[float]] = defaultdict(list)
-    for difference, patient in zip(differences, patients, strict=True):
-        by_patient[patient].append(difference)
-    means = np.array([np.mean(values) for values in by_patient.values()])
-    if means.size == 0:
-        return math.nan, math.nan, math.nan
-    mean = float(means.mean())
-    half = (
-        t_quantile(means.size - 1) * float(means.std(ddof=1)) / math.sqrt(means.size)
-        if means.size > 1
-        else math.nan
-    )
-    return mean, mean - half, mean + half
 
 
 @dataclass(frozen=True)
@@ -153,7 +121,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Difference:
-    """One image and one metric: means over the seeds whose SINCO fit and twin both have the metric."""
+    """One image and one metric: means over the seeds whose SINCO fit and twin both have it."""
 
     metric: str
     plain: float
@@ -216,9 +184,8 @@ class Summary:
     high: float
     floor: float
     nulls: int
-    mean_band: (
-        float  # the null band of `mean`, of equally chaotic images; nan below 3 null differences
-    )
+    # The null band of `mean`, of equally chaotic images; nan below 3 null differences.
+    mean_band: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +214,7 @@ class Comparison:
 
 @once
 def compare(scored: Scored) -> list[Comparison]:
-    """Every comparison that the store holds, ordered by data set, backbone, segmenter and lambda."""
+    """Every comparison that the store holds, by data set, backbone, segmenter and lambda."""
     members: dict[Group, list[Row]] = defaultdict(list)
     nulls: dict[str, list[str]] = defaultdict(list)
     for row in scored.rows:
@@ -255,15 +222,34 @@ def compare(scored: Scored) -> list[Comparison]:
             members[Group.of(scored, row)].append(row)
         elif is_fit(row) and row.facts.get("null") and row.status == "ok":
             nulls[row.facts.get("twin") or ""].append(row.key)
-    order = sorted(
-        members, key=lambda g: (g.dataset, g.inr, g.segmenter, g.segmenter_hash, g.settings, g.lam)
-    )
-    return [_comparison(scored, group, members[group], nulls) for group in order]
+    out = []
+    for group in sorted(members, key=_order):
+        out.append(_comparison(scored, group, members[group], nulls))
+    return out
+
+
+def _order(group: Group) -> tuple[Any, ...]:
+    """Where a comparison stands among others: one that differs in lambda alone is beside it."""
+    who = (group.dataset, group.inr, group.segmenter, group.segmenter_hash)
+    return (*who, group.settings, group.lam)
 
 
 def _comparison(
     scored: Scored, group: Group, rows: list[Row], nulls: Mapping[str, list[str]]
 ) -> Comparison:
+    images = _images_of(scored, rows, nulls)
+    others = scored.others(group.segmenter_hash, (row.key for row in rows))
+    summaries = {}
+    for metric in METRICS:
+        summary = _compare_metric(scored, group, images, metric, others)
+        if summary.images:
+            summaries[metric] = summary
+    ordered = sorted(images, key=lambda image: (image.severity, image.sample_id))
+    return Comparison(group, tuple(others), ordered, summaries)
+
+
+def _images_of(scored: Scored, rows: Sequence[Row], nulls: Mapping[str, list[str]]) -> list[Image]:
+    """The images of some SINCO fits, with the pairs that can be compared and what went wrong."""
     images: dict[tuple[str, str], Image] = {}
     for row in rows:
         who = row.facts["sample_id"], row.sample_hash
@@ -271,22 +257,16 @@ def _comparison(
         twin = row.facts.get("twin") or ""
         twin_is_well = twin in scored.by_key and scored.by_key[twin].status == "ok"
         if twin_is_well:  # also where the SINCO fit failed: its twins still tell the noise floor
-            image.nulls += [(null, twin) for null in nulls.get(twin, []) if scored.even(null, twin)]
+            for null in nulls.get(twin, []):
+                if scored.even(null, twin):
+                    image.nulls.append((null, twin))
         if row.status != "ok":
             image.failed += 1
         elif not twin_is_well or not scored.even(row.key, twin):
             image.unpaired += 1
         else:
             image.pairs.append((row.key, twin))
-    others = scored.others(group.segmenter_hash, (row.key for row in rows))
-    summaries = {
-        metric: _compare_metric(scored, group, list(images.values()), metric, others)
-        for metric in METRICS
-    }
-    ordered = sorted(images.values(), key=lambda image: (image.severity, image.sample_id))
-    return Comparison(
-        group, tuple(others), ordered, {m: s for m, s in summaries.items() if s.images}
-    )
+    return list(images.values())
 
 
 def _compare_metric(
@@ -295,66 +275,78 @@ def _compare_metric(
     """Write each image's difference in `metric` into it and return their summary."""
 
     def both(keys: list[tuple[str, str]]) -> np.ndarray:
-        read = np.array(
-            [
-                [scored.value(key, metric, group.segmenter_hash, others) for key in pair]
-                for pair in keys
-            ]
-        )
-        read = read.reshape(-1, 2)
-        return read[np.isfinite(read).all(1)]
+        """Values [n, 2] of the pairs that both have the metric."""
+        read = []
+        for pair in keys:
+            for key in pair:
+                read.append(scored.value(key, metric, group.segmenter_hash, others))
+        values = np.array(read).reshape(-1, 2)
+        finite: np.ndarray = values[np.isfinite(values).all(1)]
+        return finite
 
     own = [np.subtract(*both(image.nulls).T) for image in images]
     pooled = np.concatenate(own)
-    found: list[tuple[Image, Difference]] = []
+    compared: list[Image] = []
     for image, null in zip(images, own, strict=True):
         pairs = both(image.pairs)
         if len(pairs):
-            sinco, plain = pairs.mean(0)
-            difference, band = (
-                float(np.mean(pairs[:, 0] - pairs[:, 1])),
-                null_band(pooled, null, len(pairs)),
-            )
-            image.differences[metric] = Difference(
-                metric,
-                float(plain),
-                float(sinco),
-                difference,
-                len(pairs),
-                band,
-                verdict(gain(metric, difference), band),
-            )
-            found.append((image, image.differences[metric]))
-    mean, low, high = patient_interval(
-        [d.difference for _, d in found], [image.patient for image, _ in found]
+            image.differences[metric] = _difference(metric, pairs, pooled, null)
+            compared.append(image)
+    return _summary(metric, compared, pooled)
+
+
+def _difference(metric: str, pairs: np.ndarray, pooled: np.ndarray, null: np.ndarray) -> Difference:
+    """Of one image: values (SINCO, plain) [seeds, 2], all null differences, and its own."""
+    sinco, plain = pairs.mean(0)
+    difference = float(np.mean(pairs[:, 0] - pairs[:, 1]))
+    band = null_band(pooled, null, len(pairs))
+    return Difference(
+        metric=metric,
+        plain=float(plain),
+        sinco=float(sinco),
+        difference=difference,
+        seeds=len(pairs),
+        band=band,
+        verdict=verdict(gain(metric, difference), band),
     )
-    count = [d.verdict for _, d in found].count
+
+
+def _summary(metric: str, images: Sequence[Image], pooled: np.ndarray) -> Summary:
+    """Of the images that have a difference in a metric, given all null differences."""
+    differences: list[float] = []
+    names: list[str] = []
+    verdicts: Counter[str] = Counter()
+    for image in images:
+        found = image.differences[metric]
+        differences.append(found.difference)
+        names.append(image.patient)
+        verdicts[found.verdict] += 1
+    patients = Counter(names)
+    mean, low, high = patient_interval(differences, names)
     floor = rms(pooled) if len(pooled) else math.nan
-    patients = Counter(image.patient for image, _ in found)
-    # The mean over patients weighs an image with 1 / (patients * its patient's images), and chaos
-    # is independent.
-    weights = [
-        1 / (len(patients) * patients[image.patient] * math.sqrt(d.seeds)) for image, d in found
-    ]
-    mean_band = (
-        t_quantile(len(pooled)) * floor * math.hypot(*weights)
-        if len(pooled) >= FEWEST_NULLS
-        else math.nan
-    )
+    mean_band = math.nan
+    if len(pooled) >= FEWEST_NULLS:
+        # The mean over patients weighs an image with 1 / (patients * its patient's images), and
+        # chaos is independent.
+        weights = []
+        for image in images:
+            seeds = image.differences[metric].seeds
+            weights.append(1 / (len(patients) * patients[image.patient] * math.sqrt(seeds)))
+        mean_band = t_quantile(len(pooled)) * floor * math.hypot(*weights)
     return Summary(
-        metric,
-        len(found),
-        len(patients),
-        count("win"),
-        count("tie"),
-        count("loss"),
-        count("unknown"),
-        mean,
-        low,
-        high,
-        floor,
-        len(pooled),
-        mean_band,
+        metric=metric,
+        images=len(images),
+        patients=len(patients),
+        wins=verdicts["win"],
+        ties=verdicts["tie"],
+        losses=verdicts["loss"],
+        unknown=verdicts["unknown"],
+        mean=mean,
+        low=low,
+        high=high,
+        floor=floor,
+        nulls=len(pooled),
+        mean_band=mean_band,
     )
 
 
@@ -363,12 +355,8 @@ def read_by(scored: Scored, comparison: Comparison, reader: str) -> tuple[Summar
     difference alone.
     """
     images = [replace(image, differences={}) for image in comparison.images]
-    return (
-        _compare_metric(
-            scored, replace(comparison.group, segmenter_hash=reader), images, "dice", []
-        ),
-        images,
-    )
+    group = replace(comparison.group, segmenter_hash=reader)
+    return _compare_metric(scored, group, images, "dice", []), images
 
 
 def failures(scored: Scored) -> list[Row]:

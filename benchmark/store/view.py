@@ -18,6 +18,8 @@ from benchmark.types import LABEL_METRICS, READER_METRICS
 P = ParamSpec("P")
 T = TypeVar("T")
 Values = dict[str, dict[tuple[str, str], float]]  # key -> (metric, reader hash) -> value
+# Facts that set a fit apart from others, each a number or a text.
+SINGLE_SETTINGS = ("bits", "bpp_requested", "depth", "fidelity", "regularizer", "precision")
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,10 @@ class Scored:
             if row.facts.get("codec") and row.status == "ok":
                 self.files[row.sample_hash].append(row)
         self.names: dict[str, str] = {}  # reader hash -> name
-        self.members: dict[str, list[str]] = (
-            store.recall("runs", "members") or {}
-        )  # of ensembles: hash -> those of its networks
-        self.label_readers: set[str] = (
-            set()
-        )  # hashes of those that read labels; the others read masks
+        # Of ensembles: hash -> those of its networks.
+        self.members: dict[str, list[str]] = store.recall("runs", "members") or {}
+        # Hashes of those that read labels; the others read masks.
+        self.label_readers: set[str] = set()
         self.values: Values = defaultdict(dict)
         for key, metric, value, reader, reader_hash, score_as in store.each_score(keys):
             if score_as != SCORE_AS:  # stores of version 0.1 may hold scores of changed pictures
@@ -94,19 +94,26 @@ class Scored:
                     self.label_readers.add(reader_hash)
             if value is not None:
                 self.values[key][share((metric, reader_hash))] = value
+        self._name_readers()
+
+    def _name_readers(self) -> None:
+        """Set the readers of the run and those in a loss: listed in the run, else as cells have
+        them.
+        """
         listed = {reader["hash"]: reader for reader in self.run.get("readers") or []}
-        # Those that have no score as yet too.
-        self.label_readers |= {
-            hash_ for hash_, reader in listed.items() if "classes" in (reader.get("card") or {})
-        }
-        fitted = {
-            row.facts["segmenter_hash"]: row.facts["segmenter"]
-            for row in self.rows
-            if is_sinco(row)
-        }
-        self.names.update({hash_: reader["name"] for hash_, reader in listed.items()} | fitted)
+        fitted = {}
+        for row in self.rows:
+            if is_sinco(row):
+                fitted[row.facts["segmenter_hash"]] = row.facts["segmenter"]
+        roles = []
+        for hash_, reader in listed.items():
+            self.names[hash_] = reader["name"]
+            if "classes" in (reader.get("card") or {}):  # those that have no score as yet too
+                self.label_readers.add(hash_)
+            if reader.get("role") == "loss":
+                roles.append(hash_)
+        self.names |= fitted
         self.readers = list(listed) or sorted(self.names)
-        roles = [hash_ for hash_, reader in listed.items() if reader.get("role") == "loss"]
         self.losses = list(dict.fromkeys([*roles, *sorted(fitted)]))
 
     def name(self, reader_hash: str) -> str:
@@ -115,36 +122,40 @@ class Scored:
         return name if list(self.names.values()).count(name) == 1 else f"{name}@{reader_hash[:6]}"
 
     def even(self, a: str, b: str) -> bool:
-        """Whether two stored fits started again equally often: at the same learning rate."""
-        first, second = (
-            self.by_key[key].facts.get("restarts", 0) if key in self.by_key else None
-            for key in (a, b)
-        )
-        return first == second
+        """Whether two stored fits started again equally often, so at the same learning rate."""
+        return self._restarts(a) == self._restarts(b)
+
+    def _restarts(self, key: str) -> int | None:
+        """How often a fit started again; None where it is not stored."""
+        if key not in self.by_key:
+            return None
+        count: int = self.by_key[key].facts.get("restarts", 0)
+        return count
 
     def kin(self, a: str, b: str) -> bool:
         """Whether two readers are one network, or share one as members of an ensemble."""
-        first, second = ({reader, *self.members.get(reader, ())} for reader in (a, b))
+        first = {a, *self.members.get(a, ())}
+        second = {b, *self.members.get(b, ())}
         return not first.isdisjoint(second)
 
     def others(self, loss: str | None, keys: Iterable[str]) -> list[str]:
         """Readers that were not in the loss, nor members of it, and have read at least one of the
         cells.
         """
-        seen = {reader for key in keys for _, reader in self.values.get(key, ())}
-        return [
-            reader
-            for reader in self.readers
-            if reader in seen and (loss is None or not self.kin(reader, loss))
-        ]
+        seen = set()
+        for key in keys:
+            for _, reader in self.values.get(key, ()):
+                seen.add(reader)
+        out = []
+        for reader in self.readers:
+            if reader in seen and (loss is None or not self.kin(reader, loss)):
+                out.append(reader)
+        return out
 
     def readers_of(self, metric: str, readers: Iterable[str]) -> list[str]:
         """Those of `readers` that give a metric: masks have a Dice, labels a kl."""
-        return [
-            reader
-            for reader in readers
-            if (metric in LABEL_METRICS) == (reader in self.label_readers)
-        ]
+        of_labels = metric in LABEL_METRICS
+        return [reader for reader in readers if of_labels == (reader in self.label_readers)]
 
     def data(self, key: str) -> bytes:
         """The file of a cell that is ok."""
@@ -157,29 +168,16 @@ class Scored:
         share them.
         """
         facts = row.facts
-        shared = [
-            id(facts.get(name)) for name in ("identity", "recipe", "inr_args")
-        ]  # see _Shared: the same object, not an equal one
-        name = (
-            penalty,
-            *shared,
-            *(
-                facts.get(name)
-                for name in (
-                    "bits",
-                    "bpp_requested",
-                    "depth",
-                    "fidelity",
-                    "regularizer",
-                    "precision",
-                )
-            ),
-        )
-        if name not in self._settings:
-            self._settings[name] = tuple(
-                sorted((penalty_settings if penalty else settings)(facts).items())
-            )
-        return self._settings[name]
+        name: list[Any] = [penalty]
+        for fact in ("identity", "recipe", "inr_args"):
+            name.append(id(facts.get(fact)))  # see _Shared: the same object, not an equal one
+        for fact in SINGLE_SETTINGS:
+            name.append(facts.get(fact))
+        known = tuple(name)
+        if known not in self._settings:
+            found = penalty_settings(facts) if penalty else settings(facts)
+            self._settings[known] = tuple(sorted(found.items()))
+        return self._settings[known]
 
     def value(self, key: str, metric: str, loss: str | None, others: Sequence[str] = ()) -> float:
         """One number of a cell, nan where there is none: `dice` by the network in the loss,
@@ -188,12 +186,13 @@ class Scored:
         values = self.values.get(key, {})
         if metric.endswith("_eval"):
             name = metric.removesuffix("_eval")
-            read = [
-                values.get((name, reader), math.nan)
-                for reader in (self.readers_of(name, others) if self.label_readers else others)
-            ]
-            return sum(read) / len(read) if read else math.nan
-        return values.get((metric, (loss or "") if metric in READER_METRICS else ""), math.nan)
+            readers = self.readers_of(name, others) if self.label_readers else others
+            if not readers:
+                return math.nan
+            read = [values.get((name, reader), math.nan) for reader in readers]
+            return sum(read) / len(read)
+        reader = loss if loss and metric in READER_METRICS else ""
+        return values.get((metric, reader), math.nan)
 
 
 class _Shared:
@@ -205,24 +204,21 @@ class _Shared:
         self._known: dict[Any, Any] = {}
 
     def __call__(self, value: T) -> T:
-        return self._known.setdefault(value, value)
+        first: T = self._known.setdefault(value, value)
+        return first
 
     def slim(self, row: Row) -> Row:
         """The row with shared facts; of its identity what the tables look at."""
-        identity = row.facts.get("identity") or {}
-        facts = row.facts | {
-            "identity": {
-                name: identity[name]
-                for name in ("inr", "fit_version", "init", "codec")
-                if name in identity
-            }
-        }
+        whole = row.facts.get("identity") or {}
+        identity = {}
+        for name in ("inr", "fit_version", "init", "codec"):
+            if name in whole:
+                identity[name] = whole[name]
+        facts = row.facts | {"identity": identity}
         row.facts = {self(name): self._shared(value) for name, value in facts.items()}
-        row.status, row.reason, row.sample_hash = (
-            self(row.status),
-            self(row.reason),
-            self(row.sample_hash),
-        )
+        row.status = self(row.status)
+        row.reason = self(row.reason)
+        row.sample_hash = self(row.sample_hash)
         return row
 
     def _shared(self, value: Any) -> Any:
@@ -235,11 +231,12 @@ def once(make: Callable[Concatenate[Scored, P], T]) -> Callable[Concatenate[Scor
     """Made once for each Scored: tables, pages and pictures all ask for it."""
 
     @wraps(make)
-    def kept(scored: Scored, *args: P.args, **kwargs: P.kwargs) -> T:
+    def kept(scored: Scored, /, *args: P.args, **kwargs: P.kwargs) -> T:
         what = (make, *args, *kwargs.items())
         if what not in scored._made:
             scored._made[what] = make(scored, *args, **kwargs)
-        return scored._made[what]
+        made: T = scored._made[what]
+        return made
 
     return kept
 
@@ -263,9 +260,8 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     """
     identity = facts.get("identity") or {}
     inr = identity.get("inr") or {}  # here the size that the rate decides is still open
-    recipe = {
-        key: value for key, value in (facts.get("recipe") or {}).items() if key != "penalty_every"
-    }
+    recipe = dict(facts.get("recipe") or {})
+    recipe.pop("penalty_every", None)
     bits = facts.get("bits") if facts.get("bpp_requested") is None else None
     return _texts(
         {
@@ -284,16 +280,16 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def penalty_settings(facts: Mapping[str, Any]) -> dict[str, str]:
     """`settings` and what else makes a SINCO fit."""
-    every = (facts.get("recipe") or {}).get("penalty_every")
-    return settings(facts) | _texts(
-        {"penalty_every": every}
-        | {name: facts.get(name) for name in ("fidelity", "regularizer", "precision")}
-    )
+    more = {"penalty_every": (facts.get("recipe") or {}).get("penalty_every")}
+    for name in ("fidelity", "regularizer", "precision"):
+        more[name] = facts.get(name)
+    return settings(facts) | _texts(more)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
-    return {
-        name: json.dumps(value, sort_keys=True)
-        for name, value in values.items()
-        if value not in (None, {})
-    }
+    """Values as JSON, those that say nothing left out."""
+    out = {}
+    for name, value in values.items():
+        if value not in (None, {}):
+            out[name] = json.dumps(value, sort_keys=True)
+    return out

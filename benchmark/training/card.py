@@ -5,6 +5,7 @@ never saw.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +24,20 @@ from benchmark.training.reading import (
 )
 from benchmark.training.recipe import Progress, Training, TrainRecipe
 
+# Options of a recipe that a command always names.
+SAID = (
+    "loss",
+    "optimizer",
+    "lr",
+    "schedule",
+    "epochs",
+    "batch",
+    "seed",
+    "patience",
+    "augment",
+    "precision",
+)
+
 
 def card_of(
     training: Training,
@@ -35,7 +50,6 @@ def card_of(
     was trained on decoded images.
     """
     segmenter, dataset, recipe = training.segmenter, training.dataset, training.recipe
-    compressor = training.compressor
     card = {
         "segmenter": segmenter.name,
         "options": {**segmenter.defaults, **training.options},
@@ -46,22 +60,16 @@ def card_of(
         "command": command_of(training),
         "recipe": asdict(recipe),
         "seed": recipe.seed,
-        "init": (
-            start
-            and {"dataset": start.card["dataset"], "hash": start.hash, "fresh": list(recipe.fresh)}
-        ),
+        "init": _init(start, recipe),
         "train_on": recipe.train_on,
-        "compressor": (
-            compressor
-            and {
-                "name": compressor.choice.name,
-                "args": dict(compressor.choice.args),
-                "bpp": compressor.bpp,
-            }
-        ),
+        "compressor": _compressor(training),
         "split_hash": splits.hash,
         "train_patients": _seen(splits, dataset.name, start),
-        "slices": {name: getattr(splits, name).planes for name in ("train", "val", "test")},
+        "slices": {
+            "train": splits.train.planes,
+            "val": splits.val.planes,
+            "test": splits.test.planes,
+        },
         "epochs_run": progress.epoch,
         "best_epoch": progress.best_epoch,
         "minutes": round(progress.minutes, 2),
@@ -73,28 +81,41 @@ def card_of(
         "dataset_source_hash": dataset.source_hash(),
         "versions": {"sinco-bench": __version__, "torch": torch.__version__},
     }
-    card |= (
-        {"classes": list(splits.train.classes)}
-        if splits.train.classes
-        else {"target": recipe.target}
-    )
+    if splits.train.classes:
+        card["classes"] = list(splits.train.classes)
+    else:
+        card["target"] = recipe.target
     card |= _found(module, splits.test.to(recipe.device), round(progress.best_score, 4))
     if splits.test_decoded is not None:
         decoded = _found(module, splits.test_decoded.to(recipe.device))
-        card |= {
-            name.replace("test_", "test_decoded_", 1): value for name, value in decoded.items()
-        }
+        for name, value in decoded.items():
+            card[name.replace("test_", "test_decoded_", 1)] = value
     return card
+
+
+def _init(start: Checkpoint | None, recipe: TrainRecipe) -> dict[str, Any] | None:
+    """What the weights started from; None where they were drawn at random."""
+    if start is None:
+        return None
+    return {"dataset": start.card["dataset"], "hash": start.hash, "fresh": list(recipe.fresh)}
+
+
+def _compressor(training: Training) -> dict[str, Any] | None:
+    """What compressed the training images; None where they are originals."""
+    used = training.compressor
+    if used is None:
+        return None
+    return {"name": used.choice.name, "args": dict(used.choice.args), "bpp": used.bpp}
 
 
 def _seen(splits: Splits, dataset: str, start: Checkpoint | None) -> list[str]:
     """Patients that the weights have met: of this training, and of the one that they started from
     where it was on the same data set.
     """
-    before = (
-        start.card.get("train_patients") or () if start and start.card["dataset"] == dataset else ()
-    )
-    return sorted({*splits.train.patients, *before})
+    seen = set(splits.train.patients)
+    if start is not None and start.card["dataset"] == dataset:
+        seen |= set(start.card.get("train_patients") or ())
+    return sorted(seen)
 
 
 def command_of(training: Training) -> str:
@@ -102,88 +123,62 @@ def command_of(training: Training) -> str:
     do not.
     """
     recipe, start = training.recipe, training.init_from
-    words = [
-        "python",
-        "-m",
-        "benchmark",
-        "train",
-        "--segmenter",
-        training.segmenter.name,
-        "--dataset",
-        training.dataset.name,
-    ]
-    for entry, options in (
-        (training.segmenter, training.options),
-        (training.dataset, training.dataset_options),
-    ):
-        words += [
-            word
-            for name, value in options.items()
-            if name != "classes"
-            for word in ("--set", f"{entry.name}.{name}={value}")
-        ]
-    words += ["--init-from", start.rpartition("/")[2]] if start else []
-    for name in (
-        "loss",
-        "optimizer",
-        "lr",
-        "schedule",
-        "epochs",
-        "batch",
-        "seed",
-        "patience",
-        "augment",
-        "precision",
-    ):
+    words = ["python", "-m", "benchmark", "train"]
+    words += ["--segmenter", training.segmenter.name, "--dataset", training.dataset.name]
+    words += _set_words(training.segmenter.name, training.options)
+    words += _set_words(training.dataset.name, training.dataset_options)
+    if start:
+        words += ["--init-from", start.rpartition("/")[2]]
+    for name in SAID:
         words += [f"--{name}", f"{getattr(recipe, name)}"]
     if training.compressor:
-        words += [
-            "--train-on",
-            recipe.train_on,
-            "--compressor",
-            training.compressor.choice.name,
-            "--train-bpp",
-            f"{training.compressor.bpp:g}",
-        ]
+        words += ["--train-on", recipe.train_on]
+        words += ["--compressor", training.compressor.choice.name]
+        words += ["--train-bpp", f"{training.compressor.bpp:g}"]
     defaults = TrainRecipe()
     for name in ("target", "loaded_rate"):
         if getattr(recipe, name) != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", f"{getattr(recipe, name)}"]
-    words += [
-        word
-        for name in ("fresh", "freeze")
-        for beginning in getattr(recipe, name)
-        for word in (f"--{name}", beginning)
-    ]
+    for name in ("fresh", "freeze"):
+        for beginning in getattr(recipe, name):
+            words += [f"--{name}", beginning]
     return shlex.join(words)
+
+
+def _set_words(plugin: str, options: Mapping[str, Any]) -> list[str]:
+    """The --set of a plug-in's options; classes are read off the data."""
+    words = []
+    for name, value in options.items():
+        if name != "classes":
+            words += ["--set", f"{plugin}.{name}={value}"]
+    return words
 
 
 def _found(module: nn.Module, test: Slices, best: float | None = None) -> dict[str, Any]:
     """What the network reads in a split, once: of labels accuracy, recall by class and counts; of
     masks every metric by patient.
     """
-    card: dict[str, Any]
+    more: dict[str, Any] = {}
     if test.classes:
+        name = "accuracy"
         labels = read_labels(module, test)
-        score, card = (
-            labels.score,
-            {"test_recall_by_class": finite(labels.recall), "test_confusion": labels.confusion},
-        )
+        score = labels.score
+        more["test_recall_by_class"] = finite(labels.recall)
+        more["test_confusion"] = labels.confusion
     else:
+        name = "dice"
         found = read_masks(module, test)
         masks = mask_score(found, test)
-        score, card = (
-            masks.score,
-            {
-                "test_dice_by_patient": finite(masks.dice_by_patient),
-                "test_by_patient": {
-                    patient: finite(scores)
-                    for patient, scores in scores_by_patient(found, test).items()
-                },
-                "test_fp_area_px": None if masks.fp_area_px is None else round(masks.fp_area_px, 2),
-            },
-        )
-    name = "accuracy" if test.classes else "dice"
-    return (
-        ({} if best is None else {f"val_{name}": best}) | {f"test_{name}": round(score, 4)} | card
-    )
+        score = masks.score
+        by_patient = {}
+        for patient, scores in scores_by_patient(found, test).items():
+            by_patient[patient] = finite(scores)
+        area = masks.fp_area_px
+        more["test_dice_by_patient"] = finite(masks.dice_by_patient)
+        more["test_by_patient"] = by_patient
+        more["test_fp_area_px"] = None if area is None else round(area, 2)
+    card: dict[str, Any] = {}
+    if best is not None:
+        card[f"val_{name}"] = best
+    card[f"test_{name}"] = round(score, 4)
+    return card | more

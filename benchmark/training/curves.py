@@ -18,13 +18,11 @@ def draw_curves(path: Path, history: Sequence[dict[str, float]], best_epoch: int
     word = {"val_dice": "validation Dice", "val_accuracy": "validation accuracy"}[name]
     epochs = [row["epoch"] for row in history]
     marker = "o" if len(history) < 3 else ""  # a line needs two points to be seen
-    for axes, key, label, color in (
-        (loss_axes, "loss", "training loss", "C0"),
-        (score_axes, name, word, "C1"),
-    ):
-        axes.plot(epochs, [row[key] for row in history], color=color, marker=marker)
-        axes.set_ylabel(label, color=color)
-    best = next(row[name] for row in history if row["epoch"] == best_epoch)
+    loss_axes.plot(epochs, [row["loss"] for row in history], color="C0", marker=marker)
+    loss_axes.set_ylabel("training loss", color="C0")
+    score_axes.plot(epochs, [row[name] for row in history], color="C1", marker=marker)
+    score_axes.set_ylabel(word, color="C1")
+    best = history[epochs.index(best_epoch)][name]
     score_axes.plot(best_epoch, best, "o", color="C1")
     score_axes.axvline(best_epoch, color="0.7", linewidth=0.8, zorder=0)
     loss_axes.set_xlabel("epoch")

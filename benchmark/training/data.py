@@ -5,14 +5,13 @@ tested a network.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from benchmark.errors import InputError
-from benchmark.plan.selection import SEGMENTER
 from benchmark.plugins.contracts import Dataset
 from benchmark.types import SPLITS, Sample, extent, planes
 
@@ -84,7 +83,7 @@ def read_splits(
     *,
     train_on: str = "original",
     compress: Compress | None = None,
-    seen: Callable[[str, int, int], None] = lambda split, i, n: None,
+    seen: Callable[[str, int, int], None] | None = None,
 ) -> Splits:
     """Read all splits once; `seen(split, i, n)` is told of each sample. The val and test splits
     stay originals.
@@ -93,49 +92,66 @@ def read_splits(
     `train_on` asks for it (compressed, or both). Raises InputError for an empty split, one without
     anything to learn, images of several shapes, or unfit sizes.
     """
+    found, digest = _read(dataset, purpose, seen)
+    classes = _classes(found) if purpose.task == "label" else ()
+    decoded_test: list[Sample] = []
+    if compress:
+        originals = found["train"]
+        decoded = compress(originals + found["test"])
+        found["train"] = decoded[: len(originals)]
+        decoded_test = decoded[len(originals) :]
+        if train_on == "both":
+            found["train"] = found["train"] + originals
+    return Splits(
+        train=stack(found["train"], purpose, classes),
+        val=stack(found["val"], purpose, classes),
+        test=stack(found["test"], purpose, classes),
+        hash=digest,
+        test_decoded=stack(decoded_test, purpose, classes) if decoded_test else None,
+    )
+
+
+def _read(
+    dataset: Dataset, purpose: Purpose, seen: Callable[[str, int, int], None] | None
+) -> tuple[dict[str, list[Sample]], str]:
+    """The samples of each split, and a hash over who they are and what they hold."""
+    list_ids: Callable[[str], list[str]] = dataset.ids
+    load: Callable[[str], Sample] = dataset.load
+    if purpose.dims == 3:
+        list_ids, load = dataset.volumes, dataset.load_volume
     digest = hashlib.sha256()
     found = {}
-    list_ids, load = (
-        (dataset.volumes, dataset.load_volume) if purpose.dims == 3 else (dataset.ids, dataset.load)
-    )
     for split in SPLITS:
         ids, samples = list_ids(split), []
-        for i, sample_id in enumerate(ids):
-            samples.append(sample := load(sample_id))
-            digest.update(
-                f"{split} {sample.id} {sample.hash}{' ' * bool(sample.label)}{sample.label}\n".encode()
-            )
-            seen(split, i + 1, len(ids))
+        for number, sample_id in enumerate(ids, 1):
+            sample = load(sample_id)
+            samples.append(sample)
+            label = f" {sample.label}" if sample.label else ""
+            digest.update(f"{split} {sample.id} {sample.hash}{label}\n".encode())
+            if seen is not None:
+                seen(split, number, len(ids))
         _check(samples, split, purpose)
         found[split] = samples
-    classes = (
-        tuple(sorted({sample.label for samples in found.values() for sample in samples}))
-        if purpose.task == "label"
-        else ()
-    )
-    if purpose.task == "label" and len(classes) < 2:
+    return found, digest.hexdigest()[:16]
+
+
+def _classes(found: dict[str, list[Sample]]) -> tuple[str, ...]:
+    """The names of the classes in all splits; raises InputError where there is one only."""
+    names = set()
+    for samples in found.values():
+        names |= {sample.label for sample in samples}
+    classes = tuple(sorted(names))
+    if len(classes) < 2:
         raise InputError(
             "training on labels",
             f"every image is of the class {classes[0]!r}",
             "data of at least two classes",
         )
-    decoded: list[Sample] = []
-    if compress:
-        count = len(found["train"])
-        decoded = compress(found["train"] + found["test"])
-        found["train"], decoded = (
-            decoded[:count] + (found["train"] if train_on == "both" else []),
-            decoded[count:],
-        )
-    parts = {split: stack(samples, purpose, classes) for split, samples in found.items()}
-    return Splits(
-        **parts,
-        hash=digest.hexdigest()[:16],
-        test_decoded=stack(decoded, purpose, classes) if decoded else None,
-    )
+    return classes
 
 
 def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
+    """Raise InputError where there is nothing to learn in a split, or its images do not fit."""
     asked = f"training on the split {split!r}"
     if not samples:
         raise InputError(
@@ -144,13 +160,7 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
             "data with some in each split, or --set splits=FILE that says who is in which",
         )
     if purpose.task == "label":
-        if unknown := [sample.id for sample in samples if not sample.label]:
-            raise InputError(
-                f"{asked} by labels",
-                f"{len(unknown)} of {len(samples)} images have no label, such as {unknown[0]}",
-                "data with labels, such as --dataset brain-tumor-mri, or a network that learns"
-                f" masks: --segmenter {SEGMENTER}",
-            )
+        _check_labels(samples, asked)
     elif purpose.target == "brain":
         if not any(sample.brain.any() and not sample.brain.all() for sample in samples):
             raise InputError(
@@ -164,12 +174,29 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
             f"{len(samples)} images in it, none with a lesion",
             "data with some in each split",
         )
+    _check_shapes(samples, asked, purpose)
+
+
+def _check_labels(samples: Sequence[Sample], asked: str) -> None:
+    """Raise InputError where images have no label."""
+    unknown = [sample.id for sample in samples if not sample.label]
+    if unknown:
+        raise InputError(
+            f"{asked} by labels",
+            f"{len(unknown)} of {len(samples)} images have no label, such as {unknown[0]}",
+            "data with labels, such as --dataset brain-tumor-mri, or a network that learns"
+            " masks: --segmenter unet",
+        )
+
+
+def _check_shapes(samples: Sequence[Sample], asked: str, purpose: Purpose) -> None:
+    """Raise InputError where images are of several shapes, or of one that a network cannot read."""
+    todo = "--set size=128" if purpose.dims == 2 else "--set size=64 --set planes=32"
     shapes = {sample.image.shape: extent(sample.image.shape, sample.depth) for sample in samples}
     if len(shapes) > 1:
-        several = ", ".join(text for _, text in sorted(shapes.items())[:4]) + (
-            f", and {len(shapes) - 4} more" if len(shapes) > 4 else ""
-        )
-        todo = "--set size=128" if purpose.dims == 2 else "--set size=64 --set planes=32"
+        several = ", ".join(text for _, text in sorted(shapes.items())[:4])
+        if len(shapes) > 4:
+            several += f", and {len(shapes) - 4} more"
         raise InputError(
             asked,
             f"images of several shapes: {several}",
@@ -178,7 +205,6 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
     (rows, width, _), depth = samples[0].image.shape, samples[0].depth
     sides = (rows // depth, width) if purpose.dims == 2 else (depth, rows // depth, width)
     if any(side % purpose.multiple for side in sides):
-        todo = "--set size=128" if purpose.dims == 2 else "--set size=64 --set planes=32"
         raise InputError(
             asked,
             f"images of {next(iter(shapes.values()))}; this segmenter reads multiples of"
@@ -189,32 +215,30 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
 
 def stack(samples: Sequence[Sample], purpose: Purpose, classes: tuple[str, ...]) -> Slices:
     """Samples of one shape as tensors; classes: the names that labels are numbers of."""
-
-    def shaped(array: np.ndarray, depth: int) -> np.ndarray:
-        """[D * H, W, C] -> [C, H, W], or [C, D, H, W]."""
-        return (
-            array.transpose(2, 0, 1)
-            if purpose.dims == 2
-            else planes(array, depth).transpose(3, 0, 1, 2)
-        )
-
-    if purpose.task == "label":
-        truth = torch.tensor([classes.index(sample.label) for sample in samples])
-    else:
-        truth = _tensor(
-            shaped((s.brain if purpose.target == "brain" else s.mask)[..., None], s.depth)
-            for s in samples
-        )
+    images, masks, labels = [], [], []
+    for sample in samples:
+        images.append(_shaped(sample.image, sample.depth, purpose.dims))
+        if purpose.task == "label":
+            labels.append(classes.index(sample.label))
+        else:
+            mask = sample.brain if purpose.target == "brain" else sample.mask
+            masks.append(_shaped(mask[..., None], sample.depth, purpose.dims))
+    volumes = [sample.volume.as_row() for sample in samples]
     return Slices(
-        _tensor(shaped(s.image, s.depth) for s in samples),
-        truth,
-        torch.tensor([s.volume.as_row() for s in samples], dtype=torch.float32),
-        tuple(s.patient for s in samples),
-        samples[0].channels,
-        tuple(s.spacing_mm for s in samples),
-        classes,
+        images=torch.stack(images),
+        truth=torch.tensor(labels) if purpose.task == "label" else torch.stack(masks),
+        volumes=torch.tensor(volumes, dtype=torch.float32),
+        patients=tuple(sample.patient for sample in samples),
+        channels=samples[0].channels,
+        spacings_mm=tuple(sample.spacing_mm for sample in samples),
+        classes=classes,
     )
 
 
-def _tensor(arrays: Iterable[np.ndarray]) -> torch.Tensor:
-    return torch.stack([torch.from_numpy(array.copy()).float() for array in arrays])
+def _shaped(array: np.ndarray, depth: int, dims: int) -> torch.Tensor:
+    """[D * H, W, C] -> float32 [C, H, W], or [C, D, H, W]."""
+    if dims == 2:
+        turned = array.transpose(2, 0, 1)
+    else:
+        turned = planes(array, depth).transpose(3, 0, 1, 2)
+    return torch.from_numpy(turned.copy()).float()

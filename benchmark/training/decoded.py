@@ -34,10 +34,11 @@ class Compressor:
 
     @classmethod
     def of(cls, name: str, bpp: float, args: dict[str, Any]) -> Compressor:
-        size = index.get("inr", name).declared["size"] if (kind := kind_of(name)) == "inr" else None
-        return cls(
-            Choice.of(kind, name, **({size: ...} if size else {}) | args), bpp
-        )  # the rate decides a size that is left open
+        kind = kind_of(name)
+        size = index.get("inr", name).declared["size"] if kind == "inr" else None
+        if size:
+            args = {size: ...} | args  # the rate decides a size that is left open
+        return cls(Choice.of(kind, name, **args), bpp)
 
     def text(self) -> str:
         """What a resumed training must agree with."""
@@ -55,14 +56,15 @@ class Compressor:
                 "only slices are compressed for training",
                 "--train-on original",
             )
-        if self.choice.kind == "codec":
-            return [
-                self._by_codec(sample, told, i + 1, len(samples))
-                for i, sample in enumerate(samples)
-            ]
-        return self._by_inr(samples, dataset, device, told)
+        if self.choice.kind != "codec":
+            return self._by_inr(samples, dataset, device, told)
+        decoded = []
+        for number, sample in enumerate(samples, 1):
+            decoded.append(self._by_codec(sample))
+            told("compressing", number, len(samples))
+        return decoded
 
-    def _by_codec(self, sample: Sample, told: Told, i: int, count: int) -> Sample:
+    def _by_codec(self, sample: Sample) -> Sample:
         codec = index.get("codec", self.choice.name).load()(**dict(self.choice.args))
         height, width, _ = sample.image.shape
 
@@ -73,8 +75,7 @@ class Compressor:
         try:
             arrays, _ = prepared({"decoded": sample.hash, "by": self.text(), "bpp": self.bpp}, make)
         except CellFailed as error:
-            raise self._failed(sample, error.found) from None
-        told("compressing", i, count)
+            raise self._failed(sample, error.found) from error
         return replace(sample, image=arrays["image"])
 
     def _by_inr(

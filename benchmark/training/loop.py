@@ -35,8 +35,8 @@ def train(
     *,
     state_path: Path | None = None,
     resume: bool = False,
-    on_epoch: Callable[[Progress], None] = lambda progress: None,
-    on_batch: Callable[[int, int], None] = lambda step, steps: None,
+    on_epoch: Callable[[Progress], None] | None = None,
+    on_batch: Callable[[int, int], None] | None = None,
 ) -> Progress:
     """Train `module` in place and leave it with the weights of its best epoch on the validation
     split.
@@ -71,14 +71,12 @@ def train(
             {"epoch": progress.epoch, "loss": loss, f"val_{reading.name}": reading.score}
         )
         if reading.score > progress.best_score or recipe.patience == 0:
-            progress.best_score, progress.best_epoch, best = (
-                reading.score,
-                progress.epoch,
-                copy_of(module),
-            )
+            progress.best_score, progress.best_epoch = reading.score, progress.epoch
+            best = copy_of(module)
         if state_path is not None:
             save_state(state_path, module, optimizer, recipe, progress, best)
-        on_epoch(progress)
+        if on_epoch is not None:
+            on_epoch(progress)
     module.load_state_dict(best)
     return progress
 
@@ -99,7 +97,7 @@ def _epoch(
     slices: Slices,
     recipe: TrainRecipe,
     epoch: int,
-    on_batch: Callable[[int, int], None],
+    on_batch: Callable[[int, int], None] | None,
 ) -> float:
     train_mode(module)
     seed = 1_000_003 * recipe.seed + epoch
@@ -122,7 +120,8 @@ def _epoch(
                 f"no finite loss, epoch {epoch + 1}",
                 f"a smaller {field('lr')}",
             )
-        on_batch(i + 1, len(parts))
+        if on_batch is not None:
+            on_batch(i + 1, len(parts))
     return total / len(parts)
 
 

@@ -34,7 +34,7 @@ class MaskScore:
 
 @dataclass(frozen=True)
 class LabelScore:
-    """What a label network answers: confusion[i][j] counts images of class i that it calls class j."""
+    """What a label network answers: confusion[i][j] counts images of class i that it calls j."""
 
     classes: tuple[str, ...]
     confusion: list[list[int]]
@@ -43,27 +43,26 @@ class LabelScore:
 
     @property
     def score(self) -> float:
-        return sum(row[i] for i, row in enumerate(self.confusion)) / sum(map(sum, self.confusion))
+        right = sum(row[i] for i, row in enumerate(self.confusion))
+        return right / sum(map(sum, self.confusion))
 
     @property
     def recall(self) -> dict[str, float]:
         """By class, of those that the split has."""
-        return {
-            name: row[i] / sum(row)
-            for i, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
-            if sum(row)
-        }
+        recall = {}
+        for i, row in enumerate(self.confusion):
+            if sum(row):
+                recall[self.classes[i]] = row[i] / sum(row)
+        return recall
 
 
 def read(module: nn.Module, slices: Slices, batch: int = 32) -> MaskScore | LabelScore:
     """Read every slice with the module as it stands (evaluation mode, float32; of masks the
     threshold is 0.5).
     """
-    return (
-        read_labels(module, slices, batch)
-        if slices.classes
-        else mask_score(read_masks(module, slices, batch), slices)
-    )
+    if slices.classes:
+        return read_labels(module, slices, batch)
+    return mask_score(read_masks(module, slices, batch), slices)
 
 
 def read_labels(module: nn.Module, slices: Slices, batch: int = 32) -> LabelScore:
@@ -85,20 +84,21 @@ def read_masks(module: nn.Module, slices: Slices, batch: int = 32) -> np.ndarray
 def mask_score(found: np.ndarray, slices: Slices) -> MaskScore:
     """The score of `read_masks`."""
     true = _planes(slices.truth[:, :1] > 0.5)
-    hits, marks, areas = (x.sum((1, 2)).tolist() for x in (found & true, found, true))
+    hits = (found & true).sum((1, 2)).tolist()
+    marks = found.sum((1, 2)).tolist()
+    areas = true.sum((1, 2)).tolist()
+    patients = _each_plane(slices.patients, len(found))
     by_patient: dict[str, list[float]] = {}
     empty = []
-    for patient, hit, marked, area in zip(
-        _each_plane(slices.patients, len(found)), hits, marks, areas, strict=True
-    ):
+    for patient, hit, marked, area in zip(patients, hits, marks, areas, strict=True):
         if area:
             by_patient.setdefault(patient, []).append(2 * hit / (marked + area))
         else:
             empty.append(marked)
-    return MaskScore(
-        {patient: sum(values) / len(values) for patient, values in sorted(by_patient.items())},
-        sum(empty) / len(empty) if empty else None,
-    )
+    means = {}
+    for patient, values in sorted(by_patient.items()):
+        means[patient] = sum(values) / len(values)
+    return MaskScore(means, sum(empty) / len(empty) if empty else None)
 
 
 def scores_by_patient(found: np.ndarray, slices: Slices) -> dict[str, dict[str, float]]:
@@ -110,10 +110,10 @@ def scores_by_patient(found: np.ndarray, slices: Slices) -> dict[str, dict[str, 
     for i, patient in enumerate(_each_plane(slices.patients, len(found))):
         members.setdefault(patient, []).append(i)
     spacings = dict(zip(slices.patients, slices.spacings_mm, strict=True))
-    return {
-        patient: mask_scores(found[own], true[own], spacings[patient])
-        for patient, own in sorted(members.items())
-    }
+    out = {}
+    for patient, own in sorted(members.items()):
+        out[patient] = mask_scores(found[own], true[own], spacings[patient])
+    return out
 
 
 def finite(scores: dict[str, float]) -> dict[str, float]:

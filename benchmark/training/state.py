@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from benchmark.errors import InputError, field
-from benchmark.networks.network import save_atomically
+from benchmark.networks.weights import save_atomically
 from benchmark.training.recipe import Progress, TrainRecipe
 
 

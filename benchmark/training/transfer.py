@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, read_card
-from benchmark.networks.network import read_weights
+from benchmark.networks.weights import read_weights
 from benchmark.plugins.index import get
 
 
@@ -58,24 +59,23 @@ def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> No
     own, loaded = module.state_dict(), read_weights(start)
     for beginning in fresh:
         _check_beginning("--fresh", beginning, own)
-    kept = {name: own[name] for name in own if name.startswith(tuple(fresh))} if fresh else {}
+    beginnings = tuple(fresh)  # no name begins with one of none
+    kept = {name: tensor for name, tensor in own.items() if name.startswith(beginnings)}
+    weights = {name: tensor for name, tensor in loaded.items() if not name.startswith(beginnings)}
     if len(kept) == len(own):
         raise InputError(
             f"--fresh {' --fresh '.join(fresh)}",
             "all weights begin so: nothing is left to start from",
             "fewer of them, or no --init-from",
         )
-    weights = {
-        name: tensor
-        for name, tensor in loaded.items()
-        if not (fresh and name.startswith(tuple(fresh)))
-    }
-    wrong = [
-        f"{name} is {_shape(weights.get(name))} there and {_shape(own[name])} here"
-        for name in own
-        if name not in kept and _shape(weights.get(name)) != _shape(own[name])
-    ]
-    wrong += [f"{name} is there, and not here" for name in weights if name not in own]
+    wrong = []
+    for name, tensor in own.items():
+        there, here = _shape(weights.get(name)), _shape(tensor)
+        if name not in kept and there != here:
+            wrong.append(f"{name} is {there} there and {here} here")
+    for name in weights:
+        if name not in own:
+            wrong.append(f"{name} is there, and not here")
     if wrong:
         first = wrong[0].split(" ", 1)[0]
         layer = first.rpartition(".")[0] or first
@@ -95,9 +95,12 @@ def freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
     names = dict(module.named_parameters())
     for beginning in beginnings:
         _check_beginning("--freeze", beginning, names)
+    left = 0
     for name, parameter in names.items():
-        parameter.requires_grad_(not name.startswith(tuple(beginnings)) if beginnings else True)
-    if not any(parameter.requires_grad for parameter in names.values()):
+        trained = not name.startswith(tuple(beginnings))
+        parameter.requires_grad_(trained)
+        left += trained
+    if not left:
         raise InputError(
             f"--freeze {' --freeze '.join(beginnings)}", "nothing is left to train", "fewer of them"
         )
@@ -114,14 +117,21 @@ def train_mode(module: nn.Module) -> None:
             part.eval()
 
 
-def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[dict]:
+def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer with the `scale` of their learning rate: loaded_rate of
     what was loaded, 1 of what is fresh.
     """
-    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
-    new = [p for name, p in named if fresh and name.startswith(tuple(fresh))]
-    old = [p for name, p in named if not (fresh and name.startswith(tuple(fresh)))]
-    return [{"params": ps, "scale": scale} for ps, scale in ((old, loaded_rate), (new, 1.0)) if ps]
+    new: list[nn.Parameter] = []
+    old: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            (new if name.startswith(tuple(fresh)) else old).append(parameter)
+    out: list[dict[str, Any]] = []
+    if old:
+        out.append({"params": old, "scale": loaded_rate})
+    if new:
+        out.append({"params": new, "scale": 1.0})
+    return out
 
 
 def _check_beginning(option: str, beginning: str, names: Iterable[str]) -> None:

@@ -57,9 +57,11 @@ class Many(Dataset):
         return [f"p{i // 4:05d}-{i % 4}" for i in range(self.images)]
     def load(self, sample_id: str) -> Sample:
         image = np.full((32, 32, 1), 0.5, np.float32)
-        image[:, :, 0] *= np.arange(32) / 31 * (1 + int(sample_id[1:6]) / 1e5) * (1 - int(sample_id[-1]) / 10)
+        person, plane = int(sample_id[1:6]), int(sample_id[-1])
+        image[:, :, 0] *= np.arange(32) / 31 * (1 + person / 1e5) * (1 - plane / 10)
         mask = image[..., 0] > 0.3
-        return Sample(sample_id, "many", sample_id[:6], image, mask, mask, ("gray",), VolumeStatistics(0.2, 0.1, 0.0, 0.5))
+        volume = VolumeStatistics(0.2, 0.1, 0.0, 0.5)
+        return Sample(sample_id, "many", sample_id[:6], image, mask, mask, ("gray",), volume)
 '''
 
 

@@ -67,7 +67,6 @@ OPPONENTS = {"naive": (naive.naive, 10_000), "expert": (naive.expert, 1_000)}
 
 
 # --- the job
-# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +243,6 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 # --- what is printed
-# --------------------------------------------------------------------------------------------------
 
 
 class Stopwatch:

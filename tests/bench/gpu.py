@@ -57,7 +57,6 @@ SAME_IN_HALF = (
 
 
 # --- the job
-# --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -159,7 +158,6 @@ def untrained(sample: Sample, base: int, device: str, precision: str) -> Network
 
 
 # --- what is measured
-# -----------------------------------------------------------------------------------------------
 
 
 def same_gradients(job: Job, report: Report, kernels: Sequence[str] = KERNELS, k: int = 3) -> bool:
@@ -201,7 +199,7 @@ def standard(
     precisions: Sequence[str] = PRECISIONS,
     steps: int | None = None,
 ) -> None:
-    """Whole fits: seconds an image, peak memory beside what memory.py estimates of it, utilization."""
+    """Whole fits: seconds an image, peak memory beside memory.py's estimate of it, utilization."""
     recipe = job.recipe("standard")
     recipe = recipe if steps is None else replace(recipe, steps=steps)
     for precision, kernel, k in itertools.product(precisions, kernels, ks):

@@ -112,7 +112,7 @@ def dice_loss(probability: torch.Tensor, mask: torch.Tensor, epsilon: float = 1e
 
 
 def inr_step(target: torch.Tensor, coords: torch.Tensor, backbone: nn.Module) -> None:
-    """The backbone's part of a step alone: forward, mean squared error to target [N, C], backward."""
+    """The backbone's part of a step alone: forward, squared error to target [N, C], backward."""
     backbone.zero_grad()
     nn.functional.mse_loss(backbone(coords), target).backward()
 

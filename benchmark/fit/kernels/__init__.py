@@ -42,14 +42,15 @@ def _digest() -> str:
 
 
 def _processor() -> str:
+    """What this processor can do, as Linux says it; "" elsewhere."""
     try:
-        return next(
-            line
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith(("flags", "Features"))
-        )
-    except (OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
         return ""
+    for line in lines:
+        if line.startswith(("flags", "Features")):
+            return line
+    return ""
 
 
 def prepare() -> None:
@@ -59,7 +60,8 @@ def prepare() -> None:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(folder()))
     import numba
 
-    numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]  # where numba came before
+    # Where numba came before, it has read the environment already.
+    numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]
 
 
 def compiled() -> bool:

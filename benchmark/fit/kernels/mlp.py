@@ -30,9 +30,8 @@ from benchmark.fit.kernels.tile import (
 
 __all__ = ["ACTIVATIONS", "Layout", "T", "lay_out", "work"]
 TILES = 8  # of an item: 2,048 pixels
-IN, OUT, IN4, OUT4, W, B, PACKED, TURNED, BIAS, GRADIENT, BIAS_GRADIENT, X, Z, D = range(
-    14
-)  # columns of a layer's row
+# Columns of a layer's row.
+IN, OUT, IN4, OUT4, W, B, PACKED, TURNED, BIAS, GRADIENT, BIAS_GRADIENT, X, Z, D = range(14)
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,23 @@ def _look_up(s, p, index, weight, pixel, x):  # type: ignore[no-untyped-def]
         row = U(x + f * T)
         for t in range(U(T)):
             s[row + t] = F(0.0)
-        for c in range(
-            index.shape[0]
-        ):  # outside the loop over pixels: 0.7 ns a corner instead of 1.9
+        # Corners outside the loop over pixels: 0.7 ns a corner instead of 1.9.
+        for c in range(index.shape[0]):
             at, share = index[c, f], weight[c, f]
             for t in range(U(T)):
                 s[row + t] += p[np.uint32(at[U(pixel) + t])] * share[U(pixel) + t]
+
+
+@njit(**EXACT)
+def _inputs(s, p, features, index, weight, pixel, row):  # type: ignore[no-untyped-def]
+    """The first layer's inputs at a tile's pixels: looked up, or features [in, N'] as they are."""
+    if index.shape[0]:
+        _look_up(s, p, index, weight, pixel, row[X])
+        return
+    for i in range(row[IN]):
+        feature, at = features[i], U(row[X] + i * T)
+        for t in range(U(T)):
+            s[at + t] = feature[U(pixel) + t]
 
 
 @njit(**EXACT)
@@ -129,7 +139,7 @@ def _scatter(s, g, index, weight, pixel, x):  # type: ignore[no-untyped-def]
 
 
 @njit(**FREE)
-def _forward(s, layers, zero, scales, ratio, kind):  # type: ignore[no-untyped-def]
+def _forward(s, layers, ratio, kind):  # type: ignore[no-untyped-def]
     last = layers.shape[0] - 1
     for i in range(last + 1):
         row = layers[i]
@@ -157,8 +167,9 @@ def _backward(s, layers, zero, to_input):  # type: ignore[no-untyped-def]
             scale_rows(s, row[X], layers[i - 1][D], row[IN])
 
 
+# One function: a sum that is cut into calls is rounded otherwise.
 @njit(**FREE)
-def work(
+def work(  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
     first,
     last,
     chunks,
@@ -173,7 +184,7 @@ def work(
     x,
     index,
     weight,
-    image,  # type: ignore[no-untyped-def]
+    image,
     target,
     extra,
     factor,
@@ -182,13 +193,11 @@ def work(
 ):
     """Items first..last of K * chunks, each the pixels of one run of one fit.
 
-    p [K, P] parameters; inputs are x [1 or K, in, N'] or looked up by index and weight [corners,
-    in, N'] (N': pixels, padded to whole tiles). Without `back`: image [K, N, C]. With it: g [K,
-    chunks, P], the gradient of factor / 2 * |image - target|^2 + <image, extra>, and squares [K,
-    chunks], the squared errors.
+    p [K, P] parameters; inputs are x [1 or K, in, N'], or looked up by index and weight [corners,
+    in, N'] (N': whole tiles). Writes image [K, N, C]; or with `back` g [K, chunks, P], the gradient
+    of factor / 2 * |image - target|^2 + <image, extra>, and squares [K, chunks].
     """
-    n, channels = target.shape[1], target.shape[2]
-    output = layers[-1][Z]
+    n, channels, output = target.shape[1], target.shape[2], layers[-1][Z]
     for item in range(first, last):
         k, chunk = item // chunks, item % chunks
         for i in range(layers.shape[0]):
@@ -197,14 +206,8 @@ def work(
             g[k, chunk, :] = F(0.0)
         total = 0.0
         for pixel in range(chunk * TILES * T, min((chunk + 1) * TILES * T, n), T):
-            if index.shape[0]:
-                _look_up(s, p[k], index, weight, pixel, layers[0][X])
-            else:
-                for i in range(layers[0][IN]):
-                    features, at = x[k % x.shape[0], i], U(layers[0][X] + i * T)
-                    for t in range(U(T)):
-                        s[at + t] = features[U(pixel) + t]
-            _forward(s, layers, zero, scales, ratio, kind)
+            _inputs(s, p[k], x[k % x.shape[0]], index, weight, pixel, layers[0])
+            _forward(s, layers, ratio, kind)
             count = min(T, n - pixel)
             for c in range(channels):
                 for t in range(count):

@@ -30,10 +30,8 @@ EXACT: dict[str, Any] = FREE | {"fastmath": {"contract", "nnan", "ninf", "nsz", 
 # pi in three parts, the first two with 12 bits to spare, so that n * part is exact for |n| < 4096
 # (Cody and Waite 1980).
 PI_A, PI_B, PI_C = F(3.140625), F(0.0009675025939941406), F(1.5099580252808664e-07)
-INVERSE_PI, MAGIC = (
-    F(0.3183098861837907),
-    F(12582912.0),
-)  # adding 1.5 * 2^23 rounds a float32 to a whole number
+INVERSE_PI = F(0.3183098861837907)
+MAGIC = F(12582912.0)  # adding 1.5 * 2^23 rounds a float32 to a whole number
 # Minimax polynomials (Remez): sin(r) / r and cos(r) in r^2 on [-pi/2, pi/2], errors 3e-9 and 2e-10;
 # exp(r) on +-ln(2)/2, 2e-9.
 S0, S1, S2, S3, S4 = (
@@ -92,12 +90,16 @@ def exp(x):  # type: ignore[no-untyped-def]
     n = (x * INVERSE_LN2 + MAGIC) - MAGIC
     r = (x - n * LN2_A) - n * LN2_B
     p = E0 + r * (E1 + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
-    return p * _as_float((np.int32(n) + np.int32(127)) << np.int32(23))
+    power = (np.int32(n) + np.int32(127)) << np.int32(23)
+    return p * _as_float(power)  # type: ignore[call-arg]  # numba passes the typing context
 
 
 @njit(**EXACT)
 def activate(s, kind, ratio, z, d, rows):  # type: ignore[no-untyped-def]
-    """Rows at z become their activations, rows at d their slopes. Gabor: cos(z) exp(-(ratio z)^2)."""
+    """Rows at z become their activations, rows at d their slopes.
+
+    Gabor: cos(z) exp(-(ratio z)^2).
+    """
     for at in range(U(rows * T)):
         x = s[U(z) + at]
         if kind == SINE:
