@@ -100,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def folder_of(args: argparse.Namespace) -> Path:
-    """Where tables go: those of the experiment that is shown by default into the run's folder, those
-    of another one below it, so that they do not take each other's place.
+    """Where tables go: those of the experiment that is shown by default into the run's folder,
+    those of another one below it, so that they do not take each other's place.
     """
     folder: Path = args.folder
     return folder if args.experiment is None else folder / args.experiment

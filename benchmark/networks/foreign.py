@@ -269,7 +269,8 @@ def tried(
 
 def _answer(module: nn.Module, x: torch.Tensor, volume: torch.Tensor, what: str) -> torch.Tensor:
     try:
-        return module(x, volume)
+        answer: torch.Tensor = module(x, volume)
+        return answer
     except InputError:
         raise
     except Exception as error:  # a program of others raises whatever it was made to

@@ -12,7 +12,8 @@ from benchmark import errors
 from benchmark.errors import InputError, Words, call
 from benchmark.files.pairs import VOLUMES, is_series, suffix_of
 from benchmark.networks.brains import CLASSICAL, TRAINED, check_strip
-from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, read_card, split_ensemble
+from benchmark.networks.cards import read_card
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, split_ensemble
 from benchmark.plugins import index
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ def _check_image(file: Path, path: Path) -> None:
     """Raises InputError where a name is not that of a picture or a volume."""
     from benchmark.files.pictures import SUFFIXES
 
+    known = [*SUFFIXES, *VOLUMES, *compressed_suffixes()]
     if not (is_series(path) if path.is_dir() else suffix_of(path)):
         suffix = path.suffix or "a name without suffix"
         raise InputError(
@@ -259,7 +261,7 @@ def _check_image(file: Path, path: Path) -> None:
                 if path.is_dir()
                 else f"no picture and no volume: {suffix} is not read here"
             ),
-            f"the image as PNG, or as another of {', '.join((*SUFFIXES, *VOLUMES, *compressed_suffixes()))}",
+            f"the image as PNG, or as another of {', '.join(known)}",
         )
     if path.name.startswith("."):
         found = "a hidden file: its name begins with a dot"
@@ -299,7 +301,8 @@ def _strip(
     if request.channel is not None and request.channel in scan.channels:
         scan = replace(scan, channels={request.channel: scan.channels[request.channel]})
     brain: np.ndarray = brain_of(scan, network, size_of(network.card, asked, request.size))
-    return brain[source.k]
+    plane: np.ndarray = brain[source.k]
+    return plane
 
 
 def _unstripped(request: ReadRequest, checkpoints: Mapping[str, Checkpoint]) -> list[str]:

@@ -129,7 +129,7 @@ def source_hash(path: Path) -> str:
 
 
 def _forget_names(node: ast.AST) -> None:
-    """Take out of a decorator `register.codec(...)` what the plug-in is called: it changes no bytes."""
+    """Take out of a decorator `register.codec(...)` what the plug-in is called: no bytes change."""
     for call in getattr(node, "decorator_list", ()):
         if isinstance(call, ast.Call) and _registers(call, "codec"):
             call.keywords = [word for word in call.keywords if word.arg not in CALLED]

@@ -173,7 +173,7 @@ class Run:
 
     def image(
         self,
-        id: str,
+        sample_id: str,
         *,
         inr: str | None = None,
         lam: float | None = None,
@@ -187,11 +187,11 @@ class Run:
         more). Raises InputError where there is no such image or fit, or the store was published
         without originals.
         """
-        line = self._line(id, inr, lam, segmenter)
+        line = self._line(sample_id, inr, lam, segmenter)
         sample = self.store.sample(line.image.sample_hash)
         if sample is None:
             raise InputError(
-                f"the image {id} of {self.folder}",
+                f"the image {sample_id} of {self.folder}",
                 "this store was published without the originals' pixels",
                 "the folder in which it was run",
             )
@@ -213,23 +213,25 @@ class Run:
             f"{group.inr} + {group.segmenter}, lambda {group.lam:g}",
         )
 
-    def _line(self, id: str, inr: str | None, lam: float | None, segmenter: str | None) -> Line:
-        if id not in self.images:
+    def _line(
+        self, sample_id: str, inr: str | None, lam: float | None, segmenter: str | None
+    ) -> Line:
+        if sample_id not in self.images:
             raise InputError(
-                f"the image {id} of {self.folder}",
+                f"the image {sample_id} of {self.folder}",
                 "no such image in this run",
-                did_you_mean(id, self.images),
+                did_you_mean(sample_id, self.images),
             )
         for line in self._lines:
             group = line.comparison.group
-            if line.image.sample_id != id or not line.image.pairs:
+            if line.image.sample_id != sample_id or not line.image.pairs:
                 continue
             if inr not in (None, group.inr) or segmenter not in (None, group.segmenter):
                 continue
             if lam is None or math.isclose(lam, group.lam):
                 return line
         raise InputError(
-            f"a SINCO fit of {id} with inr={inr}, lam={lam}, segmenter={segmenter}",
+            f"a SINCO fit of {sample_id} with inr={inr}, lam={lam}, segmenter={segmenter}",
             "no such fit ended well, together with its plain twin",
             "other values, or run.frame() to see what there is",
         )

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from benchmark.errors import InputError, Words, field
 from benchmark.folders import cache_folder
-from benchmark.networks.checkpoints import making, read_card
+from benchmark.networks.cards import read_card
+from benchmark.networks.checkpoints import making
 from benchmark.plugins import index
 
 # tiny-cuda-nn is not on PyPI and builds against the torch that is installed: no isolation, its

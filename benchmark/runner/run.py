@@ -125,7 +125,6 @@ class Runner:
         return max(1, 64 // max((sample.depth for sample in self.job.samples.values()), default=1))
 
     # --- fits
-    # -----------------------------------------------------------------------------------------------------
 
     def _fit(self, batch: Sequence[Cell]) -> list[Row]:
         """Fit one batch and write its files; whatever goes wrong becomes rows that say so."""
@@ -348,7 +347,6 @@ class Runner:
         return self.networks[name]
 
     # --- peers
-    # ----------------------------------------------------------------------------------------------------
 
     def encode_peers(self, cells: Sequence[Cell]) -> None:
         """Encode, decode, score and store the files of classical codecs."""
@@ -389,7 +387,6 @@ class Runner:
         )
 
     # --- scores
-    # ---------------------------------------------------------------------------------------------------
 
     def _rescore(self) -> None:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is

@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmark.errors import InputError, call, did_you_mean, field
 from benchmark.listener import Quiet, TrainListener
-from benchmark.networks.checkpoints import checked_path, read_card
+from benchmark.networks.cards import read_card
+from benchmark.networks.checkpoints import checked_path
 from benchmark.plan.selection import CODECS
 from benchmark.plugins.index import Entry, get
 from benchmark.plugins.sets import Sets, options_by_plugin

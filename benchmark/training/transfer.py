@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from benchmark.errors import InputError, did_you_mean
-from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, read_card
+from benchmark.networks.cards import read_card
+from benchmark.networks.checkpoints import Checkpoint, find_checkpoint
 from benchmark.networks.weights import read_weights
 from benchmark.plugins.index import get
 
