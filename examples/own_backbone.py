@@ -19,7 +19,7 @@ import benchmark as sb
 from benchmark.plugins import register
 
 
-@register.inr("morlet", size="hidden_features", sizes=(4, 128), lr=2e-3)
+@register.inr("morlet", size="hidden_features", sizes=(4, 128), lr=4e-3)
 class Morlet(nn.Module):
     """cos(omega z) exp(-z^2 / 2) layers and a linear one: a real Gabor wavelet as activation."""
 

@@ -10,7 +10,7 @@ import pytest
 from benchmark.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-QUICK = {"steps": 50, "bits": 8, "device": "cpu", "kernel": "torch", "precision": "float32"}
+QUICK = {"steps": 100, "bits": 8, "device": "cpu", "kernel": "torch", "precision": "float32"}
 
 
 def example(name: str) -> dict:

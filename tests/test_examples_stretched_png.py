@@ -29,7 +29,7 @@ def folder(tiny_dataset, store_folder) -> Path:
     tiny_networks.write()
     command = ["run", "--dataset", "tiny", "--steps", "30", "--lr", "1e-2", "--lambda", "1e-3,1"]
     command += ["--kernel", "torch", "--set", "hidden_features=12", "--bits", "10"]
-    assert main([*command, "--codec", "none", "--out", str(store_folder)]) == 0
+    assert main([*command, "--codec", "none", "--yes", "--out", str(store_folder)]) == 0
     return store_folder
 
 

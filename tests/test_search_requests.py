@@ -14,7 +14,7 @@ from benchmark.plan.selection import Selection
 from benchmark.plugins.index import add_plugin_file
 from benchmark.report.tuned import command, outcomes, plain, text, write_tuning
 from benchmark.runner.doctor import look_at_machine
-from benchmark.runner.duration import profile_selection
+from benchmark.runner.duration import profile_job
 from benchmark.search.learning import LearnRequest, learn_state
 from benchmark.search.tune import Candidate
 from benchmark.search.tuning import TuneRequest, tune_rates
@@ -102,14 +102,14 @@ def test_a_profile_says_how_long_a_selection_takes(capsys):
     selection = Selection(
         dataset="tiny", steps=2, lam=(0.0,), sets=("hidden_features=8",), precision="float32"
     )
-    found = profile_selection(selection, device="cpu", kernel="torch")
+    found = profile_job(resolve(selection), device="cpu", kernel="torch")
     assert capsys.readouterr() == ("", "")
     own, reference = found.durations
     assert own.images == 3 and own.seconds > 0 and own.files[0].inr == "siren"
     assert reference.seconds is None  # no segmenter was in a loss
     assert "read 3 images" in found.profile.once and found.machine["device"] == "cpu"
     with pytest.raises(InputError, match="batch=0"):
-        profile_selection(selection, batch=0)
+        profile_job(resolve(selection), batch=0)
 
 
 def test_the_machine_is_looked_at_in_words_of_python(capsys):

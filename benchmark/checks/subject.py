@@ -75,7 +75,9 @@ def subject_of(kind: str, plugin: str | Callable[..., Any], /, **options: Any) -
         subject = _of_class(kind, plugin, options)
     else:
         raise InputError(
-            f"to check {plugin!r}", "it is neither a name nor a class", 'check("inr", "siren")'
+            f"to check {plugin!r}",
+            "it is neither a name nor a class",
+            'a name, check("inr", NAME), or the class itself',
         )
     known = {*subject.defaults, *({"root"} if kind == "dataset" else ())}
     for name in options:

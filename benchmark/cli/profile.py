@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, selection_of
@@ -27,13 +28,17 @@ def add_arguments(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; what is measured is thrown away."""
-    selection = selection_of(args)
     from benchmark.cli.progress import progress_for
-    from benchmark.runner.duration import profile_selection
+    from benchmark.plan.job import resolve
+
+    start = time.perf_counter()
+    job = resolve(selection_of(args))  # what is refused is refused before torch is loaded
+    reading = time.perf_counter() - start
+    from benchmark.runner.duration import profile_job
 
     with progress_for(sys.stderr, quiet=args.json) as progress:
-        found = profile_selection(
-            selection, progress, device=args.device, batch=args.batch, kernel=args.kernel
+        found = profile_job(
+            job, progress, reading, device=args.device, batch=args.batch, kernel=args.kernel
         )
     from benchmark.report.profile import as_json, print_profile
 

@@ -28,7 +28,7 @@ from benchmark.errors import InputError
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    file = "a picture, a volume, or a file of a run (.inr, .j2k)"
+    file = "a picture, a volume, or a file of a run (.inr, or of a codec)"
     add("file", type=Path, metavar="IMAGE", help=file)
     skull = (
         "how the skull is stripped: classical (default), none, or a network that marks brains,"

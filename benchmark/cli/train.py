@@ -45,12 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     datasets = "the data set to train on; `python -m benchmark list dataset`"
     add("--dataset", required=True, metavar="NAME", help=datasets)
     add_root(parser)
-    add_sets(parser, "an option of the segmenter, the data set or the compressor: unet.base=8")
+    add_sets(
+        parser, "an option of the segmenter, the data set or the compressor: base=8, PLUGIN.base=8"
+    )
     add("--target", choices=TARGETS, default="lesion", help="which masks to learn")
     _add_how(parser)
     _add_start(parser)
     add("--train-on", choices=TRAIN_ON, default="original", help="images of the train split")
-    codec = "with --train-on: a codec or an INR (default: jpeg2000)"
+    codec = f"with --train-on: a codec or an INR (default: {CODECS[0]})"
     add("--compressor", default=CODECS[0], metavar="NAME", help=codec)
     rate = "with --train-on: bits a pixel (default: 0.6)"
     add("--train-bpp", type=float, default=0.6, metavar="B", help=rate)

@@ -35,7 +35,7 @@ from benchmark.plan.selection import INR
 
 def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    backbones = "backbone (default siren); may be repeated"
+    backbones = f"backbone (default {INR}); may be repeated"
     add("--inr", action="append", metavar="NAME", help=backbones)
     data = "data set (default mni-lesion, embedded)"
     add("--dataset", default="mni-lesion", metavar="NAME", help=data)

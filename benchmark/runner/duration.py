@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.errors import InputError, field
 from benchmark.listener import Listener, Quiet
-from benchmark.plan.job import Job, resolve
-from benchmark.plan.selection import Selection
+from benchmark.plan.job import Job
 from benchmark.runner.environment import environment
 from benchmark.runner.profile import (
     IMAGES,
@@ -62,24 +60,22 @@ class Profiled:
     durations: list[Duration]
 
 
-def profile_selection(
-    selection: Selection,
+def profile_job(
+    job: Job,
     listener: Listener | None = None,
+    reading: float = 0.0,
     *,
     device: str = "auto",
     batch: int | None = None,
     kernel: str = "auto",
 ) -> Profiled:
-    """Measure one batch of each kind of a selection's files; what is measured is thrown away.
+    """Measure one batch of each kind of a job's files; what is measured is thrown away.
 
-    Raises InputError where the selection cannot be fitted, or a fit of it fails.
+    reading: seconds that its images took to be read. Raises InputError where the job cannot be
+    fitted, or a fit of it fails.
     """
     if batch is not None and batch < 1:
         raise InputError(field("batch", batch), "it must be at least 1", field("batch", 8))
-    start = time.perf_counter()
-    job = resolve(selection)
-    reading = time.perf_counter() - start
-
     from benchmark.device import resolve_device
 
     device, listener = resolve_device(device), listener or Quiet()

@@ -43,6 +43,7 @@ from benchmark.networks.network import (
     Network,
     load_network,
     load_weights,
+    read_weights,
     save_checkpoint,
 )
 from benchmark.plan.recipes import PRESETS, recipe_for
@@ -163,7 +164,7 @@ class Job:
         """Some steps of an opponent on the first image."""
         if name not in self.networks:
             network = index.get("segmenter", "unet").load()(1, **self.checkpoint.card["options"])
-            load_weights(network, self.checkpoint)
+            load_weights(network, self.checkpoint, read_weights(self.checkpoint))
             self.networks[name] = network
         OPPONENTS[name][0](
             self.samples[0],
