@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -43,9 +44,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Path]:
+    """Where the one run is kept that all tests start from a copy of."""
+    return {}
+
+
 @pytest.fixture
-def run(folder: Path):
-    with sb.run("siren", lam=[1e-3], seeds=range(2), out=folder, name="first", **FAST) as run:
+def run(folder: Path, kept: dict[str, Path], tmp_path_factory: pytest.TempPathFactory):
+    if "first" not in kept:
+        kept["first"] = tmp_path_factory.mktemp("first") / "run"
+        sb.run("siren", lam=[1e-3], seeds=range(2), out=kept["first"], name="first", **FAST).close()
+    shutil.copytree(kept["first"], folder)
+    with sb.open(folder) as run:
         yield run
 
 
