@@ -163,7 +163,8 @@ class Nifti:
                 self.path,
                 f"it is cut short: it unpacks to less than the {self.due:,} bytes of its header",
             ) from None
-        except (OSError, zlib_ng.error) as error:  # type: ignore[misc]  # its stubs type it as a plain object
+        # zlib-ng's stubs type its error as a plain object.
+        except (OSError, zlib_ng.error) as error:  # type: ignore[misc]
             raise _bad(self.path, f"damaged: {error}") from None
         return voxels
 

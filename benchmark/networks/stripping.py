@@ -127,8 +127,8 @@ class Stripping:
 
     def finish(self) -> StrippedFolder:
         """Write splits.tsv, by the names that `folder` gives to what is there."""
-        from benchmark.images.splits import Split
         from benchmark.files.writing import whole
+        from benchmark.images.splits import Split
 
         out = self.request.out
         split = self.dataset.split(next(iter(self.cases.values()))) or "test"
