@@ -29,14 +29,12 @@ class Anatomy:
     def source(self, grid: Grid) -> np.ndarray:
         """Atlas positions [3, z, y, x] of the patient's grid."""
         center = np.array(CENTER).reshape(3, 1, 1, 1)
-        moved = np.stack(
-            [
-                self.bend_mm * b.on_grid(*grid) + self.fold_mm * f.on_grid(*grid)
-                for b, f in zip(self.bend, self.fold, strict=True)
-            ]
-        )
-        turned: np.ndarray = np.tensordot(self.affine, _points(grid) - center, 1)
-        return turned + center + moved
+        moved = []
+        for bend, fold in zip(self.bend, self.fold, strict=True):
+            moved.append(self.bend_mm * bend.on_grid(*grid) + self.fold_mm * fold.on_grid(*grid))
+        turned = np.tensordot(self.affine, _points(grid) - center, 1)
+        positions: np.ndarray = turned + center + np.stack(moved)
+        return positions
 
     def tissue(self, grid: Grid, lesion: Lesion | None) -> dict[str, np.ndarray]:
         """Shares of gray and white matter and fluid, the brain and the ventricles' surroundings,

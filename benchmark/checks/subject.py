@@ -136,7 +136,7 @@ def _options(
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a signature; none where one names what only type checkers see."""
-    function = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc]
+    function = factory.__init__ if inspect.isclass(factory) else factory
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):

@@ -134,32 +134,33 @@ def default_preset(dataset: str) -> str:
 
 
 def _check_numbers(s: Selection) -> None:
-    def refuse(option: str, value: Any, expected: str, todo: str) -> InputError:
-        return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
-
     for lam in s.lam:
         if not (math.isfinite(lam) and lam >= 0):
-            raise refuse("--lambda", lam, "a number of at least 0", "1e-5")
+            raise _refused("--lambda", lam, "a number of at least 0", "1e-5")
     if s.bits is not None and not 6 <= s.bits <= 16:
-        raise refuse("--bits", s.bits, "from 6 to 16", "10")
+        raise _refused("--bits", s.bits, "from 6 to 16", "10")
     if s.bpp is not None and not 0 < s.bpp <= 64:
-        raise refuse("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
+        raise _refused("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
     if s.steps is not None and s.steps < 1:
-        raise refuse("--steps", s.steps, "at least 1", "200")
+        raise _refused("--steps", s.steps, "at least 1", "200")
     if s.lr is not None and not (math.isfinite(s.lr) and s.lr > 0):
-        raise refuse("--lr", s.lr, "above 0", "3e-3")
+        raise _refused("--lr", s.lr, "above 0", "3e-3")
     if s.limit is not None and s.limit < 1:
-        raise refuse("--limit", s.limit, "at least 1", "6")
+        raise _refused("--limit", s.limit, "at least 1", "6")
     if isinstance(s.penalty_every, int) and s.penalty_every < 1:
-        raise refuse("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
+        raise _refused("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
     if s.stop_at_db is not None and not 0 < s.stop_at_db <= 100:
-        raise refuse("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
+        raise _refused("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
     if s.patience is not None and s.patience < 1:
-        raise refuse("--patience", s.patience, "at least 1 (steps)", "100")
+        raise _refused("--patience", s.patience, "at least 1 (steps)", "100")
+    _check_choices(s)
+
+
+def _check_choices(s: Selection) -> None:
     if any(not 0 <= seed < 2**31 for seed in s.seed):
-        raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
+        raise _refused("--seed", min(s.seed), "from 0 to 2147483647", "0")
     if s.dims not in (2, 3):
-        raise refuse("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
+        raise _refused("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
     if s.dims == 3 and s.init is not None:
         raise InputError(
             f"--dims 3 with --init {s.init}",
@@ -173,6 +174,10 @@ def _check_numbers(s: Selection) -> None:
     ):
         if value not in known:
             raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
+
+
+def _refused(option: str, value: Any, expected: str, todo: str) -> InputError:
+    return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
 
 
 def parse_sets(
