@@ -12,7 +12,8 @@ from benchmark.fit.regularizers.dice import Dice
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
 from benchmark.networks.checkpoints import find_checkpoint
-from benchmark.networks.network import load_network, load_weights, save_checkpoint
+from benchmark.networks.network import load_network, save_checkpoint
+from benchmark.networks.weights import load_weights, read_weights
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.types import Recipe
@@ -48,7 +49,7 @@ def losses_of(name, sample, checkpoint, inr=SIREN, steps=1, lam=LAMBDA):
     if inr is SIREN:
         module = naive.Siren(module.layers, module.omega)
     network = index.get("segmenter", "unet").load()(1, **checkpoint.card["options"])
-    load_weights(network, checkpoint)
+    load_weights(network, checkpoint, read_weights(checkpoint))
     coords = torch.from_numpy(
         grid(*sample.image.shape[:2], index.get("inr", inr.name).declared["coordinates"])
     )

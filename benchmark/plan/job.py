@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +68,11 @@ def resolve(selection: Selection) -> Job:
             raise InputError(
                 f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr"
             )
-    args = _arguments(
-        selection,
-        {
-            name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
-            for name in selection.inr
-        },
-    )
+    optimizers = {}
+    for name in selection.inr:
+        recipe = recipe_for(index.get("inr", name), base, optimizer=selection.optimizer)
+        optimizers[name] = recipe.optimizer
+    args = _arguments(selection, optimizers)
     entry, given = (
         index.get("dataset", selection.dataset),
         args.get(("dataset", selection.dataset), {}),
@@ -80,16 +80,17 @@ def resolve(selection: Selection) -> Job:
     dataset = entry.load()(selection.root, **given)
     samples, unreadable = load_samples(dataset, selection)
     channels = channels_of(samples)
-    segmenters, named = (
-        [
-            find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force)
-            for spec in specs
-        ]
-        for specs in (selection.segmenter, selection.reader)
+    find = partial(
+        find_checkpoint, dataset=selection.dataset, channels=channels, force=selection.force
     )
+    segmenters = [find(spec) for spec in selection.segmenter]
+    named = [find(spec) for spec in selection.reader]
     _check_in_loss(segmenters)
     others, notes = (named, []) if named else _other_readers(segmenters, selection, samples)
-    readers = list({reader.hash: reader for reader in (*segmenters, *others)}.values())
+    by_hash = {}
+    for reader in (*segmenters, *others):
+        by_hash[reader.hash] = reader
+    readers = list(by_hash.values())
     check_sizes(samples, readers)
     samples = marked(samples, readers)
     job = Job(
@@ -232,7 +233,10 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
         "codec": codecs_of(s, tasks),
         "optimizer": sorted(set(optimizers.values())),
     }
-    selected = [(kind, name) for kind, each in names.items() for name in each]
+    selected = []
+    for kind, each in names.items():
+        for name in each:
+            selected.append((kind, name))
     return parse_sets(s.sets, selected)
 
 
@@ -296,10 +300,12 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     fits: list[Cell] = []
     peers: list[Cell] = []
     tasks = {segmenter.task for segmenter in job.segmenters}
-    codecs = [_choice("codec", name, args) for name in codecs_of(s, tasks)]
-    regularizers = {
-        task: _choice("regularizer", name, args) for task, name in regularizers_of(s, tasks).items()
-    }
+    codecs = []
+    for name in codecs_of(s, tasks):
+        codecs.append(_choice("codec", name, args))
+    regularizers = {}
+    for task, name in regularizers_of(s, tasks).items():
+        regularizers[task] = _choice("regularizer", name, args)
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
@@ -319,22 +325,20 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
                 shape=sample.image.shape,
                 depth=sample.depth,
             )
-            fits += [
-                replace(
-                    cell,
-                    seed=seed,
-                    lam=lam,
-                    segmenter=segmenter.name if lam else None,
-                    segmenter_hash=segmenter.hash if lam else None,
-                    segmenter_source=segmenter.source if lam else None,
-                    regularizer=regularizers[segmenter.task] if lam else None,
-                    precision="bf16" if lam and s.precision == "bf16" else "float32",
-                )
-                for segmenter in job.segmenters
-                for lam in s.lam
-                for seed in s.seed
-            ]
-            peers += [replace(cell, codec=codec) for codec in codecs]
+            for segmenter, lam, seed in product(job.segmenters, s.lam, s.seed):
+                fit = replace(cell, seed=seed, lam=lam)
+                if lam:
+                    fit = replace(
+                        fit,
+                        segmenter=segmenter.name,
+                        segmenter_hash=segmenter.hash,
+                        segmenter_source=segmenter.source,
+                        regularizer=regularizers[segmenter.task],
+                        precision="bf16" if s.precision == "bf16" else "float32",
+                    )
+                fits.append(fit)
+            for codec in codecs:
+                peers.append(replace(cell, codec=codec))
     return with_twins(fits) + peers
 
 

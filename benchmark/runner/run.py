@@ -181,20 +181,12 @@ class Runner:
         """
         fits = {cell.key: cell for cell in self.job.fits}
         for _ in range(RESTARTS):
-            diverged = [
-                key for key, status in self.store.statuses(fits).items() if status == "diverged"
-            ]
-            # A row of an earlier attempt says nothing about this one.
-            wrong = {
-                fits[row.key].family
-                for row in self.store.each_row(diverged, data=False)
-                if row.facts.get("restarts", 0)
-                == self.restarts.get(fits[row.key].family, 0)
-                < RESTARTS
-            }
+            wrong = self._gone_wrong(fits)
             if not wrong:
                 return
-            counts = {family: self.restarts.get(family, 0) + 1 for family in wrong}
+            counts = {}
+            for family in wrong:
+                counts[family] = self.restarts.get(family, 0) + 1
             self.restarts = (self.store.recall("runs", "restarts") or {}) | self.restarts | counts
             self.store.remember("runs", "restarts", self.restarts)
             again = [cell for cell in fits.values() if cell.family in wrong]
@@ -205,18 +197,34 @@ class Runner:
             self.progress.more(batches(again, max(1, len(again))))
             self.fit_all(again)
 
+    def _gone_wrong(self, fits: dict[str, Cell]) -> set[str]:
+        """Families of fits, by key, that diverged and may start again."""
+        diverged = []
+        for key, status in self.store.statuses(fits).items():
+            if status == "diverged":
+                diverged.append(key)
+        wrong = set()
+        for row in self.store.each_row(diverged, data=False):
+            family = fits[row.key].family
+            restarts = self.restarts.get(family, 0)
+            # A row of an earlier attempt says nothing about this one.
+            if row.facts.get("restarts", 0) == restarts < RESTARTS:
+                wrong.add(family)
+        return wrong
+
     def _uneven(self) -> set[str]:
         """Keys of stored fits whose family has started again without them: a restart that was
         interrupted, or for another lambda.
         """
-        suspects = {
-            cell.key: cell.family for cell in self.job.fits if self.restarts.get(cell.family)
-        }
-        return {
-            row.key
-            for row in self.store.each_row(list(suspects), data=False)
-            if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]
-        }
+        suspects = {}
+        for cell in self.job.fits:
+            if self.restarts.get(cell.family):
+                suspects[cell.key] = cell.family
+        uneven = set()
+        for row in self.store.each_row(list(suspects), data=False):
+            if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]:
+                uneven.add(row.key)
+        return uneven
 
     def fit_all(self, cells: Sequence[Cell]) -> None:
         """Fit, encode, decode, score and store cells, batch by batch."""

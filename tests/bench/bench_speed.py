@@ -42,9 +42,9 @@ from benchmark.networks.network import (
     PRECISIONS,
     Network,
     load_network,
-    load_weights,
     save_checkpoint,
 )
+from benchmark.networks.weights import load_weights, read_weights
 from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
@@ -144,7 +144,7 @@ class Job:
         """Some steps of an opponent on the first image."""
         if name not in self.networks:
             network = index.get("segmenter", "unet").load()(1, **self.checkpoint.card["options"])
-            load_weights(network, self.checkpoint)
+            load_weights(network, self.checkpoint, read_weights(self.checkpoint))
             self.networks[name] = network
         OPPONENTS[name][0](
             self.samples[0],
