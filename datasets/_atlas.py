@@ -31,9 +31,9 @@ class Atlas:
 
     def at(self, name: str, points: np.ndarray) -> np.ndarray:
         """A map at `points` [3, ...], in voxels of 1 mm; linear between voxels, 0 outside."""
-        return ndimage.map_coordinates(
-            getattr(self, name), points / 2 if name == "ventricle" else points, order=1
-        )
+        places = points / 2 if name == "ventricle" else points
+        values: np.ndarray = ndimage.map_coordinates(getattr(self, name), places, order=1)
+        return values
 
 
 def folder() -> Path:
@@ -55,7 +55,9 @@ def atlas() -> Atlas:
     for name in ("t1", "gm", "wm"):
         path = folder() / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
         try:
-            maps[name] = np.asarray(nibabel.load(path).dataobj, np.float32) / 255
+            image = nibabel.load(path)
+            assert isinstance(image, nibabel.Nifti1Image)  # what nilearn's wheel carries
+            maps[name] = np.asarray(image.dataobj, np.float32) / 255
         except (OSError, nibabel.filebasedimages.ImageFileError) as error:
             raise InputError(
                 f"the MNI152 map {path}", str(error), "pip install --force-reinstall nilearn"

@@ -54,11 +54,13 @@ class Field:
             for axis, a, n in zip((x, y, z), self.low, self.lattice.shape, strict=True)
         )
         planes = np.tensordot(bz, self.lattice, (1, 2))  # [z, lattice x, lattice y]
-        return by @ (bx @ planes).transpose(0, 2, 1)  # [y, j] @ [z, j, x]
+        values: np.ndarray = by @ (bx @ planes).transpose(0, 2, 1)  # [y, j] @ [z, j, x]
+        return values
 
 
 def _basis(t: np.ndarray, count: int) -> np.ndarray:
     """Cubic B-spline weights [len(t), count] of lattice points -1, 0, 1, ... at t >= 0."""
     distance = np.abs(t[:, None] + 1 - np.arange(count))
     near, far = (4 - 6 * distance**2 + 3 * distance**3) / 6, np.maximum(2 - distance, 0) ** 3 / 6
-    return np.where(distance < 1, near, far)
+    weights: np.ndarray = np.where(distance < 1, near, far)
+    return weights

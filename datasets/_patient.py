@@ -29,13 +29,12 @@ class Anatomy:
     def source(self, grid: Grid) -> np.ndarray:
         """Atlas positions [3, z, y, x] of the patient's grid."""
         center = np.array(CENTER).reshape(3, 1, 1, 1)
-        moved = np.stack(
-            [
-                self.bend_mm * b.on_grid(*grid) + self.fold_mm * f.on_grid(*grid)
-                for b, f in zip(self.bend, self.fold, strict=True)
-            ]
-        )
-        return np.tensordot(self.affine, _points(grid) - center, 1) + center + moved
+        moved = []
+        for bend, fold in zip(self.bend, self.fold, strict=True):
+            moved.append(self.bend_mm * bend.on_grid(*grid) + self.fold_mm * fold.on_grid(*grid))
+        turned = np.tensordot(self.affine, _points(grid) - center, 1)
+        positions: np.ndarray = turned + center + np.stack(moved)
+        return positions
 
     def tissue(self, grid: Grid, lesion: Lesion | None) -> dict[str, np.ndarray]:
         """Shares of gray and white matter and fluid, the brain and the ventricles' surroundings,
@@ -102,16 +101,19 @@ class Lesion:
         def fits(place: np.ndarray) -> bool:
             source = anatomy.source((place[:1], place[1:2], place[2:]))
             gray, white = (atlas().at(name, source).item() for name in ("gray", "white"))
-            return gray + white > 0.9 and white > 0.35
+            return bool(gray + white > 0.9 and white > 0.35)
 
         # About one place in four fits: of a hundred, one always does.
         return next(filter(fits, low + (high - low) * draws.uniforms(0, 1, 300).reshape(100, 3)))
 
     def distance(self, grid: Grid, shift: np.ndarray | float = 0.0) -> np.ndarray:
-        return np.linalg.norm(np.tensordot(self.shape, self._away(grid) - shift, 1), axis=0)
+        scaled = np.tensordot(self.shape, self._away(grid) - shift, 1)
+        length: np.ndarray = np.linalg.norm(scaled, axis=0)
+        return length
 
     def _away(self, grid: Grid) -> np.ndarray:
-        return _points(grid) - self.center.reshape(3, 1, 1, 1)
+        away: np.ndarray = _points(grid) - self.center.reshape(3, 1, 1, 1)
+        return away
 
     def push(self, grid: Grid) -> np.ndarray:
         """How far tissue was pushed out at each point, mm [3, z, y, x]: most at the outline,
@@ -119,7 +121,8 @@ class Lesion:
         """
         away, rho = self._away(grid), self.distance(grid)
         length = np.linalg.norm(away, axis=0) + 1e-9
-        return away / length * (self.mass_mm * rho * np.exp((1 - rho**2) / 2))
+        pushed: np.ndarray = away / length * (self.mass_mm * rho * np.exp((1 - rho**2) / 2))
+        return pushed
 
     def levels(self, grid: Grid, tissue: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Level functions of the whole lesion and of its core: below 1 is inside."""

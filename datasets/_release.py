@@ -215,7 +215,8 @@ def _labels(parts: Parts, volumes: Sequence[Volume]) -> np.ndarray:
     """Label numbers [Z, H, W]; raises InputError where the release does not know one."""
     numbers = [as_labels(planes(volume), f"the labels {volume.path}") for volume in volumes]
     if not parts.known:
-        return np.logical_or.reduce([part > 0 for part in numbers]).astype(np.uint8)
+        lesion: np.ndarray = np.logical_or.reduce([part > 0 for part in numbers])
+        return lesion.astype(np.uint8)
     strange = ~np.isin(numbers[0], parts.known)
     if strange.any():
         values = ", ".join(map(str, np.unique(numbers[0][strange])))

@@ -85,8 +85,10 @@ def without_crumbs(mask: np.ndarray, pixel: float) -> np.ndarray:
     if count == 0:
         return mask
     area = np.bincount(label.ravel()) * pixel**2
-    return (area >= 25)[label] & mask
+    kept: np.ndarray = (area >= 25)[label] & mask
+    return kept
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+    value: np.ndarray = 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+    return value

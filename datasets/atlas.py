@@ -109,15 +109,16 @@ class Atlas(Release):
         return f"ATLAS_{self.patient(case)}"
 
     def numbers(self, case: str) -> Sequence[int]:
-        numbers = super().numbers(case)
+        numbers: Sequence[int] = super().numbers(case)
         return numbers[self._kept(len(numbers), case)]
 
     def areas(self, case: str) -> list[int]:
-        areas = super().areas(case)
+        areas: list[int] = super().areas(case)
         return areas[self._kept(len(areas), case)]
 
     def read(self, case: str) -> Scan:
-        scan = super().read(case)
+        scan: Scan = super().read(case)
+        assert scan.labels is not None  # a Release reads them always
         kept = self._kept(len(scan.numbers), case)
         brain = template_brain()
         fits = brain.shape == scan.shape

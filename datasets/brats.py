@@ -103,7 +103,8 @@ class Brats(Release):
         return same_persons(path for path in self.found if path.suffix.lower() == ".csv")
 
     def person(self, case: str) -> str:
-        return super().person(self._same.get(stem_of(case), stem_of(case)))
+        name: str = super().person(self._same.get(stem_of(case), stem_of(case)))
+        return name
 
     def patient(self, case: str) -> str:
         return patient_of(case)

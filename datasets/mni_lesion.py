@@ -192,7 +192,8 @@ def _contiguous(lesion: Lesion | None, planes: int, spacing: float) -> np.ndarra
         if lesion is None
         else np.clip(lesion.center[2], CENTER[2] - room, CENTER[2] + room)
     )
-    return middle + (np.arange(planes) - (planes - 1) / 2) * spacing
+    heights: np.ndarray = middle + (np.arange(planes) - (planes - 1) / 2) * spacing
+    return heights
 
 
 def _heights(draws: Draws, lesion: Lesion | None) -> np.ndarray:

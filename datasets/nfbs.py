@@ -69,5 +69,6 @@ class Nfbs(Release):
         }
 
     def read(self, case: str) -> Scan:
-        scan = super().read(case)
+        scan: Scan = super().read(case)
+        assert scan.labels is not None  # a Release reads them always
         return replace(scan, brain=scan.labels > 0)

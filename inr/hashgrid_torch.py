@@ -81,7 +81,7 @@ class HashGridTorch(HashGridParameters):
         )
 
     def _lookup(self, coords: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Entries of the joined tables [2^d * N * features] and their weights [2^d, N, features]."""
+        """Entries of the joined tables [2^d * N * features], their weights [2^d, N, features]."""
         if coords.is_inference():  # it keeps no version, so a change in place would go unseen
             return self._index(coords)
         if self._last is None or self._last[0] is not coords or self._last[1] != coords._version:

@@ -12,7 +12,8 @@ from benchmark.fit.regularizers.dice import Dice
 from benchmark.fit.render import build
 from benchmark.images.grid import grid
 from benchmark.networks.checkpoints import find_checkpoint
-from benchmark.networks.network import load_network, load_weights, read_weights, save_checkpoint
+from benchmark.networks.network import load_network, save_checkpoint
+from benchmark.networks.weights import load_weights, read_weights
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.types import Recipe

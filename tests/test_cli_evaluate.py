@@ -17,67 +17,13 @@ from benchmark.networks.network import load_network, save_checkpoint
 from benchmark.plugins.index import add_plugin_file, get
 from tests import tiny_networks
 
-TINY, BRIGHT = (Path(__file__).with_name(name) for name in ("tiny.py", "bright_networks.py"))
-PLUGINS = '''
-from dataclasses import replace
-
-import numpy as np
-
-from benchmark.plugins import Dataset, InputError, Sample, VolumeStatistics, register
-
-
-@register.dataset("stack")
-class Stack(Dataset):
-    """Two patients of five slices: a tumor in slices 1 to 3, and something as bright in the last slice alone."""
-
-    licence = citation = "none"
-
-    def __init__(self, root=None, *, broken: bool = False, odd: bool = False, slices: str = "all"):
-        self.broken, self.odd, self.slices = broken, odd, slices
-
-    def fetch(self):
-        return None
-
-    def ids(self, split):
-        numbers = range(5) if self.slices == "all" else range(1, 4)
-        return [f"{patient}-{z}" for patient in ("a", "b") for z in numbers]
-
-    def load(self, sample_id):
-        patient, z = sample_id[0], int(sample_id[-1])
-        if self.broken and sample_id == "b-2":
-            raise InputError("the file b-2.tif", "it is cut short", "restore it")
-        size = 48 if self.odd and sample_id == "a-0" else 32
-        y, x = np.mgrid[:size, :size]
-        mask = (abs(y - 12) < 5) & (abs(x - 12) < 5) & (1 <= z <= 3)
-        false = (abs(y - 24) < 4) & (abs(x - 24) < 4) & (z == 4)
-        brain = np.hypot(y - size / 2, x - size / 2) < 15
-        bright, gray = (0.9, 0.3) if patient == "a" else (0.8, 0.31)
-        image = np.where(mask | false, bright, gray * brain + 0.01 * z)[..., None].astype(np.float32)
-        return Sample(sample_id, "stack", patient, image, mask, brain, ("gray",), VolumeStatistics.of(image), slice_index=z,
-                      label="light" if z == 4 else "dark")
-
-
-@register.dataset("named", truth="label")
-class Named(Stack):
-    """Labels alone."""
-
-
-@register.dataset("unmarked")
-class Unmarked(Stack):
-    """Nothing is marked."""
-
-    def load(self, sample_id):
-        sample = super().load(sample_id)
-        return replace(sample, mask=sample.mask & False)
-'''
+PLUGINS = tuple(map(Path(__file__).with_name, ("stacks.py", "bright_networks.py", "tiny.py")))
 
 
 @pytest.fixture(autouse=True)
-def plugins(tmp_path):
-    (tmp_path / "mine.py").write_text(PLUGINS)
-    add_plugin_file(tmp_path / "mine.py")
-    add_plugin_file(BRIGHT)
-    add_plugin_file(TINY)
+def plugins():
+    for file in PLUGINS:
+        add_plugin_file(file)
     for name, more in (
         ("bright", {"train_patients": ["b"], "parameters": 1, "epochs_run": 2, "minutes": 0.5}),
         ("loud", {"classes": ["dark", "light"]}),

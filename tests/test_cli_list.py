@@ -17,7 +17,9 @@ class GpuOnly:
     The second paragraph.
     """
 
-    def __init__(self, in_dim, out_dim, *, width: int = 7, kind: Literal["a", "b"] = "b", free=None):
+    def __init__(
+        self, in_dim, out_dim, *, width: int = 7, kind: Literal["a", "b"] = "b", free=None
+    ):
         raise RuntimeError("list must not import this")
 
 raise RuntimeError("nor this")

@@ -201,57 +201,58 @@ def test_one_channel_of_a_picture_in_color(tmp_path, capsys):
     ] == [0, 100]
 
 
-@pytest.mark.parametrize(
-    "words, says",
-    [
-        (["nothing.png", "--segment", "bright", "--dataset", "mine"], "no such file"),
-        (["scan.png", "--strip", "none"], "no step is left"),
-        (["scan.png", "--segment", "bright"], "--dataset NAME"),
-        (["scan.png", "--segment", "spot", "--dataset", "mine"], "answers with a class"),
-        (["scan.png", "--classify", "bright", "--dataset", "mine"], "marks lesions"),
-        (["scan.png", "--segment", "deep", "--dataset", "mine"], "reads volumes"),
-        (["scan.png", "--strip", "bright", "--dataset", "mine"], "trained to mark lesions"),
-        (["scan.png", "--segment", "bright@brain.safetensors"], "--strip bright@brain"),
-        (["scan.png", "--segment", "", "--dataset", "mine"], "segmenter ''"),
-        (
-            ["scan.png", "--segment", "bright", "--dataset", "other"],
-            "--dataset other, or --segment NAME@FILE",
-        ),
-        (
-            [
-                "dim.png",
-                "--segment",
-                "bright",
-                "--dataset",
-                "mine",
-                "--strip",
-                "bright@brain.safetensors",
-            ],
-            "no brain is found",
-        ),
-        (
-            ["scan.png", "--segment", "bright@brain.safetensors+bright@small.safetensors"],
-            "prepared otherwise: size=64 and 32",
-        ),
-        (["scan.png", "--segment", "brigth", "--dataset", "mine"], "did you mean 'bright'"),
-        (
-            ["scan.png", "--segment", "bright", "--dataset", "mine", "--size", "72"],
-            "multiples of 16",
-        ),
-        (["scan.png", "--size", "8"], "16 to 4096"),
-        (["scan.png", "--out", "scan.jpg"], "--out scan.png"),
-        (["scan.png", "--out", "scan.png"], "scan-read.png"),
-        (["scan.inr", "--segment", "bright", "--dataset", "mine"], "it does not start with INR"),
-        (
-            ["scan.png", "--strip", "clasical"],
-            "--strip classical, --strip none, or a network that marks brains",
-        ),
-        (["scan.gif", "--segment", "bright", "--dataset", "mine"], ".gif is not read here"),
-        ([".", "--segment", "bright", "--dataset", "mine"], "without a series of DICOM slices"),
-        ([".scan.png", "--segment", "bright", "--dataset", "mine"], "a hidden file"),
-        (["broken.png", "--segment", "bright", "--dataset", "mine"], "no readable PNG"),
-    ],
-)
+# What is typed, and what the error says.
+REFUSED = [
+    (["nothing.png", "--segment", "bright", "--dataset", "mine"], "no such file"),
+    (["scan.png", "--strip", "none"], "no step is left"),
+    (["scan.png", "--segment", "bright"], "--dataset NAME"),
+    (["scan.png", "--segment", "spot", "--dataset", "mine"], "answers with a class"),
+    (["scan.png", "--classify", "bright", "--dataset", "mine"], "marks lesions"),
+    (["scan.png", "--segment", "deep", "--dataset", "mine"], "reads volumes"),
+    (["scan.png", "--strip", "bright", "--dataset", "mine"], "trained to mark lesions"),
+    (["scan.png", "--segment", "bright@brain.safetensors"], "--strip bright@brain"),
+    (["scan.png", "--segment", "", "--dataset", "mine"], "segmenter ''"),
+    (
+        ["scan.png", "--segment", "bright", "--dataset", "other"],
+        "--dataset other, or --segment NAME@FILE",
+    ),
+    (
+        [
+            "dim.png",
+            "--segment",
+            "bright",
+            "--dataset",
+            "mine",
+            "--strip",
+            "bright@brain.safetensors",
+        ],
+        "no brain is found",
+    ),
+    (
+        ["scan.png", "--segment", "bright@brain.safetensors+bright@small.safetensors"],
+        "prepared otherwise: size=64 and 32",
+    ),
+    (["scan.png", "--segment", "brigth", "--dataset", "mine"], "did you mean 'bright'"),
+    (
+        ["scan.png", "--segment", "bright", "--dataset", "mine", "--size", "72"],
+        "multiples of 16",
+    ),
+    (["scan.png", "--size", "8"], "16 to 4096"),
+    (["scan.png", "--out", "scan.jpg"], "--out scan.png"),
+    (["scan.png", "--out", "scan.png"], "scan-read.png"),
+    (["scan.inr", "--segment", "bright", "--dataset", "mine"], "it does not start with INR"),
+    (
+        ["scan.png", "--strip", "clasical"],
+        "--strip classical, --strip none, or a network that marks brains",
+    ),
+    (["scan.gif", "--segment", "bright", "--dataset", "mine"], ".gif is not read here"),
+    ([".", "--segment", "bright", "--dataset", "mine"], "without a series of DICOM slices"),
+    ([".scan.png", "--segment", "bright", "--dataset", "mine"], "a hidden file"),
+    (["broken.png", "--segment", "bright", "--dataset", "mine"], "no readable PNG"),
+]
+
+
+@pytest.mark.parametrize("words, says", REFUSED)
 def test_what_cannot_be_done_is_said_with_exit_code_2(words, says, tmp_path, capsys):
     save(tmp_path / "scan.png", head())
     save(tmp_path / "dim.png", 0.2 * head())

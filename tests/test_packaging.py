@@ -39,11 +39,16 @@ if __name__ == "__main__":
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         workers = [pool.apply(same, (cls, kind, name)) for kind, name, cls in classes]
     import datasets
+    names = {}
+    for kind in index.PACKAGES:
+        names[kind] = {name: entry.module for name, entry in index.entries(kind).items()}
     print(json.dumps({
         "where": str(Path(benchmark.__file__).parents[1]),
-        "names": {kind: {name: entry.module for name, entry in index.entries(kind).items()} for kind in index.PACKAGES},
+        "names": names,
         "modules": [cls.__module__ for _, _, cls in classes], "workers": workers,
-        "datasets": getattr(datasets, "WHOSE", None), "segmenters": str(index.get("segmenter", "unet").path.parent)}))
+        "datasets": getattr(datasets, "WHOSE", None),
+        "segmenters": str(index.get("segmenter", "unet").path.parent),
+    }))
 """
 
 
@@ -149,7 +154,7 @@ def test_an_editable_install(checkout, tmp_path):
 
 
 def second_names(text):
-    """Imports of a plug-in folder by its bare name, which would make a second copy of each class."""
+    """Imports of a plug-in folder by its bare name: they would make a second copy of each class."""
     for node in ast.walk(ast.parse(text)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []

@@ -25,7 +25,16 @@ class Mine:
     More.
     """
 
-    def __init__(self, in_dim, out_dim, *, width: int = 4, r: float = -1.5, mode: Literal["a", "b"] = "a", flag=True):
+    def __init__(
+        self,
+        in_dim,
+        out_dim,
+        *,
+        width: int = 4,
+        r: float = -1.5,
+        mode: Literal["a", "b"] = "a",
+        flag=True,
+    ):
         self.width = width
 
 @register.inr("function")

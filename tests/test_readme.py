@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import COMMANDS
-from benchmark.cli.parser import Parser
+from benchmark.cli import COMMANDS, parser_of
 from benchmark.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -29,33 +28,6 @@ PAGES = [
 PAGES = list(dict.fromkeys(PAGES))
 FIRST = "pip install -e . && python -m benchmark run --inr siren --lambda 1e-5"
 TESTS = "pip install -e '.[test]' && python -m pytest -n 2"
-
-# What the pages describe before it is merged: a command, or a command with one of its options. A
-# line with one of these may be refused. Empty this set when all of it is there.
-COMING = {
-    "run --codec",
-    "run --regularizer",
-    "run --name",
-    "run --config",
-    "run --yes",
-    "plan --save",
-    "report --experiment",
-    "report --inr",
-    "report --lambda",
-    "report --image",
-    "forget",
-    "check --allow-skips",
-    "import --trust",
-}
-# Pages and files that others write: links to them may lead nowhere until then.
-COMING_FILES = {
-    "docs/python.md",
-    "docs/plug-ins",
-    "docs/plug-ins/dataset.md",
-    "docs/plug-ins/segmenter.md",
-    "examples/stretched_png.py",
-    "results/stretched",
-}
 
 
 def commands_of(page: Path) -> list[str]:
@@ -76,17 +48,6 @@ def examples() -> list[tuple[str, str]]:
         for line in commands_of(page):
             found.append((str(page.relative_to(ROOT)), line))
     return found
-
-
-def coming(name: str, words: list[str]) -> set[str]:
-    return COMING & {name, *(f"{name} {word}" for word in words)}
-
-
-def parser_of(name: str) -> Parser:
-    module = importlib.import_module(f"benchmark.cli.{name}")
-    parser = Parser(prog=name)
-    module.add_arguments(parser)
-    return parser
 
 
 def test_the_readme_is_a_front_door():
@@ -110,16 +71,8 @@ def test_pages_are_not_too_long():
 @pytest.mark.parametrize(("page", "line"), examples())
 def test_every_command_is_parsed_by_its_own_parser(page, line):
     name, *words = shlex.split(line)[3:]
-    awaited = ", ".join(sorted(coming(name, words)))
-    if awaited and name not in COMMANDS:
-        pytest.skip(f"not merged yet: {awaited}")
     assert name in COMMANDS, page
-    try:
-        parser_of(name).parse_args(words)
-    except InputError:
-        if not awaited:
-            raise
-        pytest.skip(f"not merged yet: {awaited}")
+    parser_of(name).parse_args(words)
 
 
 def test_a_wrong_command_is_refused():
@@ -177,8 +130,7 @@ def broken_links(page: Path, root: Path) -> list[str]:
         path = (page.parent / file).resolve() if file else page
         name = os.path.relpath(path, root)
         if not path.exists():
-            if name not in COMING_FILES:
-                broken.append(f"{target}: no such file")
+            broken.append(f"{target}: no such file")
         elif anchor and anchor not in _anchors(path):
             broken.append(f"{target}: no such heading")
     return broken

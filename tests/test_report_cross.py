@@ -35,16 +35,13 @@ def store(store_folder):
     )
     sinco = [row for row in store.rows() if row.facts.get("segmenter")]
     for name, hash_ in (("dilated", DILATED), ("unet+dilated", ENSEMBLE)):
-        more = {
-            reader: GAINS[DILATED][metric] - GAINS[UNET][metric]
-            for reader, metric in ((UNET, "dice"), (DILATED, "dice_eval"))
-        }
-        scores = [
-            Score(
-                f"{key}-{name}", metric, value + (more[of] if metric == "dice" else 0.0), reader, of
-            )
-            for key, metric, value, reader, of, _ in store.each_score([row.key for row in sinco])
-        ]
+        more = {}
+        for reader, metric in ((UNET, "dice"), (DILATED, "dice_eval")):
+            more[reader] = GAINS[DILATED][metric] - GAINS[UNET][metric]
+        scores = []
+        for key, metric, value, reader, of, _ in store.each_score([row.key for row in sinco]):
+            moved = value + more[of] if metric == "dice" else value
+            scores.append(Score(f"{key}-{name}", metric, moved, reader, of))
         loss = {"segmenter": name, "segmenter_hash": hash_}
         store.add(
             [replace(row, key=f"{row.key}-{name}", facts=row.facts | loss) for row in sinco], scores
@@ -75,9 +72,9 @@ def test_who_was_in_the_loss_counts_as_no_other_reader(store):
     assert crossing.others[UNET].mean == pytest.approx(0.10, abs=0.01) and crossing.others[
         DILATED
     ].mean == pytest.approx(-0.05, abs=0.01)
-    assert ENSEMBLE not in crossing.others and all(
-        crossing.cells[ENSEMBLE, reader].in_loss for reader in (UNET, DILATED)
-    )
+    assert ENSEMBLE not in crossing.others
+    for reader in (UNET, DILATED):
+        assert crossing.cells[ENSEMBLE, reader].in_loss
     store.remember("runs", "members", {})
     assert ENSEMBLE in crossings(Scored(store))[0].others
 
@@ -122,11 +119,10 @@ def test_one_network_in_the_loss_is_no_crossing(store_folder, tmp_path):
 
 
 def test_a_precision_of_its_own_does_not_part_two_networks(store):
-    changed = [
-        replace(row, facts=row.facts | {"precision": "bf16"})
-        for row in store.rows()
-        if row.facts.get("segmenter") == "dilated"
-    ]
+    changed = []
+    for row in store.rows():
+        if row.facts.get("segmenter") == "dilated":
+            changed.append(replace(row, facts=row.facts | {"precision": "bf16"}))
     store.add(changed, [Score(*score) for score in store.each_score([row.key for row in changed])])
     (crossing,) = crossings(Scored(store))
     assert DILATED in crossing.losses and len(crossing.losses) == 3

@@ -65,10 +65,9 @@ def test_the_whole_arrow_writes_every_table_and_every_score_comes_from_the_bytes
         assert (store_folder / name).stat().st_size > 0, name
     with Store(store_folder) as store:
         rows = store.rows()
-        fits = [row for row in rows if row.facts["codec"] is None]
-        assert len(fits) == 3 * 2 * 3 and {row.status for row in rows} == {
-            "ok"
-        }  # images x seeds x (plain, null, SINCO)
+        fits = fits_of(store)
+        assert len(fits) == 3 * 2 * 3  # images x seeds x (plain, null, SINCO)
+        assert {row.status for row in rows} == {"ok"}
         assert {row.facts["codec"] for row in rows} == {None, "jpeg2000", "jpeg2000+mask"}
         scores = {(s.key, s.metric): s.value for s in store.scores() if s.reader == ""}
         for row in fits[:4]:
@@ -91,8 +90,9 @@ def test_the_whole_arrow_writes_every_table_and_every_score_comes_from_the_bytes
         for row in rows:
             if row.facts["codec"]:
                 assert len(row.data) <= min(len(fit.data) for fit in fits)
-        sinco = [row for row in fits if row.facts["lambda"] > 0]
-        assert all(row.facts["penalty_share"] > 0 and row.facts["twin"] for row in sinco)
+        for row in fits:
+            if row.facts["lambda"] > 0:
+                assert row.facts["penalty_share"] > 0 and row.facts["twin"]
 
 
 def test_the_same_command_again_fits_nothing(networks, store_folder, monkeypatch):
@@ -179,10 +179,9 @@ def test_a_batch_that_raises_becomes_rows_and_the_others_go_on(
     assert run(store_folder) == 1
     with Store(store_folder) as store:
         failed = [row for row in store.rows() if row.status == "failed"]
-        assert len(failed) == 3 and all(
-            row.facts["lambda"] > 0 and "ArithmeticError: no such thing" in row.reason
-            for row in failed
-        )
+        assert len(failed) == 3
+        for row in failed:
+            assert row.facts["lambda"] > 0 and "ArithmeticError: no such thing" in row.reason
     assert "no such thing" in capsys.readouterr().out
     monkeypatch.undo()
 
@@ -192,8 +191,9 @@ def test_a_fit_that_diverges_is_a_row_with_a_status(networks, store_folder, size
     words = ["run", "--out", str(store_folder), *(FAST if not size else [*FAST[:6], *size])]
     assert main([*words, "--lr", "1e30", "--yes", "--optimizer", "adam", "--lambda", "0"]) == 1
     with Store(store_folder) as store:
-        fits = [row for row in store.rows() if row.facts["codec"] is None]
-        assert {row.status for row in fits} == {"diverged"} and all(row.reason for row in fits)
+        fits = fits_of(store)
+        for row in fits:
+            assert row.status == "diverged" and row.reason
 
 
 def test_ctrl_c_keeps_what_is_finished_and_prints_the_line_to_go_on(
@@ -279,12 +279,13 @@ def test_the_rate_search_meets_the_rate_and_remembers_its_choice(
     ]
     assert main(words) == 0
     with Store(store_folder) as store:
-        fits = [row for row in store.rows() if row.facts["codec"] is None]
+        fits = fits_of(store)
         assert (
             len({(row.facts["bits"], row.facts["inr_args"]["hidden_features"]) for row in fits})
             == 1
         )
-        assert all(2.0 < row.facts["bpp"] <= 3 for row in fits)
+        for row in fits:
+            assert 2.0 < row.facts["bpp"] <= 3
     monkeypatch.setattr(
         benchmark.runner.rate,
         "_pilot_psnr",
@@ -319,7 +320,12 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     if not (folder / "store.sqlite").is_file():
         return {}
     with Store(folder) as store:
-        return {row.key: row.data for row in store.rows() if row.facts["codec"] is None}
+        return {row.key: row.data for row in fits_of(store)}
+
+
+def fits_of(store):
+    """The rows of backbones."""
+    return [row for row in store.rows() if row.facts["codec"] is None]
 
 
 def test_two_ids_of_one_image_count_once_and_say_so(networks, store_folder, monkeypatch, capsys):

@@ -9,7 +9,7 @@ from benchmark.plugins.magic import codec_of
 
 
 def written_by(data: bytes) -> str | None:
-    """The name of the codec that wrote a file; None for a backbone's file, or where nobody knows."""
+    """The name of the codec that wrote a file; None of a backbone's file, or where nobody knows."""
     if data.startswith(bitstream.MAGIC):
         return None
     codec = codec_of(data)

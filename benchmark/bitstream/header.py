@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
+from benchmark.plugins.options import Option
 
 MAGIC = b"INR"
 VERSION, VOLUME = 1, 2  # of an image; of a volume, which has its depth as a further field
@@ -165,7 +166,7 @@ class Header:
         )
 
 
-def _options(name: str) -> list[index.Option]:
+def _options(name: str) -> list[Option]:
     try:
         return [option for option in index.get("inr", name).options if option.name != "seed"]
     except InputError:
@@ -199,7 +200,7 @@ def _named(name: str, values: Any) -> dict[str, Any]:
     return {option.name: given.get(option.name, option.default) for option in options}
 
 
-def _sent(option: index.Option, value: Any) -> Any:
+def _sent(option: Option, value: Any) -> Any:
     """The value as it stands in a file; 30 is as good as 30.0, but only a float is read back for
     one.
     """

@@ -15,7 +15,7 @@ LOADED = 2  # images read of each split: its first and its last
 
 
 def build(subject: Subject) -> Dataset:
-    dataset = subject.make()
+    dataset: Dataset = subject.make()
     try:
         dataset.fetch()
         dataset.ids("test")

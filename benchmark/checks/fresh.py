@@ -40,4 +40,5 @@ def _run(decode: str, data: bytes) -> np.ndarray:
     assert done.returncode == 0, "a fresh process cannot decode it: " + "; ".join(
         done.stderr.decode().strip().splitlines()[-3:]
     )
-    return np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    image: np.ndarray = np.load(io.BytesIO(done.stdout), allow_pickle=False)
+    return image

@@ -34,7 +34,8 @@ def build(
         options.setdefault("seed", seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return subject.make(in_dim, out_dim, **options).to(device(subject))
+        module: nn.Module = subject.make(in_dim, out_dim, **options)
+    return module.to(device(subject))
 
 
 def device(subject: Subject) -> str:

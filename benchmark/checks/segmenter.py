@@ -23,7 +23,7 @@ def build(subject: Subject, channels: int = 1) -> nn.Module:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = subject.make(channels)
+        module: nn.Module = subject.make(channels)
     module.train()
     with torch.no_grad():
         module(*batch(subject, channels))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
+from benchmark.plugins.options import shared_options
 from benchmark.plugins.register import COMMON, DECLARABLE, declared_of
 
 
@@ -128,7 +129,7 @@ def _options(
         if typing.get_origin(hints.get(name)) is Literal:
             choices[name] = typing.get_args(hints[name])
     if (preparation := getattr(factory, "preparation", None)) is not None:
-        for option in index.shared_options():  # of a data set of volumes, as in its file
+        for option in shared_options():  # of a data set of volumes, as in its file
             defaults[option.name] = preparation.get(option.name, option.default)
             if option.choices:
                 choices[option.name] = option.choices
@@ -137,7 +138,7 @@ def _options(
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a signature; none where one names what only type checkers see."""
-    function = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc]
+    function = factory.__init__ if inspect.isclass(factory) else factory
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError):

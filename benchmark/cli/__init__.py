@@ -73,6 +73,18 @@ def main(argv: list[str] | None = None) -> int:
             notes.close()
 
 
+def parser_of(command: str) -> Parser:
+    """The parser of a command: its own options, and those of every command."""
+    module = importlib.import_module(f"benchmark.cli.{command}")
+    parser = Parser(prog=f"python -m benchmark {command}", description=module.__doc__)
+    _add_common(parser)
+    module.add_arguments(parser)
+    if command in CONFIGURED:
+        what = "options from a file; what is typed wins"
+        parser.add_argument("--config", metavar="FILE.toml", help=what)
+    return parser
+
+
 def _add_common(parser: Parser) -> None:
     """The options of every command."""
     common = parser.add_argument_group("of every command")
@@ -93,49 +105,15 @@ def _log_to_stderr() -> None:
 
 def _out_of_memory(error: Exception) -> bool:
     """Whether numpy, or torch in an error of another kind, got no memory."""
-    return (
-        isinstance(error, MemoryError)
-        or "allocate memory" in str(error)
-        or "CUDA out of memory" in str(error)
-    )
+    if isinstance(error, RuntimeError):
+        return "allocate memory" in str(error) or "CUDA out of memory" in str(error)
+    return isinstance(error, MemoryError)
 
 
 def _command(argv: list[str], debug: bool) -> int:
+    """Run a command; what goes wrong becomes three lines and an exit code."""
     try:
-        if not argv or argv[0] in ("-h", "--help"):
-            print(_usage())
-            return 0 if argv else 2
-        if argv[0] == "--version":
-            from benchmark import __version__
-
-            print(__version__)
-            return 0
-        if argv[0] not in COMMANDS:
-            raise InputError(
-                f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS)
-            )
-        module = importlib.import_module(f"benchmark.cli.{argv[0]}")
-
-        parser = Parser(prog=f"python -m benchmark {argv[0]}", description=module.__doc__)
-        _add_common(parser)
-        module.add_arguments(parser)
-        words = argv[1:]
-        if argv[0] in CONFIGURED:
-            from benchmark.cli.config import expanded
-
-            parser.add_argument(
-                "--config", metavar="FILE.toml", help="options from a file; what is typed wins"
-            )
-            words = expanded(words, parser)
-        args = parser.parse_args(words)
-        if args.verbose:
-            _log_to_stderr()
-        if plugins := getattr(args, "plugin", ()):
-            from benchmark.plugins.index import add_plugin_file
-
-            for path in plugins:
-                add_plugin_file(path)
-        return module.run(args)
+        return _run(argv)
     except BenchmarkError as error:
         if debug:
             raise
@@ -149,35 +127,69 @@ def _command(argv: list[str], debug: bool) -> int:
             raise
         print("interrupted", file=sys.stderr)
         return 130
-    except (MemoryError, RuntimeError) as error:
-        if debug or not _out_of_memory(error):
+    except (MemoryError, RuntimeError, sqlite3.Error, OSError) as error:
+        told = _told(error)
+        if debug or told is None:
             raise
-        said = str(error).strip()[-200:]
-        print(
-            f"asked: python -m benchmark {' '.join(argv)}\nfound: it takes more memory than there"
-            f" is: {said}\n  try: smaller images (--size, --set size=), fewer at once (--batch,"
-            " --limit), or a machine with more memory",
-            file=sys.stderr,
-        )
+        found, todo = told
+        asked = f"python -m benchmark {' '.join(argv)}"
+        print(f"asked: {asked}\nfound: {found}\n  try: {todo}", file=sys.stderr)
         return 2
-    except sqlite3.Error as error:
-        if debug:
-            raise
-        print(
-            f"asked: python -m benchmark {' '.join(argv)}\nfound: the store cannot be read:"
-            f" {error}\n  try: another --out; a damaged store can often be saved with `sqlite3"
-            " store.sqlite .recover`",
-            file=sys.stderr,
+
+
+def _run(argv: list[str]) -> int:
+    """Load one command, read its options and run it."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from benchmark import __version__
+
+        print(__version__)
+        return 0
+    if argv[0] not in COMMANDS:
+        raise InputError(
+            f"python -m benchmark {argv[0]}", "no such command", did_you_mean(argv[0], COMMANDS)
         )
-        return 2
-    except OSError as error:
-        if debug:
-            raise
+    module = importlib.import_module(f"benchmark.cli.{argv[0]}")
+    parser = parser_of(argv[0])
+    words = argv[1:]
+    if argv[0] in CONFIGURED:
+        from benchmark.cli.config import expanded
+
+        words = expanded(words, parser)
+    args = parser.parse_args(words)
+    if args.verbose:
+        _log_to_stderr()
+    if plugins := getattr(args, "plugin", ()):
+        from benchmark.plugins.index import add_plugin_file
+
+        for path in plugins:
+            add_plugin_file(path)
+    code: int = module.run(args)
+    return code
+
+
+def _told(error: Exception) -> tuple[str, str] | None:
+    """What was found, and what to try, where the machine and not the program is at fault; None
+    where that is not known.
+    """
+    if _out_of_memory(error):
+        return (
+            f"it takes more memory than there is: {str(error).strip()[-200:]}",
+            "smaller images (--size, --set size=), fewer at once (--batch, --limit), or a machine"
+            " with more memory",
+        )
+    if isinstance(error, sqlite3.Error):
+        return (
+            f"the store cannot be read: {error}",
+            "another --out; a damaged store can often be saved with `sqlite3 store.sqlite"
+            " .recover`",
+        )
+    if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        print(
-            f"asked: python -m benchmark {' '.join(argv)}\nfound:"
-            f" {error.strerror or error}{where}\n  try: another folder, more space or other"
-            " permissions; --debug shows where",
-            file=sys.stderr,
+        return (
+            f"{error.strerror or error}{where}",
+            "another folder, more space or other permissions; --debug shows where",
         )
-        return 2
+    return None

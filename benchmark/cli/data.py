@@ -59,4 +59,5 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return args.act(args)
+    code: int = args.act(args)
+    return code

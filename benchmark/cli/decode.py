@@ -157,7 +157,8 @@ def decode(data: bytes, codec: str | None) -> Decoded:
     if codec is not None:
         from benchmark.plugins import index
 
-        return index.get("codec", codec).load()().decode(data)
+        decoded: Decoded = index.get("codec", codec).load()().decode(data)
+        return decoded
     from benchmark import bitstream
 
     return bitstream.decode(data)

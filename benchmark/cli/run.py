@@ -9,7 +9,7 @@ examples:
   python -m benchmark run --inr siren --lambda 1e-5
   python -m benchmark run --inr siren --inr fourier --lambda 0,1e-6,1e-5,1e-4 --seed 0,1,2
   python -m benchmark run --dataset lgg --root FOLDER --limit 12 --preset standard --lambda 1e-3
-  python -m benchmark run --dataset decathlon --root Task01_BrainTumour --set slices=middle --set decathlon.size=128
+  python -m benchmark run --dataset decathlon --root FOLDER --set decathlon.size=128
   python -m benchmark run --inr mine --plugin mine.py --bpp 0.4 --set omega_0=60
 """
 

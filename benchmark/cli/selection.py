@@ -278,9 +278,9 @@ def selection_of(args: argparse.Namespace) -> Selection:
 
 def default_out(args: argparse.Namespace) -> Path:
     """--out, or results/runs/DATASET below the current folder, DATASET-volumes with --dims 3."""
-    return args.out or Path("results") / "runs" / (
-        args.dataset + ("-volumes" if args.dims == 3 else "")
-    )
+    given: Path | None = args.out
+    volumes = "-volumes" if args.dims == 3 else ""
+    return given or Path("results", "runs", args.dataset + volumes)
 
 
 def split(values: list[str] | None) -> tuple[str, ...]:

@@ -163,7 +163,8 @@ class Nifti:
                 self.path,
                 f"it is cut short: it unpacks to less than the {self.due:,} bytes of its header",
             ) from None
-        except (OSError, zlib_ng.error) as error:  # type: ignore[misc]  # its stubs type it as a plain object
+        # zlib-ng's stubs type its error as a plain object.
+        except (OSError, zlib_ng.error) as error:  # type: ignore[misc]
             raise _bad(self.path, f"damaged: {error}") from None
         return voxels
 
@@ -187,11 +188,9 @@ def _header(path: Path) -> tuple[bool, Any]:
     if compressed := start.startswith(b"\x1f\x8b"):  # whatever the file is called
         with gzip_ng.open(path) as file:
             start = file.read(HEADER)
-    kind = (
-        Nifti2Header
-        if len(start) == HEADER and Nifti2Header.may_contain_header(start)
-        else Nifti1Header
-    )
+    kind: Any = Nifti1Header  # nibabel does not type its headers
+    if len(start) == HEADER and Nifti2Header.may_contain_header(start):
+        kind = Nifti2Header
     if not kind.may_contain_header(start):
         raise _bad(path, "no NIfTI" if start else "it is empty")
     return compressed, kind(start[: kind.template_dtype.itemsize], check=False)

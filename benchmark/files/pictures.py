@@ -97,8 +97,10 @@ def read_picture(path: Path, mask: bool = False) -> Picture:
 
 def luminance(color: np.ndarray) -> np.ndarray:
     """Gray of RGB [..., 3], in the same number type."""
-    gray = color @ np.array(LUMINANCE)
-    return (gray if color.dtype.kind == "f" else np.rint(gray)).astype(color.dtype)
+    gray: np.ndarray = color @ np.array(LUMINANCE)
+    if color.dtype.kind != "f":
+        gray = np.rint(gray)
+    return gray.astype(color.dtype)
 
 
 def _is_gray(planes: np.ndarray) -> bool:
@@ -250,7 +252,7 @@ def _read_tiff(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
     return values, []
 
 
-def _read_array(path: Path, mask: bool) -> tuple[np.ndarray, list[str]]:
+def _read_array(path: Path, _mask: bool) -> tuple[np.ndarray, list[str]]:
     size = path.stat().st_size
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -69,7 +70,7 @@ class Turn:
             tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)
         ]
 
-    def sorted(self, values: tuple) -> tuple:
+    def sorted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(values[axis] for axis in self.axes)
 
     def affine(self, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -217,7 +218,7 @@ def as_labels(voxels: np.ndarray, what: str = "the labels") -> np.ndarray:
     """
     if voxels.dtype.kind in "iu":
         return voxels
-    rounded = np.rint(voxels)
+    rounded: np.ndarray = np.rint(voxels)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         good = (np.abs(voxels - rounded) <= WHOLE) & (np.abs(rounded) < 2**31)
     if not good.all():

@@ -64,7 +64,8 @@ PUBLISHED = {
     # torch hub names a file by the first eight digits of its sha256.
     "unet-buda": Published(
         Source(
-            "https://github.com/mateuszbuda/brain-segmentation-pytorch/releases/download/v1.0/unet-e012d006.pt",
+            "https://github.com/mateuszbuda/brain-segmentation-pytorch/releases/download/v1.0/"
+            "unet-e012d006.pt",
             "unet-e012d006.pt",
             "sha256:e012d006",
         ),
@@ -211,6 +212,18 @@ def named_alike(
                     named[before + name.removeprefix(prefix)] = w
             if len(named) == len(state) and named.keys() | counts.keys() == own.keys():
                 found = counts | named
+    if wrong := _misfits(own, found):
+        raise InputError(
+            what,
+            f"they do not fit: {'; '.join(wrong[:4])}",
+            "the --set options and --channels that they "
+            "were made with, or a program of that network (--segmenter torch-export)",
+        )
+    return found
+
+
+def _misfits(own: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+    """How the names and shapes of a state dict differ from a module's own."""
     wrong = []
     if missing := own.keys() - found.keys():
         wrong.append(f"{len(missing)} names are missing, such as {min(missing)}")
@@ -219,14 +232,7 @@ def named_alike(
     for name, w in found.items():
         if name in own and name != "program" and w.shape != own[name].shape:
             wrong.append(f"{name} is {list(w.shape)}, not {list(own[name].shape)}")
-    if wrong:
-        raise InputError(
-            what,
-            f"they do not fit: {'; '.join(wrong[:4])}",
-            "the --set options and --channels that they "
-            "were made with, or a program of that network (--segmenter torch-export)",
-        )
-    return found
+    return wrong
 
 
 def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from benchmark.errors import InputError, did_you_mean
 from benchmark.plan.recipes import PRESETS, Preset
 from benchmark.plugins import index
 from benchmark.plugins.catalog import Facts, plugins_of
-from benchmark.plugins.index import Option
+from benchmark.plugins.options import Option
 
 PRESET = "preset"
 KINDS = (*index.PACKAGES, PRESET)

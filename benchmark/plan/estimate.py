@@ -37,12 +37,18 @@ class Estimate:
     @property
     def missing(self) -> int:
         """Cells that are not stored."""
-        return sum(line.cells - line.stored for line in self.lines)
+        count = 0
+        for line in self.lines:
+            count += line.cells - line.stored
+        return count
 
     @property
     def minutes(self) -> float:
         """For the lines whose minutes are known."""
-        return sum(line.minutes for line in self.lines if line.minutes is not None)
+        total = 0.0
+        for line in self.lines:
+            total += line.minutes or 0.0
+        return total
 
     @property
     def unknown(self) -> bool:
@@ -68,7 +74,10 @@ def _in_bf16(job: Job, store: Store) -> dict[str, str]:
     for cell in job.cells:
         if cell.lam > 0:
             keys[replace(cell, precision="bf16").key] = cell.key
-    return {keys[key]: status for key, status in store.statuses(keys).items()}
+    found = {}
+    for key, status in store.statuses(keys).items():
+        found[keys[key]] = status
+    return found
 
 
 def mean_seconds(rows: Iterable[Row]) -> dict[Kind, float]:
@@ -79,7 +88,10 @@ def mean_seconds(rows: Iterable[Row]) -> dict[Kind, float]:
             facts = row.facts
             kind = _kind(facts["method"], facts["lambda"], facts["recipe"]["steps"])
             seconds[kind].append(facts["fit_seconds"])
-    return {kind: sum(known) / len(known) for kind, known in seconds.items()}
+    means = {}
+    for kind, known in seconds.items():
+        means[kind] = sum(known) / len(known)
+    return means
 
 
 def lines_of(

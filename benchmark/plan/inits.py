@@ -165,7 +165,9 @@ def _read(path: Path, todo: str) -> Init:
     try:
         with safe_open(path, "numpy") as file:
             card = json.loads((file.metadata() or {})["card"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  a handle, no dict
+            state = {}
+            for name in file.keys():  # noqa: SIM118  a handle, no dict
+                state[name] = file.get_tensor(name)
         missing = [name for name in CARD_KEYS if name not in card]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise InputError(

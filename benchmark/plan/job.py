@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +68,11 @@ def resolve(selection: Selection) -> Job:
             raise InputError(
                 f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr"
             )
-    args = _arguments(
-        selection,
-        {
-            name: recipe_for(index.get("inr", name), base, optimizer=selection.optimizer).optimizer
-            for name in selection.inr
-        },
-    )
+    optimizers = {}
+    for name in selection.inr:
+        recipe = recipe_for(index.get("inr", name), base, optimizer=selection.optimizer)
+        optimizers[name] = recipe.optimizer
+    args = _arguments(selection, optimizers)
     entry, given = (
         index.get("dataset", selection.dataset),
         args.get(("dataset", selection.dataset), {}),
@@ -80,16 +80,17 @@ def resolve(selection: Selection) -> Job:
     dataset = entry.load()(selection.root, **given)
     samples, unreadable = load_samples(dataset, selection)
     channels = channels_of(samples)
-    segmenters, named = (
-        [
-            find_checkpoint(spec, selection.dataset, channels=channels, force=selection.force)
-            for spec in specs
-        ]
-        for specs in (selection.segmenter, selection.reader)
+    find = partial(
+        find_checkpoint, dataset=selection.dataset, channels=channels, force=selection.force
     )
+    segmenters = [find(spec) for spec in selection.segmenter]
+    named = [find(spec) for spec in selection.reader]
     _check_in_loss(segmenters)
     others, notes = (named, []) if named else _other_readers(segmenters, selection, samples)
-    readers = list({reader.hash: reader for reader in (*segmenters, *others)}.values())
+    by_hash = {}
+    for reader in (*segmenters, *others):
+        by_hash[reader.hash] = reader
+    readers = list(by_hash.values())
     check_sizes(samples, readers)
     samples = marked(samples, readers)
     job = Job(
@@ -134,32 +135,33 @@ def default_preset(dataset: str) -> str:
 
 
 def _check_numbers(s: Selection) -> None:
-    def refuse(option: str, value: Any, expected: str, todo: str) -> InputError:
-        return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
-
     for lam in s.lam:
         if not (math.isfinite(lam) and lam >= 0):
-            raise refuse("--lambda", lam, "a number of at least 0", "1e-5")
+            raise _refused("--lambda", lam, "a number of at least 0", "1e-5")
     if s.bits is not None and not 6 <= s.bits <= 16:
-        raise refuse("--bits", s.bits, "from 6 to 16", "10")
+        raise _refused("--bits", s.bits, "from 6 to 16", "10")
     if s.bpp is not None and not 0 < s.bpp <= 64:
-        raise refuse("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
+        raise _refused("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
     if s.steps is not None and s.steps < 1:
-        raise refuse("--steps", s.steps, "at least 1", "200")
+        raise _refused("--steps", s.steps, "at least 1", "200")
     if s.lr is not None and not (math.isfinite(s.lr) and s.lr > 0):
-        raise refuse("--lr", s.lr, "above 0", "3e-3")
+        raise _refused("--lr", s.lr, "above 0", "3e-3")
     if s.limit is not None and s.limit < 1:
-        raise refuse("--limit", s.limit, "at least 1", "6")
+        raise _refused("--limit", s.limit, "at least 1", "6")
     if isinstance(s.penalty_every, int) and s.penalty_every < 1:
-        raise refuse("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
+        raise _refused("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
     if s.stop_at_db is not None and not 0 < s.stop_at_db <= 100:
-        raise refuse("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
+        raise _refused("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
     if s.patience is not None and s.patience < 1:
-        raise refuse("--patience", s.patience, "at least 1 (steps)", "100")
+        raise _refused("--patience", s.patience, "at least 1 (steps)", "100")
+    _check_choices(s)
+
+
+def _check_choices(s: Selection) -> None:
     if any(not 0 <= seed < 2**31 for seed in s.seed):
-        raise refuse("--seed", min(s.seed), "from 0 to 2147483647", "0")
+        raise _refused("--seed", min(s.seed), "from 0 to 2147483647", "0")
     if s.dims not in (2, 3):
-        raise refuse("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
+        raise _refused("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
     if s.dims == 3 and s.init is not None:
         raise InputError(
             f"--dims 3 with --init {s.init}",
@@ -173,6 +175,10 @@ def _check_numbers(s: Selection) -> None:
     ):
         if value not in known:
             raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
+
+
+def _refused(option: str, value: Any, expected: str, todo: str) -> InputError:
+    return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
 
 
 def parse_sets(
@@ -227,7 +233,10 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
         "codec": codecs_of(s, tasks),
         "optimizer": sorted(set(optimizers.values())),
     }
-    selected = [(kind, name) for kind, each in names.items() for name in each]
+    selected = []
+    for kind, each in names.items():
+        for name in each:
+            selected.append((kind, name))
     return parse_sets(s.sets, selected)
 
 
@@ -291,10 +300,12 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
     fits: list[Cell] = []
     peers: list[Cell] = []
     tasks = {segmenter.task for segmenter in job.segmenters}
-    codecs = [_choice("codec", name, args) for name in codecs_of(s, tasks)]
-    regularizers = {
-        task: _choice("regularizer", name, args) for task, name in regularizers_of(s, tasks).items()
-    }
+    codecs = []
+    for name in codecs_of(s, tasks):
+        codecs.append(_choice("codec", name, args))
+    regularizers = {}
+    for task, name in regularizers_of(s, tasks).items():
+        regularizers[task] = _choice("regularizer", name, args)
     for name in s.inr:
         inr, rate = _backbone(name, args.get(("inr", name), {}), base, s)
         recipe = _recipe(name, base, s, args)
@@ -314,22 +325,20 @@ def _cells(job: Job, args: dict[tuple[str, str], dict[str, Any]], base: Any) -> 
                 shape=sample.image.shape,
                 depth=sample.depth,
             )
-            fits += [
-                replace(
-                    cell,
-                    seed=seed,
-                    lam=lam,
-                    segmenter=segmenter.name if lam else None,
-                    segmenter_hash=segmenter.hash if lam else None,
-                    segmenter_source=segmenter.source if lam else None,
-                    regularizer=regularizers[segmenter.task] if lam else None,
-                    precision="bf16" if lam and s.precision == "bf16" else "float32",
-                )
-                for segmenter in job.segmenters
-                for lam in s.lam
-                for seed in s.seed
-            ]
-            peers += [replace(cell, codec=codec) for codec in codecs]
+            for segmenter, lam, seed in product(job.segmenters, s.lam, s.seed):
+                fit = replace(cell, seed=seed, lam=lam)
+                if lam:
+                    fit = replace(
+                        fit,
+                        segmenter=segmenter.name,
+                        segmenter_hash=segmenter.hash,
+                        segmenter_source=segmenter.source,
+                        regularizer=regularizers[segmenter.task],
+                        precision="bf16" if s.precision == "bf16" else "float32",
+                    )
+                fits.append(fit)
+            for codec in codecs:
+                peers.append(replace(cell, codec=codec))
     return with_twins(fits) + peers
 
 

@@ -80,7 +80,7 @@ def reader_of(
     return (dataset.volumes, dataset.load_volume) if dims == 3 else (dataset.ids, dataset.load)
 
 
-def spread(ids: Sequence[str], label: Callable[[str], str] = lambda sample_id: "") -> list[str]:
+def spread(ids: Sequence[str], label: Callable[[str], str] = lambda _: "") -> list[str]:
     """Ids in an order that takes one image of each patient before a second of any, each patient's
     middle slice first.
 

@@ -15,11 +15,46 @@ import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import CellFailed, InputError
 from benchmark.plugins import files as _files  # noqa: F401  makes --plugin files importable
 from benchmark.plugins.register import register
+
+if TYPE_CHECKING:  # the same names as HANDED_ON, for who checks types
+    from benchmark.files.fetch import Source
+    from benchmark.folders import data_folder
+    from benchmark.images.cache import file_hashes
+    from benchmark.images.prepare import Preparation
+    from benchmark.images.scan import Scan
+    from benchmark.images.steps import (
+        apply_window,
+        area_average,
+        area_mask,
+        choose_slices,
+        corner_value,
+        percentile_window,
+        radiological,
+        split_of,
+    )
+    from benchmark.images.volumes import VolumeDataset
+    from benchmark.networks.trust import is_trusted
+    from benchmark.plugins.contracts import (
+        INR,
+        Codec,
+        Dataset,
+        Decoded,
+        FusedMLP,
+        LossNetwork,
+        Optimizer,
+        Penalty,
+        Regularizer,
+        Segmenter,
+        data_root,
+        philox_normal,
+        philox_uniform,
+    )
+    from benchmark.types import Sample, VolumeStatistics
 
 FOLDERS = ("inr", "segmenters", "datasets")
 # What plug-in authors import from here, and the module that has it: loaded on first use.
@@ -65,7 +100,41 @@ HANDED_ON = {
     "is_trusted": "benchmark.networks.trust",
 }
 
-__all__ = ["CellFailed", "InputError", "register", *HANDED_ON]
+__all__ = [
+    "CellFailed",
+    "InputError",
+    "register",
+    "Codec",
+    "Dataset",
+    "Decoded",
+    "FusedMLP",
+    "INR",
+    "LossNetwork",
+    "Optimizer",
+    "Penalty",
+    "Preparation",
+    "Regularizer",
+    "Sample",
+    "Scan",
+    "Segmenter",
+    "Source",
+    "VolumeDataset",
+    "VolumeStatistics",
+    "apply_window",
+    "area_average",
+    "area_mask",
+    "choose_slices",
+    "corner_value",
+    "data_folder",
+    "data_root",
+    "file_hashes",
+    "is_trusted",
+    "percentile_window",
+    "philox_normal",
+    "philox_uniform",
+    "radiological",
+    "split_of",
+]
 
 
 def checkout_root() -> Path | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmark.errors import InputError, Words, call, did_you_mean
 from benchmark.plugins import index
-from benchmark.plugins.index import Entry, Option
+from benchmark.plugins.index import Entry
+from benchmark.plugins.options import Option
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def module_name(path: Path) -> str:
 
 class _Finder:
     @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(name: str, _path: Any = None, _target: Any = None) -> Any:
         if name.startswith(_PREFIX):
             for file in plugin_files():
                 if module_name(file) == name:
@@ -34,4 +34,4 @@ class _Finder:
         return None
 
 
-sys.meta_path.append(_Finder)  # type: ignore[arg-type]
+sys.meta_path.append(_Finder)

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.errors import InputError, did_you_mean, field, option
 from benchmark.plugins import index
+from benchmark.plugins.options import Option
 
 Sets = Sequence[str] | Mapping[str, object]
 Plugin = tuple[str, str]  # kind, name
@@ -40,9 +41,7 @@ def options_by_plugin(sets: Sets, plugins: Sequence[Plugin]) -> dict[Plugin, dic
     return out
 
 
-def _owner_of(
-    name: str, owner: str, value: str, known: dict[Plugin, dict[str, index.Option]]
-) -> Plugin:
+def _owner_of(name: str, owner: str, value: str, known: dict[Plugin, dict[str, Option]]) -> Plugin:
     """The one plug-in that has an option; owner: its name where that is given, else ""."""
     having, names = [], []
     for plugin, options in known.items():
@@ -60,7 +59,7 @@ def _owner_of(
     raise InputError(option(asked, value), found, " or ".join(todo))
 
 
-def _options(kind: str, name: str) -> dict[str, index.Option]:
+def _options(kind: str, name: str) -> dict[str, Option]:
     """The options that a person may set, by name."""
     found = {}
     for one in index.get(kind, name).options:

@@ -13,13 +13,13 @@ from benchmark.plugins.sets import texts_of
 from benchmark.report import gallery
 from benchmark.report.evaluation import (
     LEGEND,
-    Table,
     as_json,
     label_tables,
     patient_rows,
     tables,
     write_csv,
 )
+from benchmark.report.table import Table
 from benchmark.report.typed import Typed
 from benchmark.runner.evaluation import EvaluateRequest, Evaluation
 

@@ -115,7 +115,8 @@ def _row(
     sinco, plain = images
 
     def shown(stacked: np.ndarray) -> np.ndarray:
-        return planes(stacked, sample.depth)[shown_plane(sample)]
+        plane: np.ndarray = planes(stacked, sample.depth)[shown_plane(sample)]
+        return plane
 
     titles = [
         _title_of_original(scored, line, sample, describe),

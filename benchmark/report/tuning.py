@@ -135,9 +135,11 @@ def _by_size(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def as_json(tuned: Tuned) -> dict[str, Any]:
     """Plain values, with None where a number is not finite."""
-    return plain(
-        asdict(tuned) | ({"n_parameters": None, "bpp": None} if tuned.size == ALL_SIZES else {})
-    )
+    facts = asdict(tuned)
+    if tuned.size == ALL_SIZES:
+        facts |= {"n_parameters": None, "bpp": None}
+    values: dict[str, Any] = plain(facts)
+    return values
 
 
 def markdown(rows: Sequence[Row], tuned: Sequence[Tuned], command: str) -> str:

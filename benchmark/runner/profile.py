@@ -207,7 +207,9 @@ def _column(runner: Runner, kind: str, cells: list[Cell]) -> tuple[Column, float
     _make(runner, kind, cells)
     wall, spent = time.perf_counter() - start, runner.clock.parts()
     facts = _facts_of(runner, kind, cells)
-    aside = {part: spent.pop(part, 0.0) for part in ONCE}
+    aside = {}
+    for part in ONCE:
+        aside[part] = spent.pop(part, 0.0)
     parts: dict[str, float] = defaultdict(float)
     for part, seconds in spent.items():  # on CUDA work is only queued when a lap of the loop ends
         in_fit = part == "start" or (runner.device == "cuda" and part in LOOP)
@@ -253,6 +255,10 @@ def _facts_of(runner: Runner, kind: str, cells: list[Cell]) -> list[dict[str, An
 
 def _backbone(runner: Runner, cell: Cell, columns: dict[str, Column]) -> Backbone:
     facts = next(runner.store.each_row([cell.key], data=False)).facts
+    ordered = {}
+    for kind in KINDS:
+        if kind in columns:
+            ordered[kind] = columns[kind]
     return Backbone(
         name=cell.inr.name,
         args=facts["inr_args"],
@@ -260,5 +266,5 @@ def _backbone(runner: Runner, cell: Cell, columns: dict[str, Column]) -> Backbon
         shape=cell.shape,
         depth=cell.depth,
         recipe=facts["recipe"],
-        columns={kind: columns[kind] for kind in KINDS if kind in columns},
+        columns=ordered,
     )

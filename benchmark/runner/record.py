@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.networks.checkpoints import Checkpoint
+from benchmark.plan.inits import Init
 from benchmark.plan.job import Job, unreadable_key
 from benchmark.runner.provenance import provenance_of
 
@@ -28,10 +29,7 @@ def record_of(job: Job, environment: dict[str, Any], command: Sequence[str]) -> 
             "citation": job.dataset.citation,
         },
         "readers": [_reader(job, reader) for reader in job.readers],
-        "inits": [
-            {"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card}
-            for init in job.inits.values()
-        ],
+        "inits": [_init(init) for init in job.inits.values()],
         "plugins": provenance_of(job),
         "environment": environment,
     }
@@ -45,8 +43,15 @@ def keys_of(job: Job) -> list[str]:
 
 def ensembles_of(job: Job) -> dict[str, list[str]]:
     """Hash of each ensemble among the readers -> hashes of its networks."""
-    ensembles = [reader for reader in job.readers if reader.members]
-    return {reader.hash: [member.hash for member in reader.members] for reader in ensembles}
+    found = {}
+    for reader in job.readers:
+        if reader.members:
+            found[reader.hash] = [member.hash for member in reader.members]
+    return found
+
+
+def _init(init: Init) -> dict[str, Any]:
+    return {"hash": init.hash, "bytes": init.bytes, "path": str(init.path), "card": init.card}
 
 
 def _reader(job: Job, reader: Checkpoint) -> dict[str, Any]:
@@ -58,7 +63,9 @@ def _reader(job: Job, reader: Checkpoint) -> dict[str, Any]:
         "card": reader.card,
     }
     if reader.members:
-        out["members"] = [{"name": part.name, "path": str(part.path)} for part in reader.members]
+        out["members"] = []
+        for part in reader.members:
+            out["members"].append({"name": part.name, "path": str(part.path)})
     return out
 
 

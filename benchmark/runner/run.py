@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from benchmark.clock import Clock
@@ -22,14 +21,13 @@ from benchmark.listener import Listener
 from benchmark.networks.network import LabelNetwork, Network, load_network
 from benchmark.plan.cells import Cell, batches
 from benchmark.plan.job import Job, unreadable_key
-from benchmark.plan.samples import check_sample, reader_of
 from benchmark.plugins import index
 from benchmark.runner.failures import no_exit, reason_of
-from benchmark.runner.rate import PILOTS, Sized, settle
+from benchmark.runner.pilots import Pilots
+from benchmark.runner.rate import Sized, settle
 from benchmark.runner.rows import facts_of, failed_row, fit_row
 from benchmark.runner.scorer import Scorer
 from benchmark.store.store import Row, Store
-from benchmark.types import Sample
 
 RESTARTS = 3
 
@@ -51,12 +49,11 @@ class Runner:
         self.job, self.store, self.progress = job, store, progress
         self.device, self.batch, self.fresh, self.kernel = device, batch, fresh, kernel
         self.clock = Clock()  # what `profile` reads
-        self.restarts: dict[str, int] = (
-            store.recall("runs", "restarts") or {}
-        )  # family -> how often its fits were started again
+        # family -> how often its fits were started again
+        self.restarts: dict[str, int] = store.recall("runs", "restarts") or {}
         self.networks: dict[tuple[str, str], Network] = {}
         self.sized: dict[tuple[Any, ...], Sized] = {}
-        self._pilot_samples: dict[tuple[tuple[int, ...], int], list[Sample]] = {}
+        self.pilots = Pilots(job, progress.say)
         self.scorer = Scorer(job, self._network, self.clock)
 
     def run(self) -> None:
@@ -66,19 +63,8 @@ class Runner:
         made or not meet the rate.
         """
         self.store.add_samples(self.job.samples.values(), self.job.dataset_options)
-        self.store.remove(
-            unreadable_key(sample.dataset, sample.id) for sample in self.job.samples.values()
-        )  # mended since then
-        self.store.add(
-            [self._unreadable(sample_id, why) for sample_id, why in self.job.unreadable.items()]
-        )
-        statuses = self.store.statuses(cell.key for cell in self.job.cells)
-        uneven = self._uneven()
-        todo = [
-            cell
-            for cell in self.job.cells
-            if self.fresh or statuses.get(cell.key, "failed") == "failed" or cell.key in uneven
-        ]
+        self._note_unreadable()
+        todo = self._todo()
         for note in self.job.notes:
             self.progress.say(note)
         self.progress.plan(batches(todo, max(1, len(todo))), len(self.job.cells) - len(todo))
@@ -86,9 +72,8 @@ class Runner:
             self._network(checkpoint)
         for name in sorted({cell.inr.name for cell in todo if cell.codec is None}):
             check_kernel(self.kernel, name, self.device)
-        if self.kernel == "auto" and not worth_compiling(
-            sum(_work(cell) for cell in todo if cell.codec is None)
-        ):
+        work = sum(_work(cell) for cell in todo if cell.codec is None)
+        if self.kernel == "auto" and not worth_compiling(work):
             self.kernel = "torch"
         for cell in todo:
             self._settle(cell)
@@ -99,26 +84,48 @@ class Runner:
             self.encode_peers(group)
         self._rescore()
 
+    def _note_unreadable(self) -> None:
+        """Store a row for each image that cannot be read, and take out those of mended ones."""
+        mended = []
+        for sample in self.job.samples.values():
+            mended.append(unreadable_key(sample.dataset, sample.id))
+        self.store.remove(mended)
+        rows = []
+        for sample_id, why in self.job.unreadable.items():
+            rows.append(self._unreadable(sample_id, why))
+        self.store.add(rows)
+
+    def _todo(self) -> list[Cell]:
+        """The cells that are not finished, or all where everything is done afresh."""
+        statuses = self.store.statuses(cell.key for cell in self.job.cells)
+        uneven = self._uneven()
+        todo = []
+        for cell in self.job.cells:
+            failed = statuses.get(cell.key, "failed") == "failed"
+            if self.fresh or failed or cell.key in uneven:
+                todo.append(cell)
+        return todo
+
     def batches(self, cells: Sequence[Cell]) -> list[list[Cell]]:
         """The fits among cells, in batches of as many as are fitted at once."""
         return batches(cells, self.batch or self._at_once(cells))
 
     def segments(self) -> dict[str, Any]:
         """Reader hash -> what gives its probabilities, for the contours in pictures."""
-        return {
-            reader.hash: self._network(reader).segment_planes
-            for reader in self.job.readers
-            if reader.task == "mask"
-        }
+        found = {}
+        for reader in self.job.readers:
+            if reader.task == "mask":
+                found[reader.hash] = self._network(reader).segment_planes
+        return found
 
     def descriptions(self) -> dict[str, Any]:
         """Hash of a reader of labels -> what says its answer, for the captions of pictures."""
-        networks = [self._network(reader) for reader in self.job.readers]
-        return {
-            network.hash: network.describe
-            for network in networks
-            if isinstance(network, LabelNetwork)
-        }
+        found = {}
+        for reader in self.job.readers:
+            network = self._network(reader)
+            if isinstance(network, LabelNetwork):
+                found[network.hash] = network.describe
+        return found
 
     def _files_at_once(self) -> int:
         """Decoded and scored together: 64 slices, or volumes of about as many planes."""
@@ -135,23 +142,14 @@ class Runner:
             penalty = None
             if first.lam > 0:
                 assert first.regularizer is not None
-                make = (
-                    index.get("regularizer", first.regularizer.name)
-                    .load()(**dict(first.regularizer.args))
-                    .make
-                )
-                penalty = make(
-                    samples,
-                    self._network(self.job.segmenter_of(first), first.precision).planes(
-                        first.depth
-                    ),
-                )
-            members = [
-                Member(
-                    sample, cell.seed, cell.lam, cell.null, 0.5 ** self.restarts.get(cell.family, 0)
-                )
-                for cell, sample in zip(batch, samples, strict=True)
-            ]
+                regularizer = index.get("regularizer", first.regularizer.name).load()
+                network = self._network(self.job.segmenter_of(first), first.precision)
+                make = regularizer(**dict(first.regularizer.args)).make
+                penalty = make(samples, network.planes(first.depth))
+            members = []
+            for cell, sample in zip(batch, samples, strict=True):
+                rate = 0.5 ** self.restarts.get(cell.family, 0)
+                members.append(Member(sample, cell.seed, cell.lam, cell.null, rate))
             with self.clock.part("fit"):
                 fitted = fit(
                     sized.inr,
@@ -170,18 +168,12 @@ class Runner:
             reason = reason_of(error, f"a batch of {len(batch)} fits of {first.inr.name}")
             return [failed_row(cell, sized, reason) for cell in batch]
         with self.clock.part("encode"):
-            return [
-                fit_row(
-                    cell,
-                    sample,
-                    sized,
-                    fitted,
-                    k,
-                    device=self.device,
-                    restarts=self.restarts.get(cell.family, 0),
-                )
-                for k, (cell, sample) in enumerate(zip(batch, samples, strict=True))
-            ]
+            rows = []
+            for k, (cell, sample) in enumerate(zip(batch, samples, strict=True)):
+                restarts = self.restarts.get(cell.family, 0)
+                row = fit_row(cell, sample, sized, fitted, k, device=self.device, restarts=restarts)
+                rows.append(row)
+            return rows
 
     def _restart(self) -> None:
         """Fit again, at half the rate, what went wrong and all that it is compared with; each at
@@ -189,20 +181,12 @@ class Runner:
         """
         fits = {cell.key: cell for cell in self.job.fits}
         for _ in range(RESTARTS):
-            diverged = [
-                key for key, status in self.store.statuses(fits).items() if status == "diverged"
-            ]
-            # A row of an earlier attempt says nothing about this one.
-            wrong = {
-                fits[row.key].family
-                for row in self.store.each_row(diverged, data=False)
-                if row.facts.get("restarts", 0)
-                == self.restarts.get(fits[row.key].family, 0)
-                < RESTARTS
-            }
+            wrong = self._gone_wrong(fits)
             if not wrong:
                 return
-            counts = {family: self.restarts.get(family, 0) + 1 for family in wrong}
+            counts = {}
+            for family in wrong:
+                counts[family] = self.restarts.get(family, 0) + 1
             self.restarts = (self.store.recall("runs", "restarts") or {}) | self.restarts | counts
             self.store.remember("runs", "restarts", self.restarts)
             again = [cell for cell in fits.values() if cell.family in wrong]
@@ -213,18 +197,34 @@ class Runner:
             self.progress.more(batches(again, max(1, len(again))))
             self.fit_all(again)
 
+    def _gone_wrong(self, fits: dict[str, Cell]) -> set[str]:
+        """Families of fits, by key, that diverged and may start again."""
+        diverged = []
+        for key, status in self.store.statuses(fits).items():
+            if status == "diverged":
+                diverged.append(key)
+        wrong = set()
+        for row in self.store.each_row(diverged, data=False):
+            family = fits[row.key].family
+            restarts = self.restarts.get(family, 0)
+            # A row of an earlier attempt says nothing about this one.
+            if row.facts.get("restarts", 0) == restarts < RESTARTS:
+                wrong.add(family)
+        return wrong
+
     def _uneven(self) -> set[str]:
         """Keys of stored fits whose family has started again without them: a restart that was
         interrupted, or for another lambda.
         """
-        suspects = {
-            cell.key: cell.family for cell in self.job.fits if self.restarts.get(cell.family)
-        }
-        return {
-            row.key
-            for row in self.store.each_row(list(suspects), data=False)
-            if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]
-        }
+        suspects = {}
+        for cell in self.job.fits:
+            if self.restarts.get(cell.family):
+                suspects[cell.key] = cell.family
+        uneven = set()
+        for row in self.store.each_row(list(suspects), data=False):
+            if row.facts.get("restarts", 0) != self.restarts[suspects[row.key]]:
+                uneven.add(row.key)
+        return uneven
 
     def fit_all(self, cells: Sequence[Cell]) -> None:
         """Fit, encode, decode, score and store cells, batch by batch."""
@@ -248,33 +248,21 @@ class Runner:
         )
 
     def _at_once(self, cells: Sequence[Cell]) -> int:
-        kinds = {
-            (
-                cell.shape,
-                self._settle(cell).inr,
-                cell.depth,
-                *((cell.segmenter_hash, cell.precision) if cell.lam > 0 else ()),
-            ): cell
-            for cell in cells
-            if cell.codec is None
-        }
-        return min(
-            (
-                images_at_once(
-                    cell.shape,
-                    self._settle(cell).inr,
-                    self.device,
-                    (
-                        self._network(self.job.segmenter_of(cell), cell.precision)
-                        if cell.lam > 0
-                        else None
-                    ),
-                    cell.depth,
-                )
-                for cell in kinds.values()
-            ),
-            default=1,
-        )
+        kinds = {}
+        for cell in cells:
+            if cell.codec is None:
+                kind: tuple[Any, ...] = (cell.shape, self._settle(cell).inr, cell.depth)
+                if cell.lam > 0:
+                    kind += (cell.segmenter_hash, cell.precision)
+                kinds[kind] = cell
+        counts = []
+        for cell in kinds.values():
+            network = None
+            if cell.lam > 0:
+                network = self._network(self.job.segmenter_of(cell), cell.precision)
+            inr = self._settle(cell).inr
+            counts.append(images_at_once(cell.shape, inr, self.device, network, cell.depth))
+        return min(counts, default=1)
 
     def _settle(self, cell: Cell) -> Sized:
         if (name := cell.size_key) not in self.sized:
@@ -282,60 +270,13 @@ class Runner:
                 self.sized[name] = settle(
                     cell,
                     self.job.samples[cell.sample_hash],
-                    lambda: self._pilots(cell.shape, cell.depth),
+                    lambda: self.pilots.alike(cell.shape, cell.depth),
                     self.store,
                     device=self.device,
                     kernel=self.kernel,
                     say=self.progress.say,
                 )
         return self.sized[name]
-
-    def _pilots(self, shape: tuple[int, ...], depth: int) -> list[Sample]:
-        """Images of the train split, so that no scored image helps to choose its own rate; with a
-        lesion where scored ones have one.
-        """
-        alike = (shape, depth)
-        if alike not in self._pilot_samples:
-            found = list(
-                islice(
-                    (
-                        sample
-                        for sample in self._train()
-                        if (sample.image.shape, sample.depth) == alike
-                    ),
-                    PILOTS,
-                )
-            )
-            if not found:
-                self.progress.say(
-                    "the train split has no such image: size and bit width are chosen on the images"
-                    " that are scored"
-                )
-                found = [
-                    sample
-                    for sample in self.job.samples.values()
-                    if (sample.image.shape, sample.depth) == alike
-                ][:PILOTS]
-            self._pilot_samples[alike] = found
-        return self._pilot_samples[alike]
-
-    def _train(self) -> Iterator[Sample]:
-        """Usable training images that are not scored in this run; with a lesion, unless those that
-        are have none.
-        """
-        dims, lesions = (
-            self.job.selection.dims,
-            any(sample.has_lesion for sample in self.job.samples.values()),
-        )
-        ids, load = reader_of(self.job.dataset, dims)
-        for sample_id in ids("train"):
-            try:
-                sample = load(sample_id)
-                check_sample(sample, dims)
-            except InputError:  # not selected by anyone: the next one will do
-                continue
-            if (sample.has_lesion or not lesions) and sample.hash not in self.job.samples:
-                yield sample
 
     def _network(self, checkpoint: Any, precision: str = "float32") -> Network:
         name = (checkpoint.hash, precision)
@@ -361,11 +302,8 @@ class Runner:
         sample = self.job.samples[cell.sample_hash]
         start = time.perf_counter()
         try:
-            data = (
-                index.get("codec", cell.codec.name)
-                .load()(**dict(cell.codec.args))
-                .encode(sample, sized.bytes)
-            )
+            codec = index.get("codec", cell.codec.name).load()(**dict(cell.codec.args))
+            data = codec.encode(sample, sized.bytes)
         except CellFailed as error:
             return failed_row(cell, sized, error.found)
         except (Exception, SystemExit) as error:  # as with backbones
@@ -392,12 +330,11 @@ class Runner:
         """Score stored bytes with readers and metrics that they have no scores of; nothing is
         fitted again.
         """
-        alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(
-            list
-        )  # keys by what they must have
-        marks = {
-            hash_: tuple(self.scorer.marks(sample)) for hash_, sample in self.job.samples.items()
-        }
+        # keys by what they must have
+        alike: dict[tuple[tuple[str, str, str, str], ...], list[str]] = defaultdict(list)
+        marks = {}
+        for hash_, sample in self.job.samples.items():
+            marks[hash_] = tuple(self.scorer.marks(sample))
         for cell in self.job.cells:
             alike[marks[cell.sample_hash]].append(cell.key)
         wanted = [key for due, keys in alike.items() for key in self.store.unscored(keys, due)]

@@ -7,6 +7,7 @@ in the literature's learning curves.
 """
 
 import os
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,12 +21,10 @@ from benchmark.types import Recipe
 
 SIREN = Choice.of("inr", "siren", hidden_features=16, hidden_layers=3)
 RECIPES = {
-    "adam 2e-4 constant": [
-        Recipe("adam", 2e-4, steps, "constant", 0) for steps in (400, 1000, 2000)
-    ],
-    "adam 2e-3 cosine": [Recipe("adam", 2e-3, steps, "cosine", 20) for steps in (400, 1000)],
-    "soap 3e-3 cosine": [Recipe("soap", 3e-3, steps, "cosine", 20) for steps in (100, 200, 400)],
-}
+    "adam 2e-4 constant": (Recipe("adam", 2e-4, 0, "constant", 0), (400, 1000, 2000)),
+    "adam 2e-3 cosine": (Recipe("adam", 2e-3, 0, "cosine", 20), (400, 1000)),
+    "soap 3e-3 cosine": (Recipe("soap", 3e-3, 0, "cosine", 20), (100, 200, 400)),
+}  # and the numbers of steps
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +43,13 @@ def test_quality(images, capsys):
             f"\nmean PSNR (dB) on {len(images)} images of {images[0].dataset}; seconds a fit,"
             f" {len(members)} at once"
         )
-        for name, recipes in RECIPES.items():
-            for recipe in recipes:
-                fitted = fit(SIREN, members, recipe)
+        for name, (recipe, numbers) in RECIPES.items():
+            for steps in numbers:
+                fitted = fit(SIREN, members, replace(recipe, steps=steps))
                 assert fitted.finite.all(), f"{name} diverged"
                 psnr = -10 * np.log10(fitted.fidelity)
                 print(
-                    f"{name:<20} {recipe.steps:>5} steps  {psnr.mean():5.2f} dB "
+                    f"{name:<20} {steps:>5} steps  {psnr.mean():5.2f} dB "
                     f" {fitted.seconds / len(members):6.2f} s"
                 )
 

@@ -42,16 +42,17 @@ from benchmark.networks.network import (
     PRECISIONS,
     Network,
     load_network,
-    load_weights,
-    read_weights,
     save_checkpoint,
 )
+from benchmark.networks.weights import load_weights, read_weights
 from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.runner.precision import has_bf16
 from benchmark.types import Recipe, Sample
 from tests.bench import naive
+from tests.bench.clocks import Stopwatch, a_call, paired
+from tests.bench.made_networks import widened
 
 STEPS = int(os.environ.get("BENCH_STEPS", "200"))
 ROUNDS = 3 if STEPS < 100 else 5
@@ -100,27 +101,6 @@ def checkpoint(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) 
     }
     save_checkpoint(path, module, card)
     return find_checkpoint(f"unet@{path}", first.dataset, channels=first.channels)
-
-
-def widened(
-    weights: dict[str, torch.Tensor], like: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Each channel twice, and half of each weight that leads on from it: the same function with
-    four times the work.
-    """
-    out = {}
-    for name, due in like.items():
-        value = weights[name].to(due.dtype)
-        inputs = (
-            0 if name.startswith("up.") else 1
-        )  # transposed convolutions have their inputs first
-        for side in range(min(2, due.dim())):
-            if due.shape[side] == 2 * value.shape[side]:
-                value = value.repeat_interleave(2, side) / (
-                    2 if side == inputs and due.dim() > 1 else 1
-                )
-        out[name] = value
-    return out
 
 
 def test_widened_reads_the_same(samples: list[Sample], checkpoint: Checkpoint) -> None:
@@ -246,21 +226,6 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 # --- what is printed
 
 
-class Stopwatch:
-    """Seconds a step between the first call of `on_step` and the last: neither start nor end of a
-    fit is in it.
-    """
-
-    def __init__(self) -> None:
-        self.at: list[float] = []
-
-    def __call__(self, *_: Any) -> None:
-        self.at.append(time.perf_counter())
-
-    def a_step(self) -> float:
-        return (self.at[-1] - self.at[0]) / (len(self.at) - 1)
-
-
 def opponent_step(job: Job, name: str, steps: int) -> float:
     watch = Stopwatch()
     job.oppose(name, steps + 1, on_step=watch)
@@ -272,23 +237,6 @@ def our_step(job: Job, k: int, precision: str, steps: int) -> float:
     watch = Stopwatch()
     job.fit(replace(job.recipe, steps=steps + 1, penalty_every=1), k, precision, on_step=watch)
     return watch.a_step() / k
-
-
-def paired(benchmark: Any, sides: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Run all sides in alternation, the last one, ours, for the table; the median over rounds of
-    the seconds that each returns.
-    """
-    *others, ours = sides
-    found: dict[str, list[float]] = {name: [] for name in sides}
-
-    def run(*names: str) -> None:
-        for name in names:
-            found[name].append(sides[name]())
-
-    benchmark.pedantic(run, (ours,), setup=lambda: run(*others), rounds=ROUNDS)
-    medians = {name: float(np.median(seconds)) for name, seconds in found.items()}
-    benchmark.extra_info.update({f"{name}_ms": 1e3 * seconds for name, seconds in medians.items()})
-    return medians
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -304,6 +252,7 @@ def test_image_step(
             "expert": lambda: opponent_step(job, "expert", steps),
             "ours": lambda: our_step(job, k, precision, steps),
         },
+        ROUNDS,
     )
     say(
         f"speed-up per image-step {job.inr.name} K={k} {precision}: {s['naive'] / s['ours']:.1f}x  "
@@ -384,12 +333,8 @@ def test_a_naive_fit_in_full(benchmark: Any, job: Job, say: Callable[[str], None
 
 def test_inr_step(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
     """The backbone alone, without network and optimizer, and what the optimizer adds to it."""
-    sample, coords, module, steps = (
-        job.samples[0],
-        job.coords(),
-        job.backbone(),
-        max(1, STEPS // ROUNDS),
-    )
+    sample, coords, module = job.samples[0], job.coords(), job.backbone()
+    steps = max(1, STEPS // ROUNDS)
     target = torch.from_numpy(sample.image).flatten(0, 1)
     renderer, kernel = renderer_for(job.inr, [Member(sample)], coords, target.shape[1], "auto")
     factor, extra = 2.0 / target.numel(), torch.full_like(target, 1e-6)[None]
@@ -413,9 +358,8 @@ def test_inr_step(benchmark: Any, job: Job, say: Callable[[str], None]) -> None:
         "fresh penalty": fresh_penalty,
         "one pass": one_pass,
     }
-    s = paired(
-        benchmark, {name: lambda step=step: a_call(step, steps) for name, step in sides.items()}
-    )
+    clocked = {name: lambda step=step: a_call(step, steps) for name, step in sides.items()}
+    s = paired(benchmark, clocked, ROUNDS)
     # Our module of the hash grid, which the opponents use as well, looks its corners up once;
     # others do at every step.
     anew = (
@@ -446,12 +390,3 @@ def test_optimizer_share(benchmark: Any, job: Job, k: int, say: Callable[[str], 
         f" the INR's time, kernel {fitted.kernel})"
     )
     assert fitted.finite.all()
-
-
-def a_call(function: Callable[[], None], times: int) -> float:
-    """Seconds of a call, after one that is not counted."""
-    function()
-    start = time.perf_counter()
-    for _ in range(times):
-        function()
-    return (time.perf_counter() - start) / times

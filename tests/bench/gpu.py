@@ -35,14 +35,14 @@ from benchmark.fit.engine import Fitted, Member, fit, renderer_for
 from benchmark.fit.memory import bytes_of_an_image, images_at_once
 from benchmark.fit.render import Rendering
 from benchmark.images.grid import grid
-from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.network import PRECISIONS, Network
 from benchmark.plan.recipes import PRESETS, recipe_for
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.runner.environment import environment
 from benchmark.types import Recipe, Sample
-from tests.bench.gpu_figures import Report, Watched, milliseconds, seconds_when_done
+from tests.bench.gpu_figures import Report, Watched, milliseconds, psnr_db, seconds_when_done
+from tests.bench.made_networks import untrained
 
 LAMBDA = 1e-4
 KERNELS = ("torch", "graphs")
@@ -125,36 +125,6 @@ class Job:
             .flatten(1, 2)
         )
         return renderer_for(self.inr, members, coords, self.shape[2], kernel)[0], target
-
-
-def untrained(sample: Sample, base: int, device: str, precision: str) -> Network:
-    """A U-Net, 7.76 M parameters at base 32, whose penalty notices which pixel is which, as that of
-    a trained one does.
-    """
-    torch.manual_seed(0)
-    entry = index.get("segmenter", "unet")
-    module = entry.load()(len(sample.channels), base=base).eval()
-    with torch.no_grad():
-        module.head.bias.zero_()
-        logits = module(
-            torch.from_numpy(sample.image).permute(2, 0, 1)[None],
-            torch.tensor([sample.volume.as_row()]),
-        )
-        module.head.weight *= 3 / logits.std()
-        module.head.bias -= 3 * logits.median() / logits.std()
-    card = {
-        "segmenter": "unet",
-        "options": {"base": base},
-        "channels": list(sample.channels),
-        "dataset": sample.dataset,
-    }
-    return Network(
-        Checkpoint("unet", Path(), "untrained", card),
-        module,
-        multiple=entry.declared["multiple"],
-        device=device,
-        precision=precision,
-    )
 
 
 # --- what is measured
@@ -360,11 +330,6 @@ def same_hashgrid(
             seconds_an_image=fitted.seconds / len(fitted.finite),
         )
     return rms < SAME_IN_HALF
-
-
-def psnr_db(fitted: Fitted) -> float:
-    """The mean over a batch, of the unclipped images."""
-    return float(np.mean(-10 * np.log10(fitted.fidelity)))
 
 
 def slices(count: int = 8) -> list[Sample]:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.fit.engine import Fitted
+
 
 @dataclass
 class Report:
@@ -119,3 +121,8 @@ def milliseconds(call: Callable[[], Any], device: str, times: int) -> float:
     for _ in range(times):
         call()
     return 1e3 * (seconds_when_done(device) - start) / times
+
+
+def psnr_db(fitted: Fitted) -> float:
+    """The mean over a batch, of the unclipped images."""
+    return float(np.mean(-10 * np.log10(fitted.fidelity)))

@@ -88,8 +88,9 @@ def direction(g, left, right, q_left, q_right, m, v, constants):  # type: ignore
     return q_left @ update @ q_right.T
 
 
+# numba finds the types itself, and annotations would change every key.
 @njit(**FAST)
-def step(
+def step(  # type: ignore[no-untyped-def]
     g,
     rate,
     update,
@@ -99,7 +100,7 @@ def step(
     q_left,
     q_right,
     m,
-    v,  # type: ignore[no-untyped-def]
+    v,
     ramp_left,
     ramp_right,
     constants,
