@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.bitstream import Header
-    from benchmark.plugins import Decoded
-
-FORMATS = (".png", ".npy", ".tif", ".tiff", ".nii", ".nii.gz")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Say what the file is, and write what was asked for; 0, or 2 where it cannot be."""
+    from benchmark.bitstream.anyfile import decode_as
 
     _check(args)
     data = args.file.read_bytes()
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     _tell(data, header, codec)
     if args.output is None and args.mask is None:
         return 0
-    decoded = decode(data, codec)
+    decoded = decode_as(data, codec)
     if args.mask is not None:
         if decoded.mask is None:
             raise InputError(
@@ -97,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """What can be known before the file is read."""
+    from benchmark.files.decoded import FORMATS, format_of
+
     if not args.file.is_file():
         raise InputError(
             f"decode {args.file}", "no such file", "a file that `python -m benchmark run` wrote"
@@ -104,11 +105,11 @@ def _check(args: argparse.Namespace) -> None:
     for option, path in (("-o", args.output), ("--mask", args.mask)):
         if path is None:
             continue
-        if _format(path) not in FORMATS:
+        if format_of(path) not in FORMATS:
             raise InputError(
                 f"{option} {path}",
                 f"{path.suffix or 'a name without a suffix'} is none of the formats",
-                did_you_mean(_format(path), FORMATS),
+                did_you_mean(format_of(path), FORMATS),
             )
         if not path.parent.is_dir():
             raise InputError(
@@ -126,19 +127,15 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _format(path: Path) -> str:
-    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
-
-
 def look(data: bytes) -> tuple[Header | None, str | None]:
     """The header of a backbone's file, or the name of the codec that wrote it."""
-    from benchmark.bitstream import MAGIC, read_header
-    from benchmark.plugins.magic import codec_of
+    from benchmark.bitstream import read_header
+    from benchmark.bitstream.anyfile import written_by
 
-    codec = None if data.startswith(MAGIC) else codec_of(data)
+    codec = written_by(data)
     if codec is None:  # read_header says what is wrong with a file that nobody knows
         return read_header(data), None
-    return None, codec.name
+    return None, codec
 
 
 def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
@@ -152,60 +149,13 @@ def _tell(data: bytes, header: Header | None, codec: str | None) -> None:
         )
 
 
-def decode(data: bytes, codec: str | None) -> Decoded:
-    """The image of a file, with the codec that `look` named."""
-    if codec is not None:
-        from benchmark.plugins import index
-
-        decoded: Decoded = index.get("codec", codec).load()().decode(data)
-        return decoded
-    from benchmark import bitstream
-
-    return bitstream.decode(data)
-
-
 def _write(path: Path, image: np.ndarray, bits: int, depth: int = 1) -> None:
-    """image: float32 [depth * H, W, C]."""
-    import numpy as np
+    """Write the image and say so. image: float32 [depth * H, W, C]."""
+    from benchmark.files.decoded import write_image
+    from benchmark.types import extent
 
-    from benchmark.types import extent, planes
-
+    write_image(path, image, bits, depth)
     channels = image.shape[2]
-    shaped = image if depth == 1 else planes(image, depth)
-    match _format(path):
-        case ".npy":
-            np.save(path, shaped)
-        case ".png":
-            if channels not in (1, 3):
-                raise InputError(
-                    f"-o {path}",
-                    f"a PNG has 1 or 3 channels, this image {channels}",
-                    "-o image.npy",
-                )
-            import imagecodecs
-
-            values = np.rint(image * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
-            path.write_bytes(imagecodecs.png_encode(values if channels == 3 else values[..., 0]))
-        case ".nii" | ".nii.gz":
-            import nibabel
-
-            # Row 0 is anterior and column 0 the patient's right; the file knows no spacing, so a
-            # voxel is 1 mm.
-            voxels = planes(image, depth).transpose(2, 1, 0, 3)
-            nibabel.save(
-                nibabel.Nifti1Image(
-                    voxels if channels > 1 else voxels[..., 0], np.diag([-1.0, -1.0, 1.0, 1.0])
-                ),
-                path,
-            )
-        case _:
-            import tifffile
-
-            tifffile.imwrite(
-                path,
-                shaped if channels == 3 else np.moveaxis(shaped, -1, -3),
-                photometric="rgb" if channels == 3 else "minisblack",
-            )
     print(
         f"wrote     {path}: {extent(image.shape, depth)}, {channels} channel{'s' * (channels > 1)}"
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
 from benchmark.errors import InputError
+from benchmark.files.writing import whole
 from benchmark.folders import check_writable
 from benchmark.report.table import Table
 
@@ -63,7 +64,7 @@ def _save(path: Path, text: str) -> None:
     if path.exists():
         raise InputError(f"--save {path}", "there is a file of that name", "another name")
     check_writable(path.parent, f"--save {path}")
-    path.write_text(text, encoding="utf-8")
+    whole(path, text)
     print(f"wrote {path}: python -m benchmark run --config {path}", file=sys.stderr)
 
 

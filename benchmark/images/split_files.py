@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError, call, field
+from benchmark.files.writing import whole
 from benchmark.images.splits import Split
 from benchmark.images.volumes import VolumeDataset
 
@@ -28,4 +29,4 @@ def write_split(split: Split, name: str, path: Path) -> None:
         todo = "another file, so that nothing that was cited is lost"
         raise InputError(field("out", path), "it is there already", todo)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(split.text(name), encoding="utf-8")
+    whole(path, split.text(name))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.files.writing import replacing
+
 
 def draw_curves(path: Path, history: Sequence[dict[str, float]], best_epoch: int) -> None:
     """Training loss and validation score by epoch, the epoch whose weights were kept marked."""
@@ -29,4 +31,5 @@ def draw_curves(path: Path, history: Sequence[dict[str, float]], best_epoch: int
     loss_axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     score_axes.set_title(f"kept: epoch {best_epoch}, {word} {best:.3f}", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=110)
