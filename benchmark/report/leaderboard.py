@@ -12,6 +12,7 @@ from benchmark.report.agreement import Agreement, agreements
 from benchmark.report.codecs import codecs_of
 from benchmark.report.made import how_it_was_made
 from benchmark.report.methods import Method, Section, ranking, sections
+from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines, underperformers
 from benchmark.report.table import Table
 from benchmark.report.words import (
@@ -41,13 +42,18 @@ ASIDE = {
 def leaderboard(scored: Scored) -> str:
     """The whole page; everything in it is read from the store."""
     comparisons = compare(scored)
-    labels = group_labels([comparison.group for comparison in comparisons])
+    labels = group_labels(
+        [comparison.group for comparison in comparisons], recipe_numbers(scored)
+    )
     found: list[Line] = []
     for comparison in comparisons:
         found += lines(scored, comparison)
     parts = ["# Leaderboard", _reading(scored)]
     for said in learned_inits(scored):
         parts.append(f"{said}.")
+    legend = recipe_legend(scored)
+    if legend:
+        parts.append("\n".join(f"- {line}" for line in legend))
     for section in sections(scored):
         parts.append(_section(scored, section))
     parts += [

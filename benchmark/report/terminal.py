@@ -16,6 +16,7 @@ from benchmark.report.agreement import agreements
 from benchmark.report.agreement_terminal import agreement_lines
 from benchmark.report.codecs import CodecNames, codecs_of
 from benchmark.report.columns import Column, choose, dimmed, drawn, folded
+from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines
 from benchmark.report.words import (
     DICE_LEGEND,
@@ -95,7 +96,9 @@ def print_tables(scored: Scored, console: Console) -> None:
 def render(scored: Scored, *, width: int) -> list[Text]:
     """The lines that `print_tables` prints."""
     comparisons = compare(scored)
-    labels = group_labels([comparison.group for comparison in comparisons])
+    labels = group_labels(
+        [comparison.group for comparison in comparisons], recipe_numbers(scored)
+    )
     codecs = codecs_of(scored)
     out: list[Text] = []
     for comparison in comparisons:
@@ -104,6 +107,7 @@ def render(scored: Scored, *, width: int) -> list[Text]:
         out.append(Text(""))
     if comparisons:
         out += dimmed(_legend(scored, comparisons))
+        out += folded([Text(line, "dim") for line in recipe_legend(scored)], width)
         out.append(Text(""))
     else:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
