@@ -14,6 +14,7 @@ from benchmark.report.made import how_it_was_made
 from benchmark.report.methods import Method, Section, ranking, sections
 from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines, underperformers
+from benchmark.report.second import second_network
 from benchmark.report.table import Table
 from benchmark.report.words import (
     LABELS,
@@ -119,12 +120,21 @@ def _section(scored: Scored, section: Section) -> str:
         for metric, said in (("dice", "Dice (eval)"), ("kl", "Kept, KL and right (eval)")):
             if _is_read(scored, metric):
                 readers = map(scored.name, scored.readers_of(metric, section.readers))
-                title += f" {said}: mean of {', '.join(readers) or 'none'}."
+                title += f" {said}: {_read_by(scored, section, ', '.join(readers))}."
     parts = [title, _overview(section)]
     for metric in METRICS:
         if _has(section, metric):
             parts.append(_ranking(section, metric))
     return "\n\n".join(parts)
+
+
+def _read_by(scored: Scored, section: Section, readers: str) -> str:
+    """Whose mean it is, or what to type where no network read but the one in the loss."""
+    if readers:
+        return f"mean of {readers}"
+    assert section.loss is not None
+    command = second_network(section.dataset, scored.name(section.loss))
+    return f"none, for no second network read; train one with `{command}` and run again"
 
 
 def _has(section: Section, metric: str) -> bool:
