@@ -1,4 +1,6 @@
-"""What this machine decides of a job, in one line: the same command is another experiment elsewhere."""
+"""What this machine decides of a job, in one line: elsewhere the same command is another
+experiment.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from benchmark.plan.job import FIRST_LOOK, Job
 
 
 def basis(job: Job, device: str, kernel: str) -> str:
-    """Device, preset and why, kernels, and where weights come from that are not the shipped ones."""
+    """Device, preset and why, kernels, and where weights come from that are not shipped."""
     said = [f"on {device}", f"preset {job.preset} ({_why(job)})", kernel]
     for part in _parts(job):
         source = _source(part, job.dataset_name)

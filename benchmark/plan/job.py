@@ -129,9 +129,7 @@ def _large(volumes: Iterable[Sample]) -> list[str]:
 
 def default_preset(dataset: str) -> str:
     """`quick` for a first look without a GPU, `standard` for everything that is meant."""
-    return (
-        "quick" if dataset == FIRST_LOOK and not Path("/dev/nvidiactl").exists() else "standard"
-    )
+    return "quick" if dataset == FIRST_LOOK and not Path("/dev/nvidiactl").exists() else "standard"
 
 
 def _check_numbers(s: Selection) -> None:

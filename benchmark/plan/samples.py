@@ -73,7 +73,9 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
 
 def _known_images(unknown: str, ids: Sequence[str], s: Selection) -> str:
     root = f" --root {s.root}" if s.root else ""
-    listing = f"python -m benchmark data show {s.dataset}{root} --split {s.split} --limit {len(ids)}"
+    listing = (
+        f"python -m benchmark data show {s.dataset}{root} --split {s.split} --limit {len(ids)}"
+    )
     return closest(unknown, ids, listing)
 
 

@@ -57,7 +57,9 @@ def not_shown(missing: dict[str, list[str]], width: int, where: str) -> list[Tex
     for metric, heads in missing.items():
         label = LABELS.get(metric, metric)
         said.append(f"{label} ({', '.join(heads)})" if label else ", ".join(heads))
-    line = f"not shown at {width} columns: {'; '.join(said)}. A wider terminal has them, and {where}"
+    line = (
+        f"not shown at {width} columns: {'; '.join(said)}. A wider terminal has them, and {where}"
+    )
     return folded([Text(line, "dim")], width)
 
 

@@ -193,7 +193,7 @@ def _draw_levels(axis: Any, found: list[Line], metric: str, levels: list[Level])
             continue
         if abs(level - middle) <= reach:
             # Dice of a mask that was sent is 1, on the edge of the axes.
-            axis.axhline(level, color=color, ls=dashes, lw=1.2, label=name, clip_on=False)
+            axis.axhline(level, color=color, ls=dashes, lw=1.2, label=name, clip_on=False, zorder=3)
         else:
             where, y = (
                 ("above", 0.92 - 0.12 * named) if level > middle else ("below", 0.08 + 0.12 * named)

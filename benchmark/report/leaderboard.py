@@ -43,9 +43,7 @@ ASIDE = {
 def leaderboard(scored: Scored) -> str:
     """The whole page; everything in it is read from the store."""
     comparisons = compare(scored)
-    labels = group_labels(
-        [comparison.group for comparison in comparisons], recipe_numbers(scored)
-    )
+    labels = group_labels([comparison.group for comparison in comparisons], recipe_numbers(scored))
     found: list[Line] = []
     for comparison in comparisons:
         found += lines(scored, comparison)

@@ -105,9 +105,7 @@ def print_tables(scored: Scored, console: Console) -> None:
 def render(scored: Scored, *, width: int) -> list[Text]:
     """The lines that `print_tables` prints."""
     comparisons = compare(scored)
-    labels = group_labels(
-        [comparison.group for comparison in comparisons], recipe_numbers(scored)
-    )
+    labels = group_labels([comparison.group for comparison in comparisons], recipe_numbers(scored))
     codecs = codecs_of(scored)
     out: list[Text] = []
     missing: dict[str, list[str]] = {}
@@ -165,11 +163,11 @@ def _legend(scored: Scored, comparisons: Sequence[Comparison]) -> list[str]:
         if names:
             out += legend.format(others=names).splitlines()
         else:
-            out += _read_by_one(scored, metric, comparisons)
+            out += _read_by_one(metric, comparisons)
     return out
 
 
-def _read_by_one(scored: Scored, metric: str, comparisons: Sequence[Comparison]) -> list[str]:
+def _read_by_one(metric: str, comparisons: Sequence[Comparison]) -> list[str]:
     """What to know where the network in the loss alone reads, and what to type for another."""
     group = comparisons[0].group
     return [
