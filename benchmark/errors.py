@@ -123,6 +123,13 @@ class CellFailed(BenchmarkError):
     exit_code = 1
 
 
+def closest(name: str, known: Sequence[str], listed_by: str) -> str:
+    """Like `did_you_mean`, for names too many to list: how many there are, and what lists them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    return f"{suggestion}all {len(known)} of them: {listed_by}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean 'x'? " and the list of known names, as the `todo` part of an error."""
     names = sorted(known)

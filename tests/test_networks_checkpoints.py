@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from benchmark.errors import InputError
+from benchmark.networks import checkpoints
 from benchmark.networks.checkpoints import default_path, find_checkpoint, read_card
 
 CARD = {"segmenter": "unet", "options": {"base": 16}, "channels": ["flair"], "dataset": "tiny"}
@@ -168,3 +169,25 @@ def test_card_and_hash_are_read_without_torch(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert out.split() == ["tiny", "False"]
+
+
+def test_absent_weights_name_those_of_committed_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoints, "RESULTS", tmp_path / "results")
+    write(tmp_path / "results" / "a" / "readers" / "unet-tiny.safetensors")
+    write(tmp_path / "results" / "b" / "readers" / "unet-tiny.safetensors", dataset="lgg")
+    damaged = tmp_path / "results" / "c" / "readers" / "unet-tiny.safetensors"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no weights")
+    with pytest.raises(InputError) as caught:
+        find_checkpoint("unet", "tiny")
+    first, _, train = caught.value.todo.partition("; or ")
+    spec = first.removeprefix("--segmenter ").removesuffix(" (committed results have them)")
+    assert spec == "unet@results/a/readers/unet-tiny.safetensors"
+    assert train == "python -m benchmark train --segmenter unet --dataset tiny"
+    assert find_checkpoint(spec, "tiny").card == CARD
+
+
+def test_readers_of_this_checkout_are_found():
+    for segmenter in ("unet", "dilated"):
+        assert checkpoints.committed(segmenter, "lgg")

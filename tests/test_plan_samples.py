@@ -9,7 +9,14 @@ import pytest
 
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import Checkpoint
-from benchmark.plan.samples import check_sample, reads_badly, spread, trained_on
+from benchmark.plan.samples import (
+    check_sample,
+    load_samples,
+    reads_badly,
+    spread,
+    trained_on,
+)
+from benchmark.plan.selection import Selection
 from benchmark.plugins.index import get
 
 
@@ -65,3 +72,16 @@ def test_a_network_that_reads_badly_is_named(card, notes):
     if notes:
         said = f"unet reads originals at Dice {card['test_dice']:.2f} (its card)"
         assert trained_on([], [network])[0].startswith(said)
+
+
+def test_an_unknown_image_is_answered_in_one_short_line(tiny_dataset) -> None:
+    selection = Selection(dataset="tiny", image=("p9-00",))
+    dataset = get("dataset", "tiny").load()()
+    many = [f"p{i}-0" for i in range(180)]
+    dataset.ids = lambda split: many
+    with pytest.raises(InputError) as caught:
+        load_samples(dataset, selection)
+    assert caught.value.todo == (
+        "did you mean 'p9-0'? all 180 of them: python -m benchmark data show tiny --split test"
+        " --limit 180"
+    )

@@ -11,6 +11,12 @@ from benchmark.errors import InputError, field
 from benchmark.types import Sample
 
 TILE, CAPTION = 256, 14  # pixels
+LIGHT = (200, 200, 200)
+BRIGHTEST = 97  # percentile of an image's tissue that is shown white
+WINDOW = (
+    f"shown from 0 to the {BRIGHTEST:g}th percentile of each image's tissue; files and scores are"
+    " of the values as they are"
+)
 OUTLINE = np.array([255, 64, 64], np.uint8)
 
 
@@ -19,14 +25,14 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
     only where no sample has one.
 
     Images of one channel are gray, of three RGB; other numbers show the first. Sizes may differ:
-    each is scaled to its tile.
+    each is scaled to its tile, and brightened for the eye: see WINDOW.
     """
     from PIL import Image, ImageDraw
 
     tiles = 2 if any(sample.has_lesion for sample in samples) else 1
     columns = columns * 2 // tiles
     width, rows = tiles * TILE, -(-len(samples) // columns)
-    sheet = Image.new("RGB", (columns * width, rows * (TILE + CAPTION)))
+    sheet = Image.new("RGB", (columns * width, rows * (TILE + CAPTION) + CAPTION))
     draw = ImageDraw.Draw(sheet)
     for i, sample in enumerate(samples):
         x, y = i % columns * width, i // columns * (TILE + CAPTION)
@@ -39,7 +45,8 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 4) -> np.ndarray:
         ):  # ids are told apart by their ends as often as by their starts
             kept -= 1
             name = f"{sample.id[: kept // 2]}..{sample.id[-(kept - kept // 2) :]}"
-        draw.text((x + 4, y + 1), name + facts, fill=(200, 200, 200))
+        draw.text((x + 4, y + 1), name + facts, fill=LIGHT)
+    draw.text((4, rows * (TILE + CAPTION) + 1), WINDOW, fill=LIGHT)
     return np.asarray(sheet)
 
 
@@ -72,9 +79,21 @@ def outline(mask: np.ndarray) -> np.ndarray:
     return touching
 
 
+def brightened(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """[H, W, C] in [0, 1] as it is shown: see WINDOW. One factor for all channels, so that colors
+    keep their hue. brain: [H, W]; where none is marked, all that is not zero.
+    """
+    tissue = image[brain] if brain.any() else image
+    tissue = tissue[tissue > 0]
+    if tissue.size == 0:
+        return image
+    shown: np.ndarray = np.clip(image / np.percentile(tissue, BRIGHTEST), 0, 1)
+    return shown
+
+
 def _pictures(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     """The sample as RGB uint8 tiles, plain and with the outline."""
-    channels = sample.image
+    channels = brightened(sample.image, sample.brain)
     if channels.shape[2] != 3:
         channels = np.repeat(channels[..., :1], 3, axis=2)
     height, width = sample.mask.shape

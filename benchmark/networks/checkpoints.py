@@ -20,6 +20,8 @@ from benchmark.folders import cache_folder, check_writable
 from benchmark.networks.cards import read_card
 from benchmark.plugins.index import entries, get
 
+RESULTS = Path(__file__).parents[2] / "results"  # in a checkout
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -207,6 +209,10 @@ def _absent(spec: str, name: str, dataset: str, looked_in: Sequence[Path]) -> In
     if truth_of(dataset) == "label" and get("segmenter", name).declared["task"] == "mask":
         found = "it marks masks, and these images have none, but labels"
         return InputError(asked, found, _classifier(dataset))
+    readers = committed(name, dataset)
+    if readers:
+        specs = " or ".join(f"--segmenter {name}@{path}" for path in readers)
+        return InputError(asked, found, f"{specs} (committed results have them); or {todo}")
     others: list[Path] = []
     for place in looked_in:
         others += place.parent.glob(f"{name}-*.safetensors")
@@ -214,6 +220,22 @@ def _absent(spec: str, name: str, dataset: str, looked_in: Sequence[Path]) -> In
         spec = f"{name}@{min(others)}"
         todo += f"; or borrow those of another data set: --segmenter {spec} --force"
     return InputError(asked, found, todo)
+
+
+def committed(name: str, dataset: str) -> list[Path]:
+    """Weights of a segmenter for a data set that lie beside committed results, in a checkout."""
+    found = []
+    for path in sorted(RESULTS.glob(f"*/readers/{name}-{dataset}.safetensors")):
+        try:
+            if read_card(path)["dataset"] == dataset:
+                found.append(_from_here(path))
+        except InputError:  # a damaged file is no advice
+            continue
+    return found
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def split_ensemble(spec: str) -> list[str]:

@@ -25,6 +25,7 @@ from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.types import SPLITS, Recipe, Sample, extent
 
+FIRST_LOOK = "mni-lesion"  # is embedded, and looked at first
 FIDELITIES = ("mean", "sum")
 LARGE = 131_072  # voxels of a 64 x 64 x 32 crop: what one batch of slices holds as well
 
@@ -129,9 +130,7 @@ def _large(volumes: Iterable[Sample]) -> list[str]:
 
 def default_preset(dataset: str) -> str:
     """`quick` for a first look without a GPU, `standard` for everything that is meant."""
-    return (
-        "quick" if dataset == "mni-lesion" and not Path("/dev/nvidiactl").exists() else "standard"
-    )
+    return "quick" if dataset == FIRST_LOOK and not Path("/dev/nvidiactl").exists() else "standard"
 
 
 def _check_numbers(s: Selection) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, closest
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.selection import Selection
 from benchmark.types import Sample
@@ -33,7 +33,7 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
             raise InputError(
                 f"--image {unknown[0]}",
                 f"no such image in the split {s.split} of {s.dataset}",
-                did_you_mean(unknown[0], ids[:200]),
+                _known_images(unknown[0], ids, s),
             )
         ids = [i for i in ids if i in asked]
     if s.limit is not None:
@@ -69,6 +69,14 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
             "mend or replace the files",
         )
     return samples, unreadable
+
+
+def _known_images(unknown: str, ids: Sequence[str], s: Selection) -> str:
+    root = f" --root {s.root}" if s.root else ""
+    listing = (
+        f"python -m benchmark data show {s.dataset}{root} --split {s.split} --limit {len(ids)}"
+    )
+    return closest(unknown, ids, listing)
 
 
 def reader_of(

@@ -40,6 +40,29 @@ def choose(columns: Sequence[Column], width: int, first: Sequence[tuple[str, str
     return chosen
 
 
+def left_out(columns: Sequence[Column], chosen: Sequence[Column]) -> dict[str, list[str]]:
+    """Metric, or "" for facts -> the heads of its columns that do not stand in the table."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if column not in chosen:
+            found.setdefault(column.metric, []).append(column.head)
+    return found
+
+
+def not_shown(missing: dict[str, list[str]], width: int, where: str) -> list[Text]:
+    """A sentence on columns that `left_out` found; where: what has them all."""
+    if not missing:
+        return []
+    said = []
+    for metric, heads in missing.items():
+        label = LABELS.get(metric, metric)
+        said.append(f"{label} ({', '.join(heads)})" if label else ", ".join(heads))
+    line = (
+        f"not shown at {width} columns: {'; '.join(said)}. A wider terminal has them, and {where}"
+    )
+    return folded([Text(line, "dim")], width)
+
+
 def drawn(names: Sequence[str], columns: Sequence[Column], head: str, widest: int) -> list[Text]:
     """The lines of the table: a row a name, which takes at least `widest` characters."""
     table = _table(names, columns, head, widest)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.report.numbered import recipe_numbers
 from benchmark.report.style import figure
 from benchmark.report.table import Table
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
@@ -92,7 +93,8 @@ def crossings(scored: Scored) -> list[Crossing]:
             names.append(f"{dataset} {backbone(inr, dict(settings))}")
             told.append(dict(settings))
     out = []
-    for (which, found), label in zip(crossed.items(), told_apart(names, told), strict=True):
+    labels = told_apart(names, told, recipe_numbers(scored))
+    for (which, found), label in zip(crossed.items(), labels, strict=True):
         dataset, _, _, lam = which
         crossing = _crossing(scored, dataset, label.partition(" ")[2], lam, found)
         if crossing.cells:  # what classifiers read has no Dice

@@ -5,11 +5,13 @@ measured.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from benchmark.report.codecs import codecs_of
+from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines
 from benchmark.report.style import BAND, CODEC_COLORS, PLAIN, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, lambda_text, measured, told_apart
@@ -17,6 +19,8 @@ from benchmark.stats.compare import METRICS, Comparison, patient_interval, t_qua
 from benchmark.store.view import Scored
 
 ORIGINAL = "original", TRUTH, "-."
+TITLE = 44  # characters of a line above a column
+BOUNDED = ("ssim", "dice", "dice_eval", "label_kept", "label_kept_eval")  # never outside [0, 1]
 Series = tuple[str, str, str, tuple[tuple[str, str], ...]]  # backbone, network, its hash, settings
 Level = tuple[str, str, str]  # a method, its color and its dashes
 
@@ -55,13 +59,13 @@ def _write(scored: Scored, series: dict[Series, list[Comparison]], path: Path) -
         return False
     drawn, axes = figure(len(shown), len(series), (4.6 if len(series) == 1 else 3.6, 2.3))
     levels = _level_lines(scored)
-    labels = told_apart(names, told)
+    labels = told_apart(names, told, recipe_numbers(scored))
     for column, (label, members) in enumerate(zip(labels, series.values(), strict=True)):
         fullest = max(members, key=lambda comparison: len(comparison.images))
         found = lines(scored, fullest)
         for row, metric in enumerate(shown):
             _panel(axes[row, column], members, fullest, found, metric, levels)
-        axes[0, column].set_title(label, fontsize=9)
+        axes[0, column].set_title(textwrap.fill(label, TITLE), fontsize=9)
         axes[-1, column].set_xlabel("lambda")
     for row, metric in enumerate(shown):
         axes[row, 0].set_ylabel(LABELS[metric] + UNITS.get(metric, ""))
@@ -75,9 +79,19 @@ def _write(scored: Scored, series: dict[Series, list[Comparison]], path: Path) -
         ncols=min(2, len(series)),
         fontsize=8,
         frameon=False,
+        title=_numbered(recipe_legend(scored), int(14 * drawn.get_figwidth())),
+        title_fontsize=7,
     )
     drawn.savefig(path)
     return True
+
+
+def _numbered(legend: list[str], width: int) -> str | None:
+    """What the numbers of recipes mean, folded at `width` characters."""
+    said = []
+    for line in legend:
+        said += textwrap.wrap(line, width, subsequent_indent=" " * 4)
+    return "\n".join(said) or None
 
 
 def _panel(
@@ -128,6 +142,9 @@ def _panel(
     )
     _draw_levels(axis, found, metric, levels)
     axis.grid(axis="y", lw=0.3)
+    if metric in BOUNDED:
+        low_end, high_end = axis.get_ylim()
+        axis.set_ylim(max(0.0, low_end), min(1.0, high_end))
 
 
 def _positions(axis: Any, lambdas: list[float]) -> list[float]:
@@ -175,7 +192,8 @@ def _draw_levels(axis: Any, found: list[Line], metric: str, levels: list[Level])
         if math.isnan(level):
             continue
         if abs(level - middle) <= reach:
-            axis.axhline(level, color=color, ls=dashes, lw=1.2, label=name)
+            # Dice of a mask that was sent is 1, on the edge of the axes.
+            axis.axhline(level, color=color, ls=dashes, lw=1.2, label=name, clip_on=False, zorder=3)
         else:
             where, y = (
                 ("above", 0.92 - 0.12 * named) if level > middle else ("below", 0.08 + 0.12 * named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from benchmark.plugins.sets import texts_of
 from benchmark.report import gallery
 from benchmark.report.evaluation import (
     LEGEND,
+    TERMINAL_LEGEND,
     as_json,
     label_tables,
     patient_rows,
@@ -83,7 +85,8 @@ def text(found: Evaluation, paths: list[Path]) -> str:
     """What a terminal shows: tables, notes, and what was written."""
     shown = "\n\n".join(table.text() for table in tables_of(found, short=True))
     lines = [f"note: {note}" for note in found.notes] + not_read(found)
-    return "\n".join([shown, "", *lines, "wrote " + "\n      ".join(map(str, paths))])
+    legend = [] if found.labels else textwrap.wrap(TERMINAL_LEGEND, 80)
+    return "\n".join([shown, *legend, "", *lines, "wrote " + "\n      ".join(map(str, paths))])
 
 
 def plain(found: Evaluation, paths: list[Path]) -> dict[str, Any]:

@@ -39,6 +39,11 @@ LEGEND = (
     " without lesion, mean. In brackets: 95 % t interval over patients; (n) where only n patients"
     " have a value."
 )
+TERMINAL_LEGEND = (
+    "Dice is the mean over the patient's slices with a lesion. F1 is the Dice of the patient's"
+    " pixels together, so a small lesion counts little there; IoU, precision and recall are of them"
+    " too."
+)
 
 
 @dataclass(frozen=True)

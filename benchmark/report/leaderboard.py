@@ -12,7 +12,9 @@ from benchmark.report.agreement import Agreement, agreements
 from benchmark.report.codecs import codecs_of
 from benchmark.report.made import how_it_was_made
 from benchmark.report.methods import Method, Section, ranking, sections
+from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines, underperformers
+from benchmark.report.second import second_network
 from benchmark.report.table import Table
 from benchmark.report.words import (
     LABELS,
@@ -41,13 +43,16 @@ ASIDE = {
 def leaderboard(scored: Scored) -> str:
     """The whole page; everything in it is read from the store."""
     comparisons = compare(scored)
-    labels = group_labels([comparison.group for comparison in comparisons])
+    labels = group_labels([comparison.group for comparison in comparisons], recipe_numbers(scored))
     found: list[Line] = []
     for comparison in comparisons:
         found += lines(scored, comparison)
     parts = ["# Leaderboard", _reading(scored)]
     for said in learned_inits(scored):
         parts.append(f"{said}.")
+    legend = recipe_legend(scored)
+    if legend:
+        parts.append("\n".join(f"- {line}" for line in legend))
     for section in sections(scored):
         parts.append(_section(scored, section))
     parts += [
@@ -113,12 +118,21 @@ def _section(scored: Scored, section: Section) -> str:
         for metric, said in (("dice", "Dice (eval)"), ("kl", "Kept, KL and right (eval)")):
             if _is_read(scored, metric):
                 readers = map(scored.name, scored.readers_of(metric, section.readers))
-                title += f" {said}: mean of {', '.join(readers) or 'none'}."
+                title += f" {said}: {_read_by(scored, section, ', '.join(readers))}."
     parts = [title, _overview(section)]
     for metric in METRICS:
         if _has(section, metric):
             parts.append(_ranking(section, metric))
     return "\n\n".join(parts)
+
+
+def _read_by(scored: Scored, section: Section, readers: str) -> str:
+    """Whose mean it is, or what to type where no network read but the one in the loss."""
+    if readers:
+        return f"mean of {readers}"
+    assert section.loss is not None
+    command = second_network(section.dataset, scored.name(section.loss))
+    return f"none, for no second network read; train one with `{command}` and run again"
 
 
 def _has(section: Section, metric: str) -> bool:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from benchmark.report.codecs import codec_of_row
+from benchmark.report.numbered import recipe_numbers
 from benchmark.report.per_image import areas_of, bounds_of, mean_of, right_of
 from benchmark.report.words import backbone, lambda_text, told_apart
 from benchmark.stats.compare import gain, metrics_of, patient_interval
@@ -98,7 +99,7 @@ def _section(scored: Scored, dataset: str, rate: str, loss: str | None, rows: li
     for name, asked in groups:
         names.append(name)
         settings.append(dict(asked))
-    labels = told_apart(names, settings)
+    labels = told_apart(names, settings, recipe_numbers(scored))
     methods = []
     original = Method("original")
     for label, members in zip(labels, groups.values(), strict=True):

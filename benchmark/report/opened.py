@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.bitstream.anyfile import decode_as
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, closest
 from benchmark.networks.network import LabelNetwork, Network
 from benchmark.networks.reopen import networks_of
 from benchmark.report import write_report
@@ -220,7 +220,7 @@ class Run:
             raise InputError(
                 f"the image {sample_id} of {self.folder}",
                 "no such image in this run",
-                did_you_mean(sample_id, self.images),
+                closest(sample_id, self.images, "run.images"),
             )
         for line in self._lines:
             group = line.comparison.group

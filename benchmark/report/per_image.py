@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from benchmark.report.codecs import codec_of_row
@@ -31,14 +32,25 @@ class Line:
 def peers(scored: Scored, sample_hash: str, group: Group) -> dict[str, list[str]]:
     """Codec -> keys of its files of an image, at the rate of a comparison and beside its plain
     fits.
+
+    The optimizer's source may differ: a codec's file does not depend on it, and a run that was
+    scored later may have a newer one.
     """
     out: dict[str, list[str]] = {}
+    due = _without_source(group.settings)
     for row in scored.files.get(sample_hash, []):
-        if row.facts["inr"] == group.inr and set(scored.settings(row, penalty=False)) <= set(
-            group.settings
-        ):
+        own = _without_source(scored.settings(row, penalty=False))
+        if row.facts["inr"] == group.inr and own <= due:
             out.setdefault(codec_of_row(scored, row).name, []).append(row.key)
     return dict(sorted(out.items()))
+
+
+@cache
+def _without_source(settings: tuple[tuple[str, str], ...]) -> frozenset[tuple[str, str]]:
+    found = dict(settings)
+    recipe = json.loads(found.get("recipe", "{}"))
+    recipe.pop("optimizer_source", None)
+    return frozenset((found | {"recipe": json.dumps(recipe, sort_keys=True)}).items())
 
 
 @once
@@ -131,7 +143,7 @@ def flat(scored: Scored, line: Line) -> dict[str, Any]:
         "segmenter": group.segmenter,
         "segmenter_hash": group.segmenter_hash,
         "lambda": group.lam,
-        "settings": json.dumps(dict(group.settings)),
+        "settings": json.dumps(one_level(group.settings)),
         "seeds": len(image.pairs),
         "cells_failed": image.failed,
         "cells_unpaired": image.unpaired,
@@ -147,6 +159,24 @@ def flat(scored: Scored, line: Line) -> dict[str, Any]:
         for metric, value in values.items():
             out[f"{method.replace('+', '_')}_{metric}"] = value
     return out
+
+
+def one_level(settings: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Settings, which are JSON texts, as one flat object: {"recipe.lr": 0.01, "bits": 10}."""
+    out: dict[str, Any] = {}
+    for name, text in settings:
+        _flatten(name, json.loads(text), out)
+    return out
+
+
+def _flatten(name: str, value: Any, out: dict[str, Any]) -> None:
+    if isinstance(value, list):  # options are stored as [[name, value], ...]
+        value = dict(value)
+    if not isinstance(value, dict):
+        out[name] = value
+        return
+    for own, inner in value.items():
+        _flatten(f"{name}.{own}", inner, out)
 
 
 def underperformers(found: list[Line]) -> list[dict[str, Any]]:

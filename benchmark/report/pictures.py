@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.report.numbered import recipe_numbers
 from benchmark.report.per_image import Line
 from benchmark.report.style import EVAL, SINCO, TRUTH, figure
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
@@ -53,7 +54,8 @@ def write_pictures(
                 shown[sample.hash] = line, sample
     if not shown:
         return []
-    labels = group_labels(list(dict.fromkeys(line.comparison.group for line in found)))
+    groups = list(dict.fromkeys(line.comparison.group for line in found))
+    labels = group_labels(groups, recipe_numbers(scored))
     drawn, axes = figure(len(shown), 4, (2.9, 3.1))
     for row, (line, sample) in zip(axes, shown.values(), strict=True):
         pair = _pair(scored, line)

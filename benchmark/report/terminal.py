@@ -15,8 +15,18 @@ from benchmark.report import cross
 from benchmark.report.agreement import agreements
 from benchmark.report.agreement_terminal import agreement_lines
 from benchmark.report.codecs import CodecNames, codecs_of
-from benchmark.report.columns import Column, choose, dimmed, drawn, folded
+from benchmark.report.columns import (
+    Column,
+    choose,
+    dimmed,
+    drawn,
+    folded,
+    left_out,
+    not_shown,
+)
+from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines
+from benchmark.report.second import second_network
 from benchmark.report.words import (
     DICE_LEGEND,
     DIGITS,
@@ -95,15 +105,19 @@ def print_tables(scored: Scored, console: Console) -> None:
 def render(scored: Scored, *, width: int) -> list[Text]:
     """The lines that `print_tables` prints."""
     comparisons = compare(scored)
-    labels = group_labels([comparison.group for comparison in comparisons])
+    labels = group_labels([comparison.group for comparison in comparisons], recipe_numbers(scored))
     codecs = codecs_of(scored)
     out: list[Text] = []
+    missing: dict[str, list[str]] = {}
     for comparison in comparisons:
         out += folded([Text(labels[comparison.group], "bold")], width)
-        out += _table(lines(scored, comparison), codecs, width)
-        out.append(Text(""))
+        table, hidden = _table(lines(scored, comparison), codecs, width)
+        missing |= hidden
+        out += [*table, Text("")]
     if comparisons:
+        out += not_shown(missing, width, "per_image.csv")
         out += dimmed(_legend(scored, comparisons))
+        out += folded([Text(line, "dim") for line in recipe_legend(scored)], width)
         out.append(Text(""))
     else:
         out.append(Text("nothing to compare: no stored fit has a lambda above 0"))
@@ -146,8 +160,21 @@ def _legend(scored: Scored, comparisons: Sequence[Comparison]) -> list[str]:
         names = ", ".join(map(scored.name, scored.readers_of(metric, others)))
         if len(losses) > 1:  # each was in the loss of some tables, and reads the others
             names = f"those of {names}"
-        out += legend.format(others=names or "no other").splitlines()
+        if names:
+            out += legend.format(others=names).splitlines()
+        else:
+            out += _read_by_one(metric, comparisons)
     return out
+
+
+def _read_by_one(metric: str, comparisons: Sequence[Comparison]) -> list[str]:
+    """What to know where the network in the loss alone reads, and what to type for another."""
+    group = comparisons[0].group
+    return [
+        f"{LABELS[metric]}: by the network in the loss. No second network read: whether an image",
+        "  reads better for others is open. Train one, and run again:",
+        f"  {second_network(group.dataset, group.segmenter)}",
+    ]
 
 
 def _codec_legend(codec: CodecNames) -> str:
@@ -208,17 +235,21 @@ def _problems(scored: Scored) -> list[Text]:
     return out
 
 
-def _table(found: Sequence[Line], codecs: Sequence[CodecNames], width: int) -> list[Text]:
+def _table(
+    found: Sequence[Line], codecs: Sequence[CodecNames], width: int
+) -> tuple[list[Text], dict[str, list[str]]]:
+    """The lines of a comparison's table, and the columns that did not fit: see `left_out`."""
     shown = found[:MOST_LINES]
     longest = max(len(line.image.sample_id) for line in shown)
     widest = max(5, min(longest, 24 if width < 160 else 40))
     names = [_shortened(line.image.sample_id, widest) for line in shown]
-    columns = choose(_columns(shown, codecs), width - widest, _first(codecs))
+    known = _columns(shown, codecs)
+    columns = choose(known, width - widest, _first(codecs))
     out = drawn(names, columns, "image", widest)
     if len(found) > len(shown):
         more = f"and {len(found) - len(shown)} more images, less harmed: per_image.csv"
         out.append(Text(more, "dim"))
-    return out
+    return out, left_out(known, columns)
 
 
 def _shortened(name: str, widest: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmark.plugins.rates import UNTUNED
@@ -36,6 +36,9 @@ DIGITS = {
     "fp_area_px": 0,
     "fp_area_px_eval": 0,
 }
+# The settings of a recipe that do not change from one table to the next, as (name, JSON text).
+FIXED = ("depth", "fit_version", "init", "inr_args", "inr_source", "recipe", "untuned")
+Fixed = tuple[tuple[str, str], ...]
 TOGETHER = "\u00a0"  # a space at which no line is folded
 MARKS = {"win": ">>", "loss": "<<", "tie": "", "unknown": "?"}
 LEGEND = """\
@@ -119,9 +122,11 @@ def learned_inits(scored: Scored) -> list[str]:
     return said
 
 
-def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
+def group_labels(
+    groups: Sequence[Group], numbers: Mapping[Fixed, int] | None = None
+) -> dict[Group, str]:
     """A short name for each comparison: backbone, segmenter, lambda, and those settings that tell
-    two of them apart.
+    two of them apart. numbers: see `told_apart`.
     """
     several = len({group.dataset for group in groups}) > 1
     bases, settings = [], []
@@ -130,31 +135,58 @@ def group_labels(groups: Sequence[Group]) -> dict[Group, str]:
         name = f"{backbone(group.inr, asked)} + {group.segmenter}, lambda {lambda_text(group.lam)}"
         bases.append(f"{group.dataset}: {name}" if several else name)
         settings.append(asked | {"weights": group.segmenter_hash[:6]})
-    return dict(zip(groups, told_apart(bases, settings), strict=True))
+    return dict(zip(groups, told_apart(bases, settings, numbers), strict=True))
 
 
-def told_apart(bases: Sequence[str], settings: Sequence[dict[str, str]]) -> list[str]:
+def told_apart(
+    bases: Sequence[str],
+    settings: Sequence[dict[str, str]],
+    numbers: Mapping[Fixed, int] | None = None,
+) -> list[str]:
     """`bases` with the settings appended that differ between those of the same name; settings are
     JSON texts.
+
+    numbers: recipe -> its number, which stands for the settings that `fixed_part` takes.
     """
-    flat = list(map(_flat, settings))
+    flat = [_flat(_with_number(asked, numbers or {})) for asked in settings]
     rivals: dict[str, list[dict[str, Any]]] = {}
     for base, mine in zip(bases, flat, strict=True):
         rivals.setdefault(base, []).append(mine)
     out = []
     for base, mine in zip(bases, flat, strict=True):
         for name in _differing(rivals[base]):
-            base += f", {name} {mine.get(name, 'unset')}"
+            base += f", {name} {_spelled(mine.get(name, 'unset'))}"
         out.append(base)
     return out
+
+
+def fixed_part(settings: Mapping[str, str]) -> Fixed:
+    """The settings of a recipe that one number stands for: all but rate and penalty."""
+    return tuple((name, settings[name]) for name in FIXED if name in settings)
+
+
+def _with_number(settings: dict[str, str], numbers: Mapping[Fixed, int]) -> dict[str, str]:
+    number = numbers.get(fixed_part(settings))
+    if number is None:
+        return settings
+    rest = {name: text for name, text in settings.items() if name not in FIXED}
+    return {"recipe": str(number), **rest}
 
 
 def _differing(rivals: Sequence[dict[str, Any]]) -> list[str]:
     """The names whose values are not the same in all of them."""
     values: dict[str, set[str]] = {}
-    for name in sorted(set().union(*rivals)):
+    names: set[str] = set().union(*rivals)
+    for name in sorted(names, key=lambda name: (name != "recipe", name)):
         values[name] = {str(rival.get(name)) for rival in rivals}
     return [name for name, found in values.items() if len(found) > 1]
+
+
+def _spelled(value: Any) -> str:
+    """Options, which are stored as [[name, value], ...], as (name value, ...)."""
+    if not isinstance(value, list):
+        return str(value)
+    return "(" + ", ".join(f"{name} {own}" for name, own in value) + ")"
 
 
 def _flat(settings: dict[str, str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
 from benchmark.listener import Listener
 from benchmark.networks.network import LabelNetwork, Network, load_network
+from benchmark.plan.basis import basis, kernels_said
 from benchmark.plan.cells import Cell, batches
 from benchmark.plan.job import Job, unreadable_key
 from benchmark.plugins import index
@@ -72,9 +73,12 @@ class Runner:
             self._network(checkpoint)
         for name in sorted({cell.inr.name for cell in todo if cell.codec is None}):
             check_kernel(self.kernel, name, self.device)
+        asked = self.kernel
         work = sum(_work(cell) for cell in todo if cell.codec is None)
         if self.kernel == "auto" and not worth_compiling(work):
             self.kernel = "torch"
+        if todo:
+            self.progress.say(basis(self.job, self.device, kernels_said(asked, self.kernel)))
         for cell in todo:
             self._settle(cell)
         self.fit_all(todo)

@@ -7,10 +7,11 @@ alternate within each test, and figures are medians of its rounds; the table's o
 side alone. Both sides fit the same weights, which is checked: their losses at the first step are
 equal.
 
-An image-step has a fresh penalty on every side. The time to equal quality does not: it is 10,000
-steps of the naive loop, or 1,000 of the tuned one, against a whole `standard` fit, an image of four
-at once, with the preset's own schedule of the penalty. That the quality then is equal is not shown
-here but by a table of decoded files. The network is the 16..256 one of results/lgg with each
+An image-step has a fresh penalty on every side. The seconds of whole fits do not: they are of
+10,000 steps of the naive loop, or 1,000 of the tuned one, against a whole `standard` fit, an image
+of four at once, with the preset's own schedule of the penalty. The opponents' fits are not run to
+their end here (that takes hours), so no quality is compared: results/recipes has a table of decoded
+files. The network is the 16..256 one of results/lgg with each
 channel doubled, which reads the same and costs as much as one that was trained at that size;
 BENCH_SEGMENTER=unet@FILE names another. BENCH_STEPS bounds the steps of each measurement (default
 200; below 40, whole fits are cut short too, and said to be estimated), BENCH_THREADS the threads
@@ -263,7 +264,7 @@ def test_image_step(
 
 
 @pytest.mark.parametrize("lam", [1e-5, 1e-4])
-def test_time_to_equal_quality(
+def test_seconds_of_whole_fits(
     benchmark: Any, job: Job, lam: float, say: Callable[[str], None]
 ) -> None:
     k, recipe = 4, job.recipe
@@ -284,14 +285,16 @@ def test_time_to_equal_quality(
     )
     estimated = "" if part == recipe else f", estimated from {part.steps} steps"
     say(
-        f"time to equal quality {job.inr.name}: {seconds['naive'] / ours:.0f}x  "
+        f"seconds of a whole fit, quality not compared, {job.inr.name}:"
+        f" {seconds['naive'] / ours:.0f}x  "
         f" ({seconds['naive']:.0f} s for 10,000 steps of {1e3 * seconds['naive'] / 10_000:.0f} ms;"
         f" ours {ours:.1f} s an image for {recipe.steps} steps of {recipe.optimizer} at K={k},"
         f" lambda {lam:g}, {AUTO}, {fitted.evaluations.mean():.0f} penalties in {part.steps}"
         f" steps{estimated})"
     )
     say(
-        f"time to equal quality against tuned adam {job.inr.name}: {seconds['expert'] / ours:.1f}x "
+        f"seconds of a whole fit, quality not compared, against tuned adam {job.inr.name}:"
+        f" {seconds['expert'] / ours:.1f}x "
         f"  ({seconds['expert']:.0f} s for 1,000 steps of {1e3 * seconds['expert'] / 1_000:.0f} ms)"
     )
     assert fitted.finite.all() and np.isfinite(fitted.fidelity).all()
