@@ -17,6 +17,7 @@ from rich.console import Console
 from benchmark.cli import main
 from benchmark.report import print_tables
 from benchmark.report.exports import write_exports
+from benchmark.report.files import write_files
 from benchmark.report.leaderboard import leaderboard
 from benchmark.report.methods import ranking, sections
 from benchmark.report.per_image import lines
@@ -338,3 +339,15 @@ def test_the_command_prints_json(store_folder, tmp_path, capsys):
         "curves_synthetic.png",
     ]
     assert all(Path(path).stat().st_size for path in found["files"])
+
+
+def test_files_of_a_strangers_store_stay_in_their_folder(tmp_path):
+    store = make_store(tmp_path / "run", images=1, seeds=1, lams=(1e-5,))
+    rows = store.rows()
+    for row in rows:
+        row.facts["sample_id"] = "../../escaped"
+    store.add(rows)
+    folder = tmp_path / "deep" / "files"
+    paths = write_files(Scored(store), folder)
+    assert paths and all(path.is_file() and path.parent == folder for path in paths)
+    assert [path for path in tmp_path.rglob("*escaped*") if path.parent != folder] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.errors import InputError, field
+from benchmark.files.writing import replacing
 from benchmark.types import Sample
 
 TILE, CAPTION = 256, 14  # pixels
@@ -67,7 +68,8 @@ def save_sheet(samples: Sequence[Sample], path: Path, columns: int = 4) -> Path:
             field("out", path), "a contact sheet is a PNG", field("out", path.with_suffix(".png"))
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(contact_sheet(samples, columns)).save(path)
+    with replacing(path) as beside:
+        Image.fromarray(contact_sheet(samples, columns)).save(beside)
     return path
 
 

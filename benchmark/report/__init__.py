@@ -41,6 +41,7 @@ def write_report(
     labels what says its answer (`LabelNetwork.describe`), for their captions. decode: what turns a
     fit's file into an image; the bitstream's own by default.
     """
+    from benchmark.files.writing import whole
     from benchmark.report.cross import write_cross
     from benchmark.report.curves import write_curves
     from benchmark.report.exports import write_exports
@@ -57,7 +58,7 @@ def write_report(
     comparisons = compare(scored)
     found = [line for comparison in comparisons for line in lines(scored, comparison)]
     page = folder / "leaderboard.md"
-    page.write_text(leaderboard(scored), encoding="utf-8")
+    whole(page, leaderboard(scored))
     paths = [
         page,
         *write_exports(scored, found, folder),

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.files.writing import replacing
 from benchmark.report.numbered import recipe_numbers
-from benchmark.report.style import figure
+from benchmark.report.style import figure, save
 from benchmark.report.table import Table
 from benchmark.report.words import backbone, interval, lambda_text, measured, told_apart
 from benchmark.stats.compare import Comparison, Summary, compare, patient_interval, read_by
@@ -248,9 +249,9 @@ def write_cross(scored: Scored, folder: Path) -> list[Path]:
                     cell.original,
                 ]
             )
-    pd.DataFrame(lines, columns=HEADS).to_csv(
-        folder / "cross.csv", index=False, float_format="%.6g", lineterminator="\n"
-    )
+    with replacing(folder / "cross.csv") as beside:
+        table = pd.DataFrame(lines, columns=HEADS)
+        table.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
     _draw(scored, found, folder / "cross.png")
     return [folder / "cross.csv", folder / "cross.png"]
 
@@ -274,7 +275,7 @@ def _draw(scored: Scored, found: list[Crossing], path: Path) -> None:
         "framed: the reader was in the loss; bold: the 95 % interval leaves out 0",
         fontsize=8,
     )
-    drawn.savefig(path)
+    save(drawn, path)
 
 
 def _draw_one(axis: Any, scored: Scored, crossing: Crossing, most: float) -> None:

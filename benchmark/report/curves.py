@@ -13,7 +13,7 @@ from typing import Any
 from benchmark.report.codecs import codecs_of
 from benchmark.report.numbered import recipe_legend, recipe_numbers
 from benchmark.report.per_image import Line, lines
-from benchmark.report.style import BAND, CODEC_COLORS, PLAIN, SINCO, TRUTH, figure
+from benchmark.report.style import BAND, CODEC_COLORS, PLAIN, SINCO, TRUTH, figure, save
 from benchmark.report.words import LABELS, UNITS, lambda_text, measured, told_apart
 from benchmark.stats.compare import METRICS, Comparison, patient_interval, t_quantile
 from benchmark.store.view import Scored
@@ -82,7 +82,7 @@ def _write(scored: Scored, series: dict[Series, list[Comparison]], path: Path) -
         title=_numbered(recipe_legend(scored), int(14 * drawn.get_figwidth())),
         title_fontsize=7,
     )
-    drawn.savefig(path)
+    save(drawn, path)
     return True
 
 

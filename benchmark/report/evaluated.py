@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.errors import InputError, field
+from benchmark.files.writing import whole
 from benchmark.networks.brains import CLASSICAL
 from benchmark.networks.checkpoints import split_ensemble
 from benchmark.networks.evaluate import LabelReading, Reading
@@ -30,7 +31,7 @@ def write_evaluation(found: Evaluation, out: Path) -> list[Path]:
     """Write every table and picture into the folder `out`; the same evaluation, the same bytes."""
     out.mkdir(parents=True, exist_ok=True)
     page, worst = out / "evaluation.md", out / "worst.png"
-    page.write_text(markdown(found), encoding="utf-8")
+    whole(page, markdown(found))
     paths = [page, write_csv(out / "per_image.csv", rows_by(found, "image"))]
     masks, labels = _readings(found)
     if masks:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.files.writing import replacing
 from benchmark.networks.calibration import Calibration
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.evaluate import RAW, LabelReading, Reading
@@ -244,7 +245,9 @@ def answers(name: str, classes: Sequence[str], confusion: Sequence[Sequence[int]
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """One row a mapping; an empty cell where a number is nan."""
-    pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    with replacing(path) as beside:
+        table = pd.DataFrame(rows)
+        table.to_csv(beside, index=False, float_format="%.6g", lineterminator="\n")
     return path
 
 

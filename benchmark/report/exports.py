@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.files.writing import replacing, whole
 from benchmark.report.frame import frame
 from benchmark.report.per_image import Line, flat, underperformers
 from benchmark.report.per_slice import slices
@@ -49,10 +50,9 @@ def write_exports(scored: Scored, found: list[Line], folder: Path) -> list[Path]
     if by_slice := slices(scored):
         tables["per_slice.csv"] = pd.DataFrame(by_slice)
     for name, table in tables.items():
-        table.to_csv(folder / name, index=False, float_format="%.6g")
-    (folder / "run.json").write_text(
-        json.dumps(_run(scored), indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+        with replacing(folder / name) as beside:
+            table.to_csv(beside, index=False, float_format="%.6g")
+    whole(folder / "run.json", json.dumps(_run(scored), indent=2, sort_keys=True) + "\n")
     return [folder / name for name in (*tables, "run.json")]
 
 

@@ -4,8 +4,10 @@ other tools.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from benchmark.files.writing import whole
 from benchmark.report.codecs import names_of
 from benchmark.store.store import Row
 from benchmark.store.view import Scored
@@ -19,8 +21,9 @@ def write_files(scored: Scored, folder: Path) -> list[Path]:
     paths = []
     for row in scored.store.each_row([row.key for row in scored.rows]):
         if row.data is not None:
-            paths.append(folder / _name(row))
-            paths[-1].write_bytes(row.data)
+            # Names may be a stranger's, such as ../../x: they stay in this folder all the same.
+            paths.append(folder / re.sub(r"[/\\\0]", "_", _name(row)))
+            whole(paths[-1], row.data, sync=False)
     return paths
 
 

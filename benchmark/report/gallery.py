@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.networks.evaluate import RAW, LabelReading, Reading
 from benchmark.report.pictures import contour, legend, show
-from benchmark.report.style import BAND, CYCLE, SINCO, TRUTH, figure
+from benchmark.report.style import BAND, CYCLE, SINCO, TRUTH, figure, save
 from benchmark.types import Sample
 
 COLUMNS, WORST, FALSE = 4, 8, 4  # images in a row; with a lesion, and without, at most
@@ -42,7 +42,7 @@ def write_worst(readings: Sequence[Reading], slices: Mapping[str, Sample], path:
         name = f"{reading.name}\n" if len(readings) > 1 else ""
         axis.set_title(f"{name}{sample_id}\n{score}", fontsize=7)
     legend(drawn, {"true mask": TRUTH, "found": SINCO})
-    drawn.savefig(path)
+    save(drawn, path)
     return path
 
 
@@ -98,7 +98,7 @@ def write_worst_labels(
             f" {row['true']}",
             fontsize=7,
         )
-    drawn.savefig(path)
+    save(drawn, path)
     return path
 
 
@@ -134,7 +134,7 @@ def write_calibration(readings: Sequence[Reading | LabelReading], path: Path) ->
         ylabel="pixels of the brain" if isinstance(readings[0], Reading) else "images",
     )
     share.legend(fontsize=8, frameon=False)
-    drawn.savefig(path)
+    save(drawn, path)
     return path
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.report.numbered import recipe_numbers
 from benchmark.report.per_image import Line
-from benchmark.report.style import EVAL, SINCO, TRUTH, figure
+from benchmark.report.style import EVAL, SINCO, TRUTH, figure, save
 from benchmark.report.words import LABELS, UNITS, group_labels, measured, plural
 from benchmark.stats.compare import metrics_of
 from benchmark.store.view import Scored
@@ -73,7 +73,7 @@ def write_pictures(
         )
         legend(drawn, {"true mask": TRUTH, **read})
     path = folder / "worst_images.png"
-    drawn.savefig(path)
+    save(drawn, path)
     return [path]
 
 

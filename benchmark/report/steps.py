@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.report.pictures import contour, show
-from benchmark.report.style import BAND, EVAL, SINCO, figure
+from benchmark.report.style import BAND, EVAL, SINCO, figure, save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def write_steps(found: Found, name: str, path: Path) -> Path:
             fontsize=9,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn.savefig(path)
+    save(drawn, path)
     return path
 
 

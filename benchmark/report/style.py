@@ -4,7 +4,10 @@ window, plain axes.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from benchmark.files.writing import replacing
 
 PLAIN, SINCO, TRUTH, EVAL, PEER, BAND = (
     "#000000",
@@ -28,3 +31,9 @@ def figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any
     drawn = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained", dpi=110)
     FigureCanvasAgg(drawn)
     return drawn, drawn.subplots(rows, columns, squeeze=False)
+
+
+def save(drawn: Any, path: Path) -> None:
+    """Write a figure, whole or not at all."""
+    with replacing(path) as beside:
+        drawn.savefig(beside)

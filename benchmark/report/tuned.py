@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmark.files.writing import whole
 from benchmark.plugins.sets import texts_of
 from benchmark.report import tuning
 from benchmark.report.tuning import RULE, Tuned, summary
@@ -23,7 +24,7 @@ def write_tuning(found: Tuning) -> Path:
     """Write the page beside the fits; returns its path."""
     page = found.request.out / PAGE
     text = tuning.markdown(found.rows, outcomes(found), command(found.request))
-    page.write_text(text, encoding="utf-8")
+    whole(page, text)
     return page
 
 
