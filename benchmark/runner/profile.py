@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.clock import WAIT
 from benchmark.errors import InputError
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.cells import Cell
 from benchmark.plan.job import Job
-from benchmark.runner.precision import settle_precision
-from benchmark.runner.run import Runner
 from benchmark.store.store import Store
+
+if TYPE_CHECKING:
+    from benchmark.runner.run import Runner
 
 PLAIN, SINCO, CODECS = KINDS = ("plain", "SINCO", "codecs")
 LOOP = ("inr", "network", "optimizer")
@@ -136,6 +137,10 @@ def measure(
     Kernels are compiled first, even where a run as short as this job would do without: the next run
     has them then.
     """
+    # Here and not above, so that a usage error of `profile` loads no torch.
+    from benchmark.runner.precision import settle_precision
+    from benchmark.runner.run import Runner
+
     with TemporaryDirectory(prefix="sinco-bench-") as folder, Store(Path(folder)) as store:
         start = time.perf_counter()
         settle_precision(job, store, device, progress.say)
