@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.errors import InputError, field
+from benchmark.errors import InputError, as_options, field
 from benchmark.networks.brains import CLASSICAL
 from benchmark.networks.checkpoints import split_ensemble
 from benchmark.networks.evaluate import LabelReading, Reading
@@ -82,7 +82,7 @@ def not_read(found: Evaluation) -> list[str]:
 def text(found: Evaluation, paths: list[Path]) -> str:
     """What a terminal shows: tables, notes, and what was written."""
     shown = "\n\n".join(table.text() for table in tables_of(found, short=True))
-    lines = [f"note: {note}" for note in found.notes] + not_read(found)
+    lines = [f"note: {as_options(note)}" for note in found.notes] + not_read(found)
     return "\n".join([shown, "", *lines, "wrote " + "\n      ".join(map(str, paths))])
 
 
@@ -91,7 +91,7 @@ def plain(found: Evaluation, paths: list[Path]) -> dict[str, Any]:
     return {
         "networks": as_json(found.readings),
         "images": len(found.slices),
-        "notes": list(found.notes),
+        "notes": list(map(as_options, found.notes)),
         "unreadable": found.unreadable,
         "files": [str(path) for path in paths],
     }
@@ -110,7 +110,7 @@ def markdown(found: Evaluation) -> str:
         card = one.checkpoint.card
         lines.append(f"- {one.name}: weights {one.checkpoint.hash}, trained on {card['dataset']}")
     for note in [*found.notes, *not_read(found)]:
-        lines.append(f"- {note}")
+        lines.append(f"- {as_options(note)}")
     lines.append("")
     for table in tables_of(found):
         lines.append(table.markdown() + "\n")

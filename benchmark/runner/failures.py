@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.plugins import index
 
 LOG = logging.getLogger("benchmark")
@@ -45,7 +45,7 @@ def no_exit(kind: str, name: str) -> Iterator[None]:
         raise InputError(
             f"{kind} {name}",
             where,
-            f"mend the file; python -m benchmark check {kind} {name} tries it",
+            f"mend the file; {call('check', kind, name)} tries it",
         ) from error
 
 
