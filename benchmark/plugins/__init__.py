@@ -17,7 +17,7 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import CellFailed, InputError
+from benchmark.errors import CellFailed, InputError, Words, call, field, option
 from benchmark.plugins import files as _files  # noqa: F401  makes --plugin files importable
 from benchmark.plugins.register import register
 
@@ -65,7 +65,7 @@ HANDED_ON = {
     "is_trusted": "benchmark.networks.trust",
 }
 
-__all__ = ["CellFailed", "InputError", "register", *HANDED_ON]
+__all__ = ["CellFailed", "InputError", "Words", "call", "field", "option", "register", *HANDED_ON]
 
 
 def checkout_root() -> Path | None:
