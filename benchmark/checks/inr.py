@@ -58,7 +58,7 @@ def refuses_volumes(subject: Subject) -> str:
     try:
         build(subject, 3)
     except InputError as error:
-        return error.found
+        return error.found.marked
     return ""
 
 

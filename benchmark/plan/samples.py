@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError, did_you_mean, field, option
+from benchmark.errors import InputError, Words, did_you_mean, field, marked_of, option
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.selection import Selection
 from benchmark.types import Sample
@@ -60,12 +60,12 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
         except InputError as error:
             if len(ids) == 1:
                 raise
-            unreadable[sample_id] = f"{error.asked}: {error.found}"
+            unreadable[sample_id] = Words(f"{error.asked.marked}: {error.found.marked}")
     if not samples:
         first = next(iter(unreadable.values()))
         raise InputError(
             f"{len(ids)} images of {s.dataset}",
-            f"none can be used; the first: {first}",
+            f"none can be used; the first: {marked_of(first)}",
             "mend or replace the files",
         )
     return samples, unreadable

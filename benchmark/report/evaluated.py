@@ -76,7 +76,7 @@ def tables_of(found: Evaluation, *, short: bool = False) -> list[Table]:
 
 def not_read(found: Evaluation) -> list[str]:
     """A line on each image that could not be read."""
-    return [f"not read: {name}: {why}" for name, why in found.unreadable.items()]
+    return [f"not read: {name}: {as_options(why)}" for name, why in found.unreadable.items()]
 
 
 def text(found: Evaluation, paths: list[Path]) -> str:
@@ -88,11 +88,12 @@ def text(found: Evaluation, paths: list[Path]) -> str:
 
 def plain(found: Evaluation, paths: list[Path]) -> dict[str, Any]:
     """The evaluation as plain values."""
+    unreadable = {name: as_options(why) for name, why in found.unreadable.items()}
     return {
         "networks": as_json(found.readings),
         "images": len(found.slices),
         "notes": list(map(as_options, found.notes)),
-        "unreadable": found.unreadable,
+        "unreadable": unreadable,
         "files": [str(path) for path in paths],
     }
 
