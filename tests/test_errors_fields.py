@@ -17,8 +17,10 @@ import pytest
 
 import benchmark as sb
 from benchmark import api
+from benchmark.checks import Checked, Claim
 from benchmark.cli import COMMANDS
 from benchmark.cli.data import COMMANDS as OF_DATA
+from benchmark.cli.notes import Notes
 from benchmark.cli.parser import Parser
 from benchmark.cli.words import as_options
 from benchmark.errors import FUNCTIONS, IN_PYTHON, Words, call, field
@@ -179,3 +181,19 @@ def test_fields_are_options_of_some_command():
     assert len(names) > 30
     for name, place in names.items():
         assert name in IN_PYTHON or as_options(field(name)) in known, f"{place}: {name}"
+
+
+def test_a_warning_speaks_options_where_the_command_prints_it(capsys):
+    said = UserWarning(Words(f"two cases of one person; {field('root', 'FOLDER')} is one year"))
+    assert str(said) == "two cases of one person; root='FOLDER' is one year"
+    Notes()(said, UserWarning, "brats.py", 1)
+    assert capsys.readouterr().err == "note: two cases of one person; --root FOLDER is one year\n"
+
+
+def test_a_claim_speaks_options_where_the_command_prints_it():
+    claim = Claim("its size follows", "skipped", Words(f"{field('bpp')} cannot choose one"))
+    checked = Checked("inr", "mine", (claim,))
+    assert str(claim) == "skipped its size follows: bpp cannot choose one"
+    assert as_options(claim.line) == "skipped its size follows: --bpp cannot choose one"
+    assert checked.summary().endswith("(bpp cannot choose one)")
+    assert as_options(checked.summary()).endswith("(--bpp cannot choose one)")
