@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmark.bitstream.anyfile import decode_any
 from benchmark.checks import check
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, did_you_mean, field
 from benchmark.listener import Listener
 from benchmark.networks.reading import ImageReading, ReadRequest, read_image
 from benchmark.plan.catalog import catalog
@@ -202,13 +202,13 @@ def selection_of(**given: Any) -> Selection:
     `sets` may be a dict, {"omega_0": 60} or {"siren.omega_0": 60}. Without `limit` or images the
     embedded data set gives 6 images, as the command does. Raises InputError on an unknown name.
     """
-    known = {field.name for field in fields(Selection)}
+    known = {one.name for one in fields(Selection)}
     values: dict[str, Any] = {}
     for key, value in given.items():
         name = ALSO.get(key, key)
         if name not in known:
             raise InputError(
-                f"run({key}=...)", "no such option", did_you_mean(key, [*known, *ALSO])
+                f"run({field(key)}=...)", "no such option", did_you_mean(key, [*known, *ALSO])
             )
         if name == "sets" and isinstance(value, dict):
             value = _texts(value)
@@ -227,10 +227,10 @@ def selection_of(**given: Any) -> Selection:
 
 def _request(kind: type[T], options: dict[str, Any], *given: Any) -> T:
     """A request of plain Python values; raises InputError on a name that it does not have."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # a dataclass
     for name, value in options.items():
         if name not in known:
-            raise InputError(f"{name}={value!r}", "no such option", did_you_mean(name, known))
+            raise InputError(field(name, value), "no such option", did_you_mean(name, known))
         if name in PATHS and isinstance(value, str):
             options[name] = Path(value)
         elif name in TUPLES:

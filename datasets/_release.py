@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmark.files.pairs import in_utf8, is_utf8
 from benchmark.files.volumes import Volume, as_labels, planes, read_geometry, read_volume, same_grid
-from benchmark.plugins import InputError, Scan, VolumeDataset, corner_value, data_folder
+from benchmark.plugins import InputError, Scan, VolumeDataset, corner_value, data_folder, field
 
 NIFTI = r"\.nii(?:\.gz)?"
 
@@ -73,13 +73,13 @@ class Release(VolumeDataset):
         """--root, $SINCO_BENCH_DATA, or the cache's data folder."""
         folder = Path(self.root or data_folder())
         if not folder.is_dir():
-            unsaid = ", and neither --root nor SINCO_BENCH_DATA names another"
+            unsaid = f", and neither {field('root')} nor SINCO_BENCH_DATA names another"
             if self.root or os.environ.get("SINCO_BENCH_DATA"):
                 unsaid = ""
             raise InputError(
                 f"the data set {self.name} in {folder}",
                 f"no such folder{unsaid}",
-                f"{self.get}; then --root FOLDER",
+                f"{self.get}; then {field('root', 'FOLDER')}",
             )
         return folder
 
@@ -100,7 +100,7 @@ class Release(VolumeDataset):
             raise InputError(
                 f"the data set {self.name} in {self.folder}",
                 "no file there is called as in its release",
-                f"{self.get}; then --root FOLDER",
+                f"{self.get}; then {field('root', 'FOLDER')}",
             )
         return sorted(found)
 
@@ -185,7 +185,7 @@ class Release(VolumeDataset):
             raise InputError(
                 f"the {self.name} case {case}",
                 f"files of which one is too many: {names}",
-                "remove all but one, or --root one copy of one release",
+                f"remove all but one, or {field('root')} one copy of one release",
             )
         for name in self.wanted:
             if name not in parts.channels:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.files.volumes import planes, read_volume
-from benchmark.plugins import InputError, Scan, register
+from benchmark.plugins import InputError, Scan, field, register
 from benchmark.plugins.datasets._atlas import folder as nilearn_folder
 from benchmark.plugins.datasets._release import NIFTI, Parts, Release
 
@@ -76,7 +76,7 @@ class Atlas(Release):
                 f"the data set atlas in {self.folder}",
                 f"release 1 ({first[0]}) beside a later one, which holds the same "
                 "patients under other names",
-                "--root one of the releases",
+                f"{field('root')} one of the releases",
             )
         files: dict[str, dict[str, list[Path]]] = {}
         for path in self.found:

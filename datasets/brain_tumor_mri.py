@@ -18,6 +18,7 @@ from benchmark.plugins import (
     InputError,
     Scan,
     VolumeDataset,
+    call,
     data_root,
     file_hashes,
     register,
@@ -91,9 +92,9 @@ class BrainTumorMri(VolumeDataset):
             raise InputError(
                 error.asked,
                 error.found,
-                f"python -m benchmark data fetch {self.name}, or unpack {self.kaggle} or "
+                f"{call('data fetch', self.name)}, or unpack {self.kaggle} or "
                 "sartajbhuvaji/brain-tumor-classification-mri of Kaggle by hand; then"
-                f" {error.todo}",
+                f" {error.todo.marked}",
             ) from None
 
     def fetch(self) -> Path:

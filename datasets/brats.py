@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmark.files.brats import ANY, CHANNELS, cases_in, patient_of, same_persons, stem_of
-from benchmark.plugins import InputError, register
+from benchmark.plugins import InputError, Words, field, register
 from benchmark.plugins.datasets._release import Parts, Release
 
 NUMBERINGS = {
@@ -123,9 +123,7 @@ class Brats(Release):
                     examples[years] = case
         if len(examples) > 1:
             named = [f"{case} (numbers of {years})" for years, case in sorted(examples.items())]
-            warnings.warn(
-                f"brats: {' and '.join(named)} may be the same person in two splits, as nothing"
-                " here relates the numbers; add the mapping .csv of the release, or --root one"
-                " year",
-                stacklevel=2,
-            )
+            found = f"{' and '.join(named)} may be the same person in two splits"
+            todo = f"add the mapping .csv of the release, or {field('root')} one year"
+            said = f"brats: {found}, as nothing here relates the numbers; {todo}"
+            warnings.warn(Words(said), stacklevel=2)

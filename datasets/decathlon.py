@@ -15,6 +15,7 @@ from benchmark.plugins import (
     Scan,
     Source,
     VolumeDataset,
+    call,
     corner_value,
     data_root,
     register,
@@ -85,12 +86,13 @@ class Decathlon(VolumeDataset):
                 MARKER,
             )
         except InputError as error:
+            fetch = call("data fetch", "decathlon")
+            write = call("data task01", folders="CASE", out="Task01_BrainTumour")
             raise InputError(
                 error.asked,
                 error.found,
-                "python -m benchmark data fetch decathlon (7 GB), or write such a folder from"
-                " BraTS cases: python -m benchmark data task01 --from-brats CASE --out"
-                f" Task01_BrainTumour; then {error.todo}",
+                f"{fetch} (7 GB), or write such a folder from BraTS cases: {write}; then"
+                f" {error.todo.marked}",
             ) from None
 
     def fetch(self) -> Path:

@@ -21,7 +21,7 @@ from benchmark.files.pairs import (
     suffix_of,
 )
 from benchmark.files.pictures import SUFFIXES, Picture, luminance, read_picture
-from benchmark.plugins import InputError, Scan, VolumeDataset, register
+from benchmark.plugins import InputError, Scan, VolumeDataset, field, register
 
 if TYPE_CHECKING:
     from benchmark.files.volumes import Volume
@@ -105,7 +105,7 @@ class Folder(VolumeDataset):
             raise InputError(
                 "the data set folder",
                 f"no such folder: {self.root}" if self.root else "no folder is given",
-                "--root FOLDER",
+                field("root", "FOLDER"),
             )
         return Path(self.root)
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmark.files.pairs import in_utf8, is_utf8, spelled
-from benchmark.plugins import InputError, Scan, VolumeDataset, data_root, register
+from benchmark.plugins import InputError, Scan, VolumeDataset, call, data_root, register
 
 CHANNELS = ("pre-contrast", "flair", "post-contrast")
 
@@ -72,8 +72,8 @@ class Lgg(VolumeDataset):
             raise InputError(
                 error.asked,
                 error.found,
-                "python -m benchmark data fetch lgg (with an account at Kaggle), or unpack "
-                f"kaggle.com/datasets/{self.kaggle} by hand; then {error.todo}",
+                f"{call('data fetch', 'lgg')} (with an account at Kaggle), or unpack "
+                f"kaggle.com/datasets/{self.kaggle} by hand; then {error.todo.marked}",
             ) from None
 
     def fetch(self) -> Path:

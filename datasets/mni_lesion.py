@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.plugins import Dataset, InputError, Sample, VolumeStatistics, register
+from benchmark.plugins import Dataset, InputError, Sample, VolumeStatistics, option, register
 from benchmark.plugins.datasets._atlas import CENTER
 from benchmark.plugins.datasets._fields import Draws
 from benchmark.plugins.datasets._patient import Anatomy, Lesion
@@ -62,7 +62,7 @@ class MniLesion(Dataset):
             raise InputError(
                 f"mni-lesion with size={size}",
                 "a size below 16 pixels",
-                "--set mni-lesion.size=128",
+                option("mni-lesion.size", 128),
             )
         if contrast not in ("flair", "t1"):
             raise InputError(
@@ -72,7 +72,7 @@ class MniLesion(Dataset):
             raise InputError(
                 f"mni-lesion with noise={noise}",
                 "noise outside [0, 1)",
-                "--set mni-lesion.noise=0.02",
+                option("mni-lesion.noise", 0.02),
             )
         self.size, self.contrast, self.noise, self.planes = size, contrast, noise, planes
 

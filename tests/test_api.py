@@ -240,6 +240,16 @@ def documented(table: str) -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
+def test_the_error_of_the_page_is_the_one_that_is_raised() -> None:
+    typed, said = re.findall(r"```pycon\n>>> (.*)\n([^`]*)\n```", PAGE.read_text(encoding="utf-8"))[
+        0
+    ]
+    with pytest.raises(InputError) as caught:
+        eval(typed, {"sb": sb})
+    assert str(caught.value) == said
+    assert f"here `{caught.value.fields}`".replace("'", '"') in PAGE.read_text(encoding="utf-8")
+
+
 # What the words of docs/python.md stand for.
 WORDS = {
     "METRIC": rf"({'|'.join([*IMAGE_METRICS, *READER_METRICS, 'bpp'])})(_eval)?",

@@ -167,7 +167,7 @@ def test_a_target_of_another_shape_is_refused(no_gpu_needed):
 
 
 def test_graphs_need_cuda(tiny_samples):
-    with pytest.raises(InputError, match="(?s)--kernel graphs.*device is cpu.*--kernel auto"):
+    with pytest.raises(InputError, match="(?s)kernel='graphs'.*device is cpu.*kernel='auto'"):
         fit(
             SIREN,
             [Member(tiny_samples[0])],

@@ -208,7 +208,7 @@ def test_bytes_after_the_end(small):
     [
         (b"INR", b"PNG", "does not start with INR"),
         (b"INR\x01", b"INR\x03", "version 3"),
-        (b"\xa5siren", b"\xa5sired", "--plugin FILE.py"),
+        (b"\xa5siren", b"\xa5sired", "sb.add_plugin('FILE.py')"),
         (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x11", "bits is 17"),
         (b"\x0c\x0a\x01\x0a", b"\x0c\x0a\x01\x05", "bits is 5"),
         (b"\x0c\x0a\x01\x0a", b"\x00\x0a\x01\x0a", "height is 0"),

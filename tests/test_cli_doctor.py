@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.cli import main
 from benchmark.cli.parser import Parser
+from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import default_path, find_checkpoint
 from benchmark.plan.job import parse_sets
@@ -134,7 +135,7 @@ def parsed(command, todo):
 def test_what_absent_weights_say_is_a_command(name, segmenter):
     with pytest.raises(InputError) as caught:
         find_checkpoint(segmenter, name)
-    train, *after = caught.value.todo.split("; ")
+    train, *after = as_options(caught.value.todo).split("; ")
     args = parsed("train", train)
     options = parse_sets(args.sets, [("segmenter", args.segmenter), ("dataset", args.dataset)])
     assert args.dataset == name and args.target == ("brain" if name == "nfbs" else "lesion")
@@ -157,4 +158,4 @@ def test_images_with_labels_lead_to_the_classifier_that_is_there():
     write_checkpoint(default_path("vgg16", "brain-tumor-mri"), card)
     with pytest.raises(InputError, match="these images have none, but labels") as caught:
         find_checkpoint("unet", "brain-tumor-mri")
-    assert caught.value.todo == "--segmenter vgg16 --set size=128"
+    assert as_options(caught.value.todo) == "--segmenter vgg16 --set size=128"

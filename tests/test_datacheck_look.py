@@ -79,4 +79,4 @@ def test_data_sets_are_here_or_to_be_had(tiny_dataset, monkeypatch, tmp_path):
     found = datasets_here()
     assert found["tiny"].here == "embedded" and found["tiny"].missing == ""
     assert found["lgg"].here == "" and found["lgg"].missing
-    assert found["lgg"].get == "sb.data_fetch('lgg')"
+    assert found["lgg"].get == "python -m benchmark data fetch lgg"

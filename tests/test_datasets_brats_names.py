@@ -153,7 +153,7 @@ def test_folders_and_options_that_are_not_there(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("SINCO_BENCH_DATA", raising=False)
     (tmp_path / "empty").mkdir()
     for where in (None, tmp_path / "nowhere", tmp_path / "empty"):
-        with pytest.raises(InputError, match="synapse.org/brats[^~]*--root FOLDER"):
+        with pytest.raises(InputError, match="synapse.org/brats[^~]*root='FOLDER'"):
             brats(where).fetch()
     case = write(tmp_path / "data", "2018").name
     write(tmp_path / "data" / "others", "2018", "Brats18_CBICA_OTHER_1")
@@ -163,7 +163,7 @@ def test_folders_and_options_that_are_not_there(tmp_path, monkeypatch) -> None:
     assert brats(None).fetch() == tmp_path / "data" and len(brats(tmp_path / "data").files) == 2
     monkeypatch.delenv("SINCO_BENCH_DATA")
     with pytest.raises(
-        InputError, match="no such folder, and neither --root nor SINCO_BENCH_DATA names another"
+        InputError, match="no such folder, and neither root nor SINCO_BENCH_DATA names another"
     ):
         brats(None).fetch()
     shutil.copytree(tmp_path / "data", data_folder())  # where `data fetch` tells people to put them

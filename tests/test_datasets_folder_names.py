@@ -158,7 +158,7 @@ def test_patterns_and_options_that_cannot_be(tmp_path) -> None:
             all_ids(folder(tmp_path, **options))
         assert text in str(error.value), options
     for root in (None, tmp_path / "nowhere", tmp_path / "images" / "a.png"):
-        with pytest.raises(InputError, match="--root FOLDER"):
+        with pytest.raises(InputError, match="root='FOLDER'"):
             folder(root).fetch()
     for name in ("b-000", "a", "../a-000", "a-001"):
         with pytest.raises(InputError):

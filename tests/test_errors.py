@@ -10,10 +10,17 @@ from benchmark.errors import CellFailed, InputError, Words, call, field, option
 SAID = [
     (field("bits", 8), "bits=8", "--bits 8"),
     (field("bits"), "bits", "--bits"),
-    (field("lam", 1e-5), "lam=1e-05", "--lambda 1e-05"),
+    (field("lam", 1e-5), "lam=1e-05", "--lambda 1e-5"),
+    (field("seeds", [0, 1]), "seeds=[0, 1]", "--seed 0,1"),
     (field("init_from", "lgg"), "init_from='lgg'", "--init-from lgg"),
     (field("fresh", ["a", "b"]), "fresh=['a', 'b']", "--fresh a --fresh b"),
     (field("force", True), "force=True", "--force"),
+    (
+        field("segmenter", "unet", sets={"size": 128, "planes": 32}, force=True),
+        "segmenter='unet', sets={'size': 128, 'planes': 32}, force=True",
+        "--segmenter unet --set size=128 --set planes=32 --force",
+    ),
+    (field("debug", True), "the traceback", "--debug"),
     (option("lgg.size", 128), "sets={'lgg.size': 128}", "--set lgg.size=128"),
     (
         call("train", segmenter="unet", force=True),
@@ -21,10 +28,16 @@ SAID = [
         "python -m benchmark train --segmenter unet --force",
     ),
     (call("list", "inr"), "sb.list('inr')", "python -m benchmark list inr"),
-    (call("data fetch", "lgg"), "sb.data_fetch('lgg')", "python -m benchmark data fetch lgg"),
+    (
+        call("data fetch", "lgg"),
+        "python -m benchmark data fetch lgg",
+        "python -m benchmark data fetch lgg",
+    ),
+    (call("list", "inr", "siren"), *2 * ("python -m benchmark list inr siren",)),
+    (call("add_plugin", "mine.py"), "sb.add_plugin('mine.py')", "--plugin mine.py"),
     (
         call("import", file="FILE"),
-        "sb.import_(file='FILE')",
+        "python -m benchmark import --file FILE",
         "python -m benchmark import --file FILE",
     ),
     ('braces {bits} and "quotes"', 'braces {bits} and "quotes"', 'braces {bits} and "quotes"'),

@@ -200,7 +200,7 @@ def test_which_kernel_serves_what():
     assert renderer_for(siren, members, coords, 1, "auto")[1] == "fused"
     assert renderer_for(tcnn, members, coords, 1, "torch")[1] == "torch"
     assert renderer_for(siren, members, coords.double(), 1, "auto")[1] == "torch"
-    with pytest.raises(InputError, match="--kernel fused"):
+    with pytest.raises(InputError, match="kernel='fused'"):
         renderer_for(siren, members, coords.double(), 1, "fused")
 
 

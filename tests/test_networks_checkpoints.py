@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.networks import checkpoints
 from benchmark.networks.checkpoints import default_path, find_checkpoint, read_card
@@ -37,7 +38,8 @@ def test_a_bare_name_is_found_in_the_cache_with_its_hash():
 def test_absent_weights_say_the_command_that_makes_them():
     with pytest.raises(InputError) as caught:
         find_checkpoint("unet", "tiny")
-    command, _, borrowed = caught.value.todo.partition("; or ")
+    command, _, borrowed = as_options(caught.value.todo).partition("; or ")
+    assert caught.value.todo.startswith("sb.train(segmenter='unet', dataset='tiny'); or ")
     assert command == "python -m benchmark train --segmenter unet --dataset tiny"
     assert (
         borrowed.endswith("unet-mni-lesion.safetensors --force") and "--segmenter unet@" in borrowed
@@ -63,7 +65,7 @@ def test_what_it_was_not_trained_for_is_an_error_that_force_lifts(tmp_path, chan
     assert (
         names[0] in caught.value.asked
         and names[1] in caught.value.found
-        and "--force" in caught.value.todo
+        and "force=True" in caught.value.todo
     )
     assert find_checkpoint(f"unet@{path}", "tiny", channels=("flair",), force=True).card == {
         **CARD,

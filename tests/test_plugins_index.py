@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.plugins import FOLDERS, index
 from benchmark.plugins.index import PACKAGES, Option, add_plugin_file, entries, get
@@ -295,5 +296,5 @@ def test_set_turns_text_into_values(option, text, value):
 def test_set_refuses_what_does_not_fit(option, text, found):
     with pytest.raises(InputError, match=found) as error:
         option.parse(text, "siren")
-    assert error.value.asked == f"--set siren.{option.name}={text}"
-    assert error.value.todo == f"--set siren.{option.name}={option.default}"
+    assert as_options(error.value.asked) == f"--set siren.{option.name}={text}"
+    assert as_options(error.value.todo) == f"--set siren.{option.name}={option.default}"

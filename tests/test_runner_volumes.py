@@ -302,9 +302,9 @@ def test_the_rate_is_that_of_voxels_and_pilots_are_volumes(networks, store_folde
 @pytest.mark.parametrize(
     "change, found",
     [
-        ({"dims": 4}, "--dims 4"),
-        ({"init": "learned"}, "--init learned"),
-        ({"image": ("p6-0",)}, "--image p6-0"),
+        ({"dims": 4}, "dims=4"),
+        ({"init": "learned"}, "init='learned'"),
+        ({"image": ("p6-0",)}, "image='p6-0'"),
         ({"sets": ("tiny.size=24",)}, "24 x 24"),
     ],
 )

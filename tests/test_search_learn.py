@@ -121,7 +121,7 @@ def test_a_state_of_other_shapes_is_refused(tiny_samples):
 @pytest.mark.parametrize(
     "change, found",
     [
-        ({"sets": ("hidden_layers=1",)}, "--set siren.hidden_features=16"),
+        ({"sets": ("hidden_layers=1",)}, "sets={'siren.hidden_features': 16}"),
         ({"sets": ("hidden_features=9", "hidden_layers=1")}, "no such file"),
         ({"seed": (0, 1)}, "one fit, counted 2 times"),
         ({"init": "absent.safetensors"}, "no such file: absent.safetensors"),

@@ -233,7 +233,7 @@ def test_dropout_and_statistics_are_frozen_and_folded(network: LabelNetwork) -> 
 def test_what_a_label_cannot_do_is_refused(network: LabelNetwork) -> None:
     with pytest.raises(InputError, match="reads labels: left, none, right"):
         network.segment(np.zeros((1, 32, 32, 1), np.float32), VOLUMES[:1])
-    with pytest.raises(InputError, match="--dims 2"):
+    with pytest.raises(InputError, match="dims=2"):
         network.planes(4)
     assert network.planes(1) is network
     with pytest.raises(InputError, match=r"40 x 32[\s\S]*multiples of 32"):

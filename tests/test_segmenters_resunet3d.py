@@ -149,7 +149,7 @@ def test_an_image_is_refused(network):
     ):
         with pytest.raises(InputError, match="reads volumes whole") as error:
             read()
-        assert "--dims 3" in error.value.todo
+        assert "dims=3" in error.value.todo
 
 
 def test_sizes_of_a_volume_network_are_checked_in_all_directions(network):

@@ -90,7 +90,7 @@ def test_beside_networks_of_images_as_a_reader(stored, store_folder):
 def test_on_slices_it_is_refused_and_no_reader(stored):
     with pytest.raises(InputError, match="it reads volumes whole") as error:
         resolve(Selection(dataset="tiny", segmenter=("resunet3d",)))
-    assert "--dims 3" in error.value.todo
+    assert "dims=3" in error.value.todo
     with pytest.raises(InputError, match="it reads volumes whole"):
         resolve(Selection(dataset="tiny", reader=("resunet3d",)))
     job = resolve(Selection(dataset="tiny"))

@@ -180,7 +180,7 @@ def test_no_store_a_newer_store_and_a_file_in_the_way_are_clear_errors(tmp_path)
     with pytest.raises(InputError, match="version 99"):
         Store(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="out='FOLDER'"):
         Store(tmp_path / "file" / "below")
 
 

@@ -180,7 +180,7 @@ def test_decoded_images_of_a_codec(tiny_dataset, monkeypatch):
 
 
 def test_a_codec_that_cannot_go_so_far(tiny_dataset):
-    with pytest.raises(InputError, match="p1-0(.|\n)*smallest file(.|\n)*--train-bpp"):
+    with pytest.raises(InputError, match="p1-0(.|\n)*smallest file(.|\n)*train_bpp"):
         compressed(tiny_dataset, "jpeg2000", 0.1, "compressed")
 
 

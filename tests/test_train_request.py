@@ -64,7 +64,7 @@ def test_a_listener_is_told_lines_without_dashes(tmp_path):
         ({"seed": -1}, ("seed",), "seed=-1", "--seed -1"),
         ({"lr": 0.0}, ("lr",), "lr=0.0", "--lr 0.0"),
         ({"device": "tpu"}, ("device",), "device='auto', cpu or cuda", "--device auto, cpu"),
-        ({"sets": {"bass": 2}}, (), "sets={'bass': '2'}", "--set bass=2"),
+        ({"sets": {"bass": 2}}, ("sets",), "sets={'bass': '2'}", "--set bass=2"),
         ({"sets": ["base"]}, ("sets",), "it is not NAME=VALUE", "--set base"),
     ],
 )

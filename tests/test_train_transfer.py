@@ -75,7 +75,7 @@ def test_all_is_loaded_but_what_is_fresh(start):
 
 def test_another_number_of_channels_is_an_error_unless_it_is_named(start):
     with pytest.raises(
-        InputError, match=r"stem.0.weight is 4x1x3x3 there and 4x3x3x3 here(.|\n)*--fresh stem.0"
+        InputError, match=r"stem.0.weight is 4x1x3x3 there and 4x3x3x3 here(.|\n)*fresh='stem.0'"
     ):
         load_start(net(3), start, [])
     module = net(3)
@@ -158,7 +158,7 @@ def test_where_a_start_is_found(start, tmp_path):
         find_start(str(tmp_path / "none.safetensors"), "unet")
     with pytest.raises(
         InputError,
-        match="asked: --init-from lgg(.|\n)*unet-lgg.safetensors(.|\n)*try: FILE.safetensors",
+        match="asked: init_from='lgg'(.|\n)*unet-lgg.safetensors(.|\n)*try: FILE.safetensors",
     ):
         find_start("lgg", "unet")
     with pytest.raises(InputError, match="did you mean 'unet'"):

@@ -9,7 +9,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, call, did_you_mean
 from benchmark.plugins import index
 from benchmark.plugins.options import Option
 
@@ -18,7 +18,7 @@ VERSION, VOLUME = 1, 2  # of an image; of a volume, which has its depth as a fur
 MAX_SIDE = 1 << 14
 MAX_DEPTH, MAX_ROWS = 1 << 12, 1 << 18  # rows: of all planes together
 _GRIDS = ("centers", "corners")
-_TODO = "a file that `python -m benchmark run` wrote, copied whole"
+_TODO = f"a file that `{call('run')}` wrote, copied whole"
 
 
 def refuse(found: str, todo: str = _TODO) -> InputError:
@@ -172,7 +172,8 @@ def _options(name: str) -> list[Option]:
     except InputError:
         raise refuse(
             f"its backbone is {name!r}, and no plug-in of that name is here",
-            did_you_mean(name, index.entries("inr")) + "; --plugin FILE.py for one of your own",
+            f"{did_you_mean(name, index.entries('inr'))}; {call('add_plugin', 'FILE.py')} for one"
+            " of your own",
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.errors import CellFailed
+from benchmark.errors import CellFailed, field
 
 SCALE_BYTES = 2
 
@@ -19,7 +19,7 @@ def scale_of(weights: np.ndarray) -> np.float16:
         raise CellFailed(
             "to write the weights",
             f"the largest is {largest:g}: the fit has diverged",
-            "a lower --lr",
+            f"a lower {field('lr')}",
         )
     scale = np.float16(largest)
     return scale if float(scale) >= largest else np.nextafter(scale, np.float16(np.inf))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.checks.subject import Subject, name_of, subject_of
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, Words, marked_of
 
 __all__ = ["Checked", "Claim", "Skip", "Subject", "check", "claims", "run_checks", "subject_of"]
 
@@ -40,9 +40,15 @@ class Claim:
     why: str = ""
     seconds: float = 0.0
 
-    def __str__(self) -> str:
+    @property
+    def line(self) -> Words:
+        """One line: its status, what it claims and why it does not hold."""
         word = "FAILED" if self.status == "failed" else self.status
-        return f"{word:<8}{self.name}" + (f": {self.why}" if self.why else "")
+        why = f": {marked_of(self.why)}" if self.why else ""
+        return Words(f"{word:<8}{self.name}{why}")
+
+    def __str__(self) -> str:
+        return str(self.line)
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,15 +74,15 @@ class Checked:
     def skipped(self) -> tuple[Claim, ...]:
         return self._of("skipped")
 
-    def summary(self) -> str:
+    def summary(self) -> Words:
         """One line: how many claims ran, failed and were skipped, and each reason of a skip."""
         ran = len(self.claims) - len(self.skipped)
         line = (
             f"{self.kind} {self.name}: {ran} of {len(self.claims)} claims ran,"
             f" {len(self.failed)} failed, {len(self.skipped)} skipped"
         )
-        reasons = "; ".join(dict.fromkeys(claim.why for claim in self.skipped))
-        return f"{line} ({reasons})" if reasons else line
+        reasons = "; ".join(dict.fromkeys(marked_of(claim.why) for claim in self.skipped))
+        return Words(f"{line} ({reasons})" if reasons else line)
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.claims), self.summary()])
@@ -123,11 +129,11 @@ def _look(function: Check, subject: Subject) -> tuple[Status, str]:
     try:
         function(subject)
     except Skip as reason:
-        return "skipped", str(reason)
+        return "skipped", Words(str(reason))
     except AssertionError as error:
         return "failed", str(error) or "an assertion of the plug-in failed"
     except BenchmarkError as error:
-        return "failed", f"{error.asked}: {error.found}"
+        return "failed", Words(f"{error.asked.marked}: {error.found.marked}")
     except (Exception, SystemExit) as error:
         # A plug-in may raise anything, or leave, and the other claims still want an answer.
         return "failed", f"{type(error).__name__}: {error}"

@@ -20,7 +20,7 @@ def build(subject: Subject) -> Dataset:
         dataset.fetch()
         dataset.ids("test")
     except InputError as error:
-        raise Skip(f"its data are not here: {error.found}") from None
+        raise Skip(f"its data are not here: {error.found.marked}") from None
     return dataset
 
 

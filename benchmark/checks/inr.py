@@ -16,7 +16,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from benchmark.bitstream import Header, encode, unpack
 from benchmark.checks import Skip, Subject
 from benchmark.checks.fresh import decode_inr
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field
 from benchmark.fit.fused import FusedRenderer, describe
 from benchmark.fit.render import Renderer
 from benchmark.images.grid import grid
@@ -59,7 +59,7 @@ def refuses_volumes(subject: Subject) -> str:
     try:
         build(subject, 3)
     except InputError as error:
-        return error.found
+        return error.found.marked
     return ""
 
 
@@ -263,7 +263,7 @@ def check_size_sets_the_number_of_parameters(subject: Subject) -> None:
     """
     size, (low, high) = subject.declared["size"], subject.declared["sizes"]
     if size is None:
-        raise Skip("it declares no size: --bpp cannot choose one")
+        raise Skip(f"it declares no size: {field('bpp')} cannot choose one")
     assert size in subject.defaults, f"size={size!r} is none of its options"
     steps = sorted(
         {
@@ -328,8 +328,8 @@ def check_amnesia(subject: Subject) -> None:
     """
     if subject.entry is None:
         raise Skip(
-            "it is not registered, so no file can name it; put it in a file and pass --plugin"
-            " FILE.py"
+            "it is not registered, so no file can name it; put it in a file and pass"
+            f" {call('add_plugin', 'FILE.py')}"
         )
     module, coords, generator = (
         build(subject, seed=7).train(),

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.checks import Skip, Subject
+from benchmark.errors import call
 from benchmark.types import VolumeStatistics
 
 
@@ -18,9 +19,7 @@ def build(subject: Subject, channels: int = 1) -> nn.Module:
     comes without a network.
     """
     if subject.entry is not None and not subject.declared["trains"]:
-        raise Skip(
-            "it has no network of its own: `python -m benchmark import` tries each that it reads"
-        )
+        raise Skip(f"it has no network of its own: `{call('import')}` tries each that it reads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module: nn.Module = subject.make(channels)

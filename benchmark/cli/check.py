@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import add_plugins
+from benchmark.cli.words import as_options
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import index
 
@@ -68,12 +69,12 @@ def run(args: argparse.Namespace) -> int:
     for claim in run_checks(args.kind, subject):
         found.append(claim)
         if not args.json:
-            print(claim, flush=True)
+            print(as_options(claim.line), flush=True)
     checked = Checked(args.kind, args.name, tuple(found))
     if args.json:
         print(json.dumps(_as_json(checked), indent=2))
     else:
-        print(checked.summary())
+        print(as_options(checked.summary()))
     return 0 if checked.ok and (args.allow_skips or not checked.skipped) else 1
 
 
@@ -104,9 +105,12 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _as_json(checked: Checked) -> dict[str, Any]:
+    claims = []
+    for claim in checked.claims:
+        claims.append(asdict(claim) | {"why": as_options(claim.why)})
     return {
         "kind": checked.kind,
         "name": checked.name,
         "ok": checked.ok,
-        "claims": [asdict(claim) for claim in checked.claims],
+        "claims": claims,
     }

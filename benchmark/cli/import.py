@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli.parser import add_plugins
-from benchmark.errors import InputError
+from benchmark.errors import InputError, as_options, call
 from benchmark.networks.checkpoints import checked_path, sized
 from benchmark.plugins.index import Entry, get
 
@@ -196,22 +196,22 @@ def _show_start(
         for name, value in card["options"].items()
         if name != "classes" and value != segmenter.defaults[name]
     }
-    sets = [
-        f"--set {entry}.{name}={value}"
-        for entry, values in ((args.segmenter, own), (args.dataset, options))
-        for name, value in values.items()
-    ]
+    # What a training of this data set needs, where nothing else was said.
+    sets = {} if "size" in options else sized(args.segmenter, args.dataset)
+    for entry, values in ((args.segmenter, own), (args.dataset, options)):
+        for name, value in values.items():
+            sets[f"{entry}.{name}"] = value
+    train = call(
+        "train",
+        segmenter=args.segmenter,
+        dataset=args.dataset,
+        sets=sets,
+        init_from=f"{args.segmenter}@{out}",
+        fresh=last,
+    )
     print(
         "its answers are called class_0, class_1 and so on: --classes names them\nstart from it:"
-        " python -m benchmark train",
-        *(
-            (
-                f"--segmenter {args.segmenter} --dataset"
-                f" {args.dataset}{'' if 'size' in options else sized(args.segmenter, args.dataset)}"
-            ),
-            *sets,
-            f"--init-from {args.segmenter}@{out} --fresh {last}",
-        ),
+        f" {as_options(train)}"
     )
 
 
@@ -346,7 +346,7 @@ def _channels(dataset: Entry, root: Path | None, options: dict[str, Any]) -> lis
         raise InputError(
             error.asked,
             error.found,
-            f"{error.todo}; or --channels NAMES, to import without the data",
+            f"{error.todo.marked}; or --channels NAMES, to import without the data",
         ) from None
 
 

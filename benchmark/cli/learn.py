@@ -29,6 +29,7 @@ from benchmark.cli.parser import (
     request_of,
 )
 from benchmark.cli.selection import whole
+from benchmark.cli.words import as_options
 from benchmark.plan.selection import INR
 from benchmark.search.learning import LIMIT, ROUNDS, STEPS, LearnRequest, learn_state
 
@@ -61,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
         made = learn_state(request_of(LearnRequest, args), progress)
     if args.json:
         facts = {"path": str(made.path), "bytes": made.bytes}
-        print(json.dumps(facts | {"card": made.card, "notes": made.notes}, indent=2))
+        print(
+            json.dumps(
+                facts | {"card": made.card, "notes": list(map(as_options, made.notes))}, indent=2
+            )
+        )
         return 0
     words = [f"--inr {args.inr}", f"--dataset {args.dataset}"]
     words += [f"--set {text}" for text in args.sets]

@@ -8,6 +8,8 @@ import sys
 import warnings
 from typing import TextIO
 
+from benchmark.cli.words import as_options
+
 SHOWN = 6
 
 
@@ -37,7 +39,8 @@ class Notes:
             return
         self.seen += 1
         if self.everything or self.seen <= SHOWN:
-            print(f"note: {message}", file=file or sys.stderr)
+            said = message.args[0] if isinstance(message, Warning) else message
+            print(f"note: {as_options(said)}", file=file or sys.stderr)
 
     def close(self) -> None:
         """Say how many were not shown."""

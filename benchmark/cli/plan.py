@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.selection import add_selection, default_out, selection_of
+from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.files.writing import whole
 from benchmark.folders import check_writable
@@ -76,7 +77,7 @@ def _plain(job: Job, out: Path, found: Estimate) -> dict[str, Any]:
     return {
         "out": str(out),
         "images": len(job.samples),
-        "unreadable": job.unreadable,
+        "unreadable": {name: as_options(why) for name, why in job.unreadable.items()},
         "preset": job.preset,
         "plan": lines,
     }
@@ -89,7 +90,7 @@ def _text(job: Job, out: Path, found: Estimate) -> str:
         *_table(found.lines).lines(),
         f"{found.missing} cells to do{_about(found)}",
     ]
-    lines += [f"cannot be used: {name}: {why}" for name, why in job.unreadable.items()]
+    lines += [f"cannot be used: {name}: {as_options(why)}" for name, why in job.unreadable.items()]
     return "\n".join(lines)
 
 

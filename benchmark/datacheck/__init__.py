@@ -15,7 +15,7 @@ from benchmark.datacheck.facts import CaseFacts, Observation, facts_of
 from benchmark.datacheck.findings import KINDS, Kind
 from benchmark.datacheck.fingerprints import Fingerprint, fingerprint
 from benchmark.datacheck.persons import leaks
-from benchmark.errors import InputError
+from benchmark.errors import InputError, Words
 
 LOG = logging.getLogger("benchmark")
 
@@ -122,7 +122,7 @@ def _look(case: Case, told: Collection[str]) -> _Looked:
 def _unreadable(case: Case, error: Exception) -> Observation:
     """Why a case cannot be read. What is no InputError may be a fault of ours: the log has it."""
     if isinstance(error, InputError):
-        said = f"{error.asked}: {error.found}"
+        said: str = Words(f"{error.asked.marked}: {error.found.marked}")
     else:
         LOG.info("%s cannot be read", case.title, exc_info=error)
         said = f"it: {type(error).__name__}: {error}"

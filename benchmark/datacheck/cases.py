@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, Words
 from benchmark.images.persons import person_of
 from benchmark.images.scan import Scan
 from benchmark.images.volumes import VolumeDataset
@@ -129,7 +129,7 @@ def _odd_files(
         if files[channel] == common:
             missing.append(channel)
         else:
-            broken.append(("unreadable", f"{error.asked}: {error.found}"))
+            broken.append(("unreadable", Words(f"{error.asked.marked}: {error.found.marked}")))
     if not missing:
         return broken
     said = f"it has {', '.join(read)}, and no {', '.join(missing)}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmark.errors import Words, call
+
 Level = Literal["failure", "warning", "note"]
 
 
@@ -100,7 +102,7 @@ KINDS = {
     "duplicate-plane": Kind(
         "warning",
         "cases that share planes with equal pixels",
-        "look at both: python -m benchmark data show",
+        Words(f"look at both: {call('data show')}"),
     ),
     "same-mask": Kind(
         "warning",
@@ -110,7 +112,7 @@ KINDS = {
     "near-duplicate": Kind(
         "warning",
         "pictures that nearly agree, perhaps turned, resized or compressed again",
-        "look at both: python -m benchmark data show; keep them in one split",
+        Words(f"look at both: {call('data show')}; keep them in one split"),
     ),
     "same-person": Kind(
         "note",

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.files.pictures import SUFFIXES
 
 VOLUMES = (".nii", ".nii.gz", ".mha", ".dcm")
@@ -28,7 +28,7 @@ def find_images(root: Path, pattern: str) -> list[Path]:
         raise InputError(
             f"images={pattern}",
             "it does not stay inside the folder",
-            "a pattern from --root on, such as images=images/*",
+            f"a pattern from {field('root')} on, such as images=images/*",
         )
     images, others = [], []
     for path in sorted(matches(root, pattern, "images", pattern)):
@@ -66,7 +66,7 @@ def matches(root: Path, pattern: str, option: str, asked: str) -> list[Path]:
         raise InputError(
             f"{option}={asked}",
             str(error),
-            "a pattern from --root on: ** stands for folders alone, as in **/*.png",
+            f"a pattern from {field('root')} on: ** stands for folders alone, as in **/*.png",
         ) from None
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from benchmark.clock import Clock
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.fit.fused import FusedRenderer, describe
 from benchmark.fit.graphs import GraphedRenderer
 from benchmark.fit.held import HeldPenalty, Penalty
@@ -87,17 +87,17 @@ def check_kernel(kernel: str, inr: str, device: str, dtype: torch.dtype = torch.
     if kernel == "graphs" and (device != "cuda" or not entry.declared["stackable"]):
         found = f"{inr} cannot be stacked" if device == "cuda" else f"the device is {device}"
         raise InputError(
-            "--kernel graphs",
+            field("kernel", "graphs"),
             f"CUDA graphs are for stacked backbones on an NVIDIA GPU, and {found}",
-            "--kernel auto",
+            field("kernel", "auto"),
         )
     if kernel == "fused" and (
         device != "cpu" or dtype != torch.float32 or not hasattr(entry.load(), "fused")
     ):
         raise InputError(
-            "--kernel fused",
+            field("kernel", "fused"),
             f"{inr} has no method fused(coords), or the device is no CPU",
-            "--kernel auto",
+            field("kernel", "auto"),
         )
 
 
@@ -130,9 +130,9 @@ def renderer_for(
         return FusedRenderer(modules, nulls, coords, channels), "fused"
     if kernel == "fused":
         raise InputError(
-            "--kernel fused",
+            field("kernel", "fused"),
             f"{inr.name}'s fused(coords) says that these arguments have no compiled form",
-            "--kernel auto",
+            field("kernel", "auto"),
         )
     stackable = index.get("inr", inr.name).declared["stackable"]
     return Renderer(modules, nulls, coords, stackable=stackable), "torch"

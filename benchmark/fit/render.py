@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
 from benchmark.types import NULL_SCALE
@@ -42,7 +42,7 @@ def build(inr: Choice, out_dim: int, seed: int, in_dim: int = 2) -> nn.Module:
             raise InputError(
                 f"the backbone {inr.name} with {words}",
                 f"it cannot be made: {type(error).__name__}: {error}",
-                f"other values, or python -m benchmark check inr {inr.name}",
+                f"other values, or {call('check', 'inr', inr.name)}",
             ) from error
     return module
 
@@ -58,7 +58,7 @@ def start_from(module: nn.Module, init: Mapping[str, np.ndarray]) -> None:
         raise InputError(
             f"a learned initial state for {type(module).__name__}",
             "its parameters have other names or shapes",
-            "python -m benchmark learn, with the --set of this run",
+            f"{call('learn')}, with the {field('sets')} of this run",
         )
     with torch.no_grad():
         for name, parameter in own.items():

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.images.cache import Prepared, content_hash, prepared
 from benchmark.images.persons import person_of, split_of_person
 from benchmark.images.prepare import Box, Preparation, View, box_of, picture, view_of
@@ -48,7 +48,9 @@ class VolumeDataset(Dataset):
         try:
             self.how = Preparation(**{**self.preparation, **preparation})
         except InputError as error:
-            raise InputError(f"{self.name} with {error.asked}", error.found, error.todo) from None
+            raise InputError(
+                f"{self.name} with {error.asked.marked}", error.found, error.todo
+            ) from None
         self.root, self.own = root, own
         self._last: Scan | None = None
         self._views: dict[int | None, View] = {}
@@ -271,10 +273,12 @@ class VolumeDataset(Dataset):
         areas, count = scan.areas(), min(self.how.planes or scan.shape[0], scan.shape[0])
         if count < 2:
             found = f"one plane of {scan.shape[0]}: that is a slice"
-            raise InputError(f"the volume {case} of {self.name}", found, "--dims 2, or planes=32")
+            raise InputError(
+                f"the volume {case} of {self.name}", found, f"{field('dims', 2)}, or planes=32"
+            )
         if self.how.per == "slice":
             raise InputError(
-                "per=slice with --dims 3",
+                f"per=slice with {field('dims', 3)}",
                 "a volume has one window, for its file and for the networks",
                 "per=volume",
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 
 CARD_KEYS = (
     "segmenter",
@@ -68,7 +68,7 @@ def read_card(path: Path) -> dict[str, Any]:
     has no card.
     """
     asked = f"the checkpoint {path}"
-    todo = "NAME@FILE with a file that `python -m benchmark train` wrote"
+    todo = f"NAME@FILE with a file that `{call('train')}` wrote"
     if not path.is_file():
         raise InputError(asked, "no such file", todo)
     try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError, field
+from benchmark.errors import InputError, Value, call, field
 from benchmark.folders import cache_folder, check_writable
 from benchmark.networks.cards import read_card
 from benchmark.plugins.index import entries, get
@@ -81,8 +81,7 @@ class Checkpoint:
             raise InputError(
                 f"the classifier {self.path}",
                 "its card does not name its classes",
-                f"python -m benchmark train --segmenter {self.name} --dataset"
-                f" {self.card['dataset']}",
+                call("train", segmenter=self.name, dataset=self.card["dataset"]),
             )
         return tuple(found)
 
@@ -130,12 +129,9 @@ def places(name: str, dataset: str) -> list[Path]:
 def making(name: str, dataset: str) -> str:
     """What to type for weights of a segmenter: `train`, or `import` where it comes ready."""
     if not get("segmenter", name).declared["trains"]:
-        return f"python -m benchmark import --segmenter {name} --dataset {dataset} --file FILE"
-    target = " --target brain" if truth_of(dataset) == "brain" else ""
-    return (
-        f"python -m benchmark train --segmenter {name} --dataset"
-        f" {dataset}{target}{sized(name, dataset)}"
-    )
+        return call("import", segmenter=name, dataset=dataset, file="FILE")
+    more: dict[str, Value] = {"target": "brain"} if truth_of(dataset) == "brain" else {}
+    return call("train", segmenter=name, dataset=dataset, **more, **_sets(name, dataset))
 
 
 def truth_of(dataset: str) -> str:
@@ -145,15 +141,21 @@ def truth_of(dataset: str) -> str:
     return str(known.declared["truth"]) if (known := entries("dataset").get(dataset)) else "lesion"
 
 
-def sized(name: str, dataset: str) -> str:
+def sized(name: str, dataset: str) -> dict[str, Value]:
     """The options that bring pictures with labels, which come in any size, to one, and volumes to
     what memory holds.
     """
     entry = entries("dataset").get(dataset)
-    known = {option.name for option in entry.options} if entry else set()
+    known = {one.name for one in entry.options} if entry else set()
     if get("segmenter", name).declared["dims"] == 3:
-        return " --set size=64 --set planes=32" if {"size", "planes"} <= known else ""
-    return " --set size=128" if truth_of(dataset) == "label" and "size" in known else ""
+        return {"size": 64, "planes": 32} if {"size", "planes"} <= known else {}
+    return {"size": 128} if truth_of(dataset) == "label" and "size" in known else {}
+
+
+def _sets(name: str, dataset: str) -> dict[str, Value]:
+    """The field with these options, where there are any."""
+    options = sized(name, dataset)
+    return {"sets": options} if options else {}
 
 
 def _classifier(dataset: str) -> str:
@@ -165,8 +167,9 @@ def _classifier(dataset: str) -> str:
         if entry.declared["task"] == "label":
             names.append(name)
             if _first(places(name, dataset)):
-                return f"--segmenter {name}{sized(name, dataset)}"
-    return f"{making(names[0], dataset)}; then --segmenter {names[0]}{sized(names[0], dataset)}"
+                return field("segmenter", name, **_sets(name, dataset))
+    then = field("segmenter", names[0], **_sets(names[0], dataset))
+    return f"{making(names[0], dataset)}; then {then}"
 
 
 def _first(paths: Sequence[Path]) -> Path | None:
@@ -218,7 +221,7 @@ def _absent(spec: str, name: str, dataset: str, looked_in: Sequence[Path]) -> In
         others += place.parent.glob(f"{name}-*.safetensors")
     if others:
         spec = f"{name}@{min(others)}"
-        todo += f"; or borrow those of another data set: --segmenter {spec} --force"
+        todo += f"; or borrow those of another data set: {field('segmenter', spec, force=True)}"
     return InputError(asked, found, todo)
 
 
@@ -309,7 +312,7 @@ def _check(
         raise InputError(
             f"segmenter {name} on images of {len(channels)} channels ({', '.join(channels)})",
             f"{path} was trained on {len(card['channels'])} ({', '.join(card['channels'])})",
-            f"{train}, with the --set of this run that chooses the channels",
+            f"{train}, with the {field('sets')} of this run that chooses the channels",
         )
     due = ", ".join(card["channels"])
     facts = (
@@ -326,5 +329,5 @@ def _check(
         raise InputError(
             " and ".join(asked),
             f"{path} is for {' and '.join(found)}",
-            f"{train}, or --force to use it all the same",
+            f"{train}, or {field('force', True)} to use it all the same",
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, Words, option
 from benchmark.images.postprocess import STRIPPED, postprocess, runs
 from benchmark.images.skull import brain_mask, one_piece
 from benchmark.networks.calibration import Calibration
@@ -98,7 +98,8 @@ def _check_shape(sample: Sample, shape: tuple[int, ...]) -> None:
         raise InputError(
             f"the slices of {sample.patient}",
             f"{sample.id} has the shape {sample.image.shape}, another of them {shape}",
-            "an option of the data set that brings them to one size, such as --set size=128",
+            "an option of the data set that brings them to one size, such as"
+            f" {option('size', 128)}",
         )
 
 
@@ -295,7 +296,7 @@ def remarks(
     dataset: str,
 ) -> list[str]:
     """What a reader of the tables should know of the images."""
-    out = []
+    out: list[str] = []
     slices, lone = 0, 0
     with_lesion = 0
     for scan in scans:
@@ -303,10 +304,12 @@ def remarks(
         with_lesion += sum(sample.has_lesion for sample in scan.slices)
         lone += sum(run.stop - run.start == 1 for run in runs(scan.numbers))
     if with_lesion == slices:
+        every = option(f"{dataset}.slices", "all")
         out.append(
-            f"all {len(samples)} images have a lesion: false positives where there is none cannot"
-            " be counted here; data sets of volumes have such slices with --set"
-            f" {dataset}.slices=all"
+            Words(
+                f"all {len(samples)} images have a lesion: false positives where there is none"
+                f" cannot be counted here; data sets of volumes have such slices with {every}"
+            )
         )
     if not with_lesion:
         out.append(

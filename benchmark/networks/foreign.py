@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.files.fetch import Source
 from benchmark.networks.trust import trust
 
@@ -86,7 +86,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     asked = f"the weights {path}"
     if not path.is_file():
         raise InputError(
-            asked, "no such file", "--file FILE with a state dict: .pt, .pth or .safetensors"
+            asked,
+            "no such file",
+            f"{field('file', 'FILE')} with a state dict: .pt, .pth or .safetensors",
         )
     try:
         if path.suffix == ".safetensors":
@@ -150,9 +152,11 @@ def take_over(
     runs_code = getattr(plugin, "runs_code", False)
     if runs_code and not trusted:
         found = "to load it may run code of whoever made it"
-        raise InputError(what, found, "--trust, if you know who made it")
+        raise InputError(what, found, f"{field('trust', True)}, if you know who made it")
     if trusted and not runs_code:
-        raise InputError(f"--trust for {what}", "nothing in it is run", "leave it out")
+        raise InputError(
+            f"{field('trust', True)} for {what}", "nothing in it is run", "leave it out"
+        )
     if not hasattr(plugin, "imported"):
         return read_state(file), {}, ""
     try:
@@ -216,8 +220,8 @@ def named_alike(
         raise InputError(
             what,
             f"they do not fit: {'; '.join(wrong[:4])}",
-            "the --set options and --channels that they "
-            "were made with, or a program of that network (--segmenter torch-export)",
+            f"the {field('sets')} options and {field('channels')} that they were made with, or a"
+            f" program of that network ({field('segmenter', 'torch-export')})",
         )
     return found
 

@@ -15,7 +15,7 @@ from torch.nn.functional import logsigmoid
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint as read_again_backwards
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.networks.weights import (
     build,
@@ -163,7 +163,7 @@ class Network:
             raise InputError(
                 f"segmenter {self.name} on images of {channels} channels",
                 f"it was trained on {len(self.channels)}: {', '.join(self.channels)}",
-                f"python -m benchmark train --segmenter {self.name} on data of those channels",
+                f"{call('train', segmenter=self.name)} on data of those channels",
             )
         if any(side % self.multiple for side in sides):
             fitting = [max(1, round(side / self.multiple)) * self.multiple for side in sides]
@@ -189,7 +189,7 @@ class VolumeNetwork(Network):
         """[B, D * H, W, C] -> [B, D, H, W, C]; [B, 4] as it is."""
         if self.depth == 1:
             raise InputError(
-                f"segmenter {self.name} on an image", "it reads volumes whole", "--dims 3"
+                f"segmenter {self.name} on an image", "it reads volumes whole", field("dims", 3)
             )
         return images.unflatten(1, (self.depth, -1)), volume
 
@@ -258,7 +258,7 @@ class LabelNetwork(Network):
             raise InputError(
                 f"the network {self.name} on volumes",
                 "it reads the label of an image",
-                "--dims 2, or a network of masks",
+                f"{field('dims', 2)}, or a network of masks",
             )
         return self
 
@@ -267,7 +267,7 @@ class LabelNetwork(Network):
         raise InputError(
             f"masks by the network {self.name}",
             f"it reads labels: {', '.join(self.classes)}",
-            "a network of masks: python -m benchmark list segmenter",
+            f"a network of masks: {call('list', 'segmenter')}",
         )
 
 

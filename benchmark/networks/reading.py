@@ -160,7 +160,8 @@ def _find(spec: str, dataset: str | None, step: str) -> Checkpoint:
     try:
         checkpoint = find_checkpoint(spec, own)
     except InputError as error:  # here nothing borrows weights of another data set
-        todo = error.todo.marked.partition("; or borrow")[0].partition(", or --force")[0]
+        forced = f", or {errors.field('force', True)}"
+        todo = error.todo.marked.partition("; or borrow")[0].partition(forced)[0]
         other = f"{todo}, or {errors.field(step, 'NAME@FILE')}"
         raise InputError(error.asked, error.found, other) from None
     _check_members(checkpoint, spec, step)

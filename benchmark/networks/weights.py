@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.files.writing import replacing
 from benchmark.networks.checkpoints import Checkpoint
 
@@ -81,8 +81,7 @@ def load_weights(
             f"segmenter {checkpoint.name} with the weights {checkpoint.path}",
             "they do not fit it:"
             f" {' '.join(line.strip() for line in str(error).splitlines()[1:2])[:200]}",
-            f"python -m benchmark train --segmenter {checkpoint.name} "
-            f"--dataset {checkpoint.card['dataset']}",
+            _train_again(checkpoint),
         ) from None
 
 
@@ -107,8 +106,7 @@ def read_weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
             raise InputError(
                 asked,
                 f"{name} holds values that are not finite",
-                f"python -m benchmark train --segmenter {checkpoint.name} --dataset"
-                f" {checkpoint.card['dataset']}",
+                _train_again(checkpoint),
             )
     return weights
 
@@ -130,3 +128,8 @@ def save_atomically(path: Path, tensors: dict[str, torch.Tensor], metadata: dict
             safetensors.torch.save_file(tensors, beside, metadata)
         except SafetensorError as error:  # it has one error for all, a full disk too
             raise OSError(f"{path} cannot be written: {error}") from None
+
+
+def _train_again(checkpoint: Checkpoint) -> str:
+    """What to type for weights that fit."""
+    return call("train", segmenter=checkpoint.name, dataset=checkpoint.card["dataset"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field
 from benchmark.networks.checkpoints import split_ensemble
 from benchmark.plan.selection import CODECS, REGULARIZERS, Selection
 from benchmark.plugins import index
@@ -42,9 +42,9 @@ def codecs_of(selection: Selection, tasks: Collection[str]) -> tuple[str, ...]:
         return ()
     if NO_CODEC in selection.codec:
         raise InputError(
-            f"--codec {','.join(selection.codec)}",
+            field("codec", selection.codec),
             f"{NO_CODEC} means no codec, and others are named beside it",
-            f"--codec {NO_CODEC}, or the others alone",
+            f"{field('codec', NO_CODEC)}, or the others alone",
         )
     for name in selection.codec:
         _check_available("codec", name)
@@ -69,10 +69,11 @@ def regularizers_of(selection: Selection, tasks: Collection[str]) -> dict[str, s
             if entry.declared["task"] in tasks
         ]
         raise InputError(
-            f"--regularizer {name} with --segmenter {networks}",
+            f"{field('regularizer', name)} with {field('segmenter', networks)}",
             f"{name} needs a network that reads {task}s, and {networks} reads"
             f" {' and '.join(f'{other}s' for other in tasks)}",
-            f"--regularizer {' or '.join(fitting)}, or a --segmenter that reads {task}s",
+            f"{field('regularizer', ' or '.join(fitting))}, or a {field('segmenter')} that reads"
+            f" {task}s",
         )
     return chosen | {task: name}
 
@@ -81,5 +82,5 @@ def _check_available(kind: str, name: str) -> None:
     entry = index.get(kind, name)
     why = entry.unavailable()
     if why is not None:
-        todo = entry.declared["install"] or f"python -m benchmark list {kind}"
-        raise InputError(f"--{kind} {name}", why, todo)
+        todo = entry.declared["install"] or call("list", kind)
+        raise InputError(field(kind, name), why, todo)

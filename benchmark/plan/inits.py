@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call, field, option
 from benchmark.folders import cache_folder
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
@@ -64,7 +64,7 @@ def check_size_is_given(inr: Choice, asked: str) -> None:
         raise InputError(
             asked,
             f"a learned state belongs to one size of {inr.name}, and none is given",
-            f"--set {inr.name}.{size}={index.get('inr', inr.name).defaults[size]}",
+            option(f"{inr.name}.{size}", index.get("inr", inr.name).defaults[size]),
         )
 
 
@@ -79,10 +79,10 @@ def init_for(
     """
     if len(seeds) > 1 and "seed" not in index.get("inr", inr.name).defaults:
         raise InputError(
-            f"--seed {','.join(map(str, seeds))} with --init {spec}",
+            f"{field('seeds', seeds)} with {field('init', spec)}",
             f"all fits of {inr.name} start from the same weights: its seeds would be one fit,"
             f" counted {len(seeds)} times",
-            f"--seed {seeds[0]}; null twins measure the noise",
+            f"{field('seeds', seeds[0])}; null twins measure the noise",
         )
     init, shape, notes = (
         find_init(spec, inr, dataset, samples[0].channels),
@@ -111,11 +111,11 @@ def find_init(spec: str, inr: Choice, dataset: str, channels: Sequence[str]) -> 
     Raises InputError where there is none, where it is damaged, and where it was learned for another
     backbone, other arguments, other code or another number of channels.
     """
-    check_size_is_given(inr, f"--init {spec}")
+    check_size_is_given(inr, field("init", spec))
     path = default_path(inr, dataset) if spec == "learned" else Path(spec)
     if not path.is_file():
         raise InputError(
-            f"--init {spec} for {inr.name} on {dataset}",
+            f"{field('init', spec)} for {inr.name} on {dataset}",
             f"no such file: {path}",
             learn_command(inr, dataset),
         )
@@ -134,7 +134,7 @@ def find_init(spec: str, inr: Choice, dataset: str, channels: Sequence[str]) -> 
     }
     if wrong := [what for what in asked if _text(asked[what]) != _text(found[what])]:
         raise InputError(
-            f"--init {spec} for {inr.name} with"
+            f"{field('init', spec)} for {inr.name} with"
             f" {', '.join(f'{what} {_text(asked[what])}' for what in wrong)}",
             f"{path} was learned for {', '.join(f'{what} {_text(found[what])}' for what in wrong)}",
             learn_command(inr, dataset),
@@ -150,14 +150,11 @@ def learn_command(inr: Choice, dataset: str) -> str:
         index.get("inr", inr.name).defaults,
         index.get("inr", inr.name).declared["size"],
     )
-    sets = [
-        f"--set {inr.name}.{name}={value}"
-        for name, value in inr.args
-        if name == size or defaults.get(name) != value
-    ]
-    return " ".join(
-        ["python -m benchmark learn", f"--inr {inr.name}", f"--dataset {dataset}", *sets]
-    )
+    sets = {}
+    for name, value in inr.args:
+        if name == size or defaults.get(name) != value:
+            sets[f"{inr.name}.{name}"] = value
+    return call("learn", inr=inr.name, dataset=dataset, sets=sets)
 
 
 def _read(path: Path, todo: str) -> Init:

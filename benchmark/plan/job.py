@@ -4,16 +4,17 @@ peers. No torch here.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, Words, call, did_you_mean, field, option
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places
 from benchmark.plan.cells import Cell, Rate, with_twins
 from benchmark.plan.defaults import codecs_of, regularizers_of, tasks_of
@@ -41,11 +42,17 @@ class Job:
     unreadable: dict[str, str]  # sample id -> why
     segmenters: list[Checkpoint]  # each in the loss of fits of its own
     readers: list[Checkpoint]  # the segmenters first, then those that are in no loss
-    cells: list[Cell] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what the user should know before it runs
+    cells: list[Cell] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(
+        default_factory=list
+    )  # what the user should know before it runs
     preset: str = "quick"
-    dataset_options: dict[str, Any] = field(default_factory=dict)  # how its images were prepared
-    inits: dict[str, Init] = field(default_factory=dict)  # learned initial states by hash
+    dataset_options: dict[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # how its images were prepared
+    inits: dict[str, Init] = dataclasses.field(
+        default_factory=dict
+    )  # learned initial states by hash
 
     @property
     def fits(self) -> list[Cell]:
@@ -67,7 +74,7 @@ def resolve(selection: Selection) -> Job:
         entry = index.get("inr", name)
         if (why := entry.unavailable()) is not None:
             raise InputError(
-                f"--inr {name}", why, entry.declared["install"] or "python -m benchmark list inr"
+                field("inr", name), why, entry.declared["install"] or call("list", "inr")
             )
     optimizers = {}
     for name in selection.inr:
@@ -136,48 +143,48 @@ def default_preset(dataset: str) -> str:
 def _check_numbers(s: Selection) -> None:
     for lam in s.lam:
         if not (math.isfinite(lam) and lam >= 0):
-            raise _refused("--lambda", lam, "a number of at least 0", "1e-5")
+            raise _refused("lam", lam, "a number of at least 0", 1e-5)
     if s.bits is not None and not 6 <= s.bits <= 16:
-        raise _refused("--bits", s.bits, "from 6 to 16", "10")
+        raise _refused("bits", s.bits, "from 6 to 16", 10)
     if s.bpp is not None and not 0 < s.bpp <= 64:
-        raise _refused("--bpp", s.bpp, "above 0 (bits a pixel)", "0.6")
+        raise _refused("bpp", s.bpp, "above 0 (bits a pixel)", 0.6)
     if s.steps is not None and s.steps < 1:
-        raise _refused("--steps", s.steps, "at least 1", "200")
+        raise _refused("steps", s.steps, "at least 1", 200)
     if s.lr is not None and not (math.isfinite(s.lr) and s.lr > 0):
-        raise _refused("--lr", s.lr, "above 0", "3e-3")
+        raise _refused("lr", s.lr, "above 0", 3e-3)
     if s.limit is not None and s.limit < 1:
-        raise _refused("--limit", s.limit, "at least 1", "6")
+        raise _refused("limit", s.limit, "at least 1", 6)
     if isinstance(s.penalty_every, int) and s.penalty_every < 1:
-        raise _refused("--penalty-every", s.penalty_every, "at least 1", "1, or auto")
+        raise _refused("penalty_every", s.penalty_every, "at least 1", 1, ", or auto")
     if s.stop_at_db is not None and not 0 < s.stop_at_db <= 100:
-        raise _refused("--stop-at", s.stop_at_db, "from 0 to 100 (dB)", "35")
+        raise _refused("stop_at_db", s.stop_at_db, "from 0 to 100 (dB)", 35)
     if s.patience is not None and s.patience < 1:
-        raise _refused("--patience", s.patience, "at least 1 (steps)", "100")
+        raise _refused("patience", s.patience, "at least 1 (steps)", 100)
     _check_choices(s)
 
 
 def _check_choices(s: Selection) -> None:
     if any(not 0 <= seed < 2**31 for seed in s.seed):
-        raise _refused("--seed", min(s.seed), "from 0 to 2147483647", "0")
+        raise _refused("seeds", min(s.seed), "from 0 to 2147483647", 0)
     if s.dims not in (2, 3):
-        raise _refused("--dims", s.dims, "2 (slices) or 3 (volumes)", "3")
+        raise _refused("dims", s.dims, "2 (slices) or 3 (volumes)", 3)
     if s.dims == 3 and s.init is not None:
         raise InputError(
-            f"--dims 3 with --init {s.init}",
+            f"{field('dims', 3)} with {field('init', s.init)}",
             "initial states are learned on slices, for backbones of two inputs",
-            "leave out --init",
+            f"leave out {field('init')}",
         )
-    for option, value, known in (
-        ("--fidelity", s.fidelity, FIDELITIES),
-        ("--split", s.split, SPLITS),
-        ("--precision", s.precision, ("auto", "float32", "bf16")),
+    for name, value, known in (
+        ("fidelity", s.fidelity, FIDELITIES),
+        ("split", s.split, SPLITS),
+        ("precision", s.precision, ("auto", "float32", "bf16")),
     ):
         if value not in known:
-            raise InputError(f"{option} {value}", "no such choice", did_you_mean(value, known))
+            raise InputError(field(name, value), "no such choice", did_you_mean(value, known))
 
 
-def _refused(option: str, value: Any, expected: str, todo: str) -> InputError:
-    return InputError(f"{option} {value}", f"it must be {expected}", f"{option} {todo}")
+def _refused(name: str, value: float, expected: str, usual: float, more: str = "") -> InputError:
+    return InputError(field(name, value), f"it must be {expected}", field(name, usual) + more)
 
 
 def parse_sets(
@@ -196,27 +203,25 @@ def parse_sets(
     }
     for text in sets:
         name, equals, value = text.partition("=")
-        owner, _, option = name.rpartition(".")
-        if not equals or not option:
+        owner, _, own_name = name.rpartition(".")
+        if not equals or not own_name:
             raise InputError(
-                f"--set {text}",
+                field("sets", text),
                 "it is not NAME=VALUE",
-                "--set OPTION=VALUE or --set PLUGIN.OPTION=VALUE",
+                f"{option('OPTION', 'VALUE')} or {option('PLUGIN.OPTION', 'VALUE')}",
             )
         having = [
-            plugin for plugin in options if option in options[plugin] and owner in ("", plugin[1])
+            plugin for plugin in options if own_name in options[plugin] and owner in ("", plugin[1])
         ]
         if not having:
             known = {f"{plugin[1]}.{o}" for plugin in options for o in options[plugin]}
-            raise InputError(
-                f"--set {text}", "no selected plug-in has that option", did_you_mean(name, known)
-            )
+            found = "no selected plug-in has that option"
+            raise InputError(option(name, value), found, did_you_mean(name, known))
         if len(having) > 1:
-            named = " or ".join(f"--set {plugin[1]}.{option}={value}" for plugin in having)
-            raise InputError(
-                f"--set {text}", f"{len(having)} selected plug-ins have the option {option}", named
-            )
-        out.setdefault(having[0], {})[option] = options[having[0]][option].parse(
+            found = f"{len(having)} selected plug-ins have the option {own_name}"
+            named = " or ".join(option(f"{plugin[1]}.{own_name}", value) for plugin in having)
+            raise InputError(option(name, value), found, named)
+        out.setdefault(having[0], {})[own_name] = options[having[0]][own_name].parse(
             value, having[0][1]
         )
     return out
@@ -244,10 +249,10 @@ def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
     for part in (part for segmenter in segmenters for part in segmenter.parts):
         if not index.get("segmenter", part.name).declared["in_loss"]:
             raise InputError(
-                f"--segmenter {part.name}",
+                field("segmenter", part.name),
                 "no gradient goes through it, so it cannot stand in the loss",
-                f"--reader {part.name}@{part.path}, and another --segmenter; a torch.export program"
-                " can stand in the loss",
+                f"{field('reader', f'{part.name}@{part.path}')}, and another"
+                f" {field('segmenter')}; a torch.export program can stand in the loss",
             )
     twice = [
         name
@@ -258,7 +263,9 @@ def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
         names = " and ".join(
             str(segmenter.path) for segmenter in segmenters if segmenter.hash in twice
         )
-        raise InputError(f"--segmenter with {names}", "the same weights twice", "each network once")
+        raise InputError(
+            f"{field('segmenter')} with {names}", "the same weights twice", "each network once"
+        )
 
 
 def _other_readers(
@@ -278,14 +285,13 @@ def _other_readers(
                 if reader.task == "mask" and targets and reader.target not in targets:
                     notes.append(f"the reader {name} is left out: it marks {reader.target}s")
                 elif "imported" in reader.card:
-                    notes.append(
-                        f"the reader {name} is left out: it was imported, and nothing says on whom"
-                        f" it was trained; --reader {name} takes it in"
-                    )
+                    said = "it was imported, and nothing says on whom it was trained"
+                    taken = f"{field('reader', name)} takes it in"
+                    notes.append(Words(f"the reader {name} is left out: {said}; {taken}"))
                 else:
                     found.append(reader)
             except InputError as error:
-                notes.append(f"the reader {name} is left out: {error.found}")
+                notes.append(Words(f"the reader {name} is left out: {error.found.marked}"))
     return found, notes
 
 

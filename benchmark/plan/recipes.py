@@ -4,11 +4,12 @@ stores what came out.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, did_you_mean, field
 from benchmark.plan.cells import Cell
 from benchmark.plugins import index
 from benchmark.plugins.rates import UNTUNED_LR, untuned, untuned_note
@@ -28,7 +29,7 @@ class Preset:
     optimizer: str | None = None
     lr: float | None = None
     grid: GridKind = "centers"
-    inr_args: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inr_args: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     bits: int | None = None
     penalty_every: int | Literal["auto"] = "auto"
 
@@ -74,7 +75,7 @@ PRESETS = {
 
 def preset(name: str) -> Preset:
     if name not in PRESETS:
-        raise InputError(f"--preset {name}", "no such preset", did_you_mean(name, PRESETS))
+        raise InputError(field("preset", name), "no such preset", did_you_mean(name, PRESETS))
     return PRESETS[name]
 
 
@@ -128,7 +129,7 @@ def lr_tuned(inr: index.Entry, args: Mapping[str, Any], recipe: Recipe) -> bool:
 def untuned_notes(cells: Sequence[Cell]) -> list[str]:
     """A note on each backbone of a job whose rate nobody chose."""
     first = {cell.inr.name: cell for cell in reversed(cells)}
-    notes = []
+    notes: list[str] = []
     for name, cell in sorted(first.items()):
         if not lr_tuned(index.get("inr", name), dict(cell.inr.args), cell.recipe):
             notes.append(untuned_note(name))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError, closest
+from benchmark.errors import InputError, Words, closest, field, marked_of, option
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.selection import Selection
 from benchmark.types import Sample
@@ -31,7 +31,7 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
         unknown = [i for i in s.image if i not in known]
         if unknown:
             raise InputError(
-                f"--image {unknown[0]}",
+                field("image", unknown[0]),
                 f"no such image in the split {s.split} of {s.dataset}",
                 _known_images(unknown[0], ids, s),
             )
@@ -42,7 +42,7 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
         raise InputError(
             f"images of {s.dataset}, split {s.split}",
             "there are none",
-            "--split train, or another --root",
+            f"{field('split', 'train')}, or another {field('root')}",
         )
     samples: dict[str, Sample] = {}
     unreadable: dict[str, str] = {}
@@ -60,12 +60,12 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
         except InputError as error:
             if len(ids) == 1:
                 raise
-            unreadable[sample_id] = f"{error.asked}: {error.found}"
+            unreadable[sample_id] = Words(f"{error.asked.marked}: {error.found.marked}")
     if not samples:
         first = next(iter(unreadable.values()))
         raise InputError(
             f"{len(ids)} images of {s.dataset}",
-            f"none can be used; the first: {first}",
+            f"none can be used; the first: {marked_of(first)}",
             "mend or replace the files",
         )
     return samples, unreadable
@@ -170,8 +170,8 @@ def channels_of(samples: dict[str, Sample]) -> tuple[str, ...]:
         raise InputError(
             "images that one network reads",
             f"{one} has the channels {', '.join(first)}, {other} {', '.join(second)}",
-            "--image, or an option of the data set that brings them to one kind, such as --set"
-            " color=gray",
+            f"{field('image')}, or an option of the data set that brings them to one kind, such as"
+            f" {option('color', 'gray')}",
         )
     return next(iter(kinds))
 
@@ -186,29 +186,29 @@ def check_sizes(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> No
                 raise InputError(
                     f"the segmenter {reader.name} on the volume {sample.id}",
                     "it reads the label of an image",
-                    "--dims 2",
+                    field("dims", 2),
                 )
             if reader.dims == 3 and sample.depth == 1:
                 raise InputError(
                     f"the segmenter {reader.name} on the image {sample.id}",
                     "it reads volumes whole",
-                    "--dims 3, or another segmenter",
+                    f"{field('dims', 3)}, or another segmenter",
                 )
             if reader.dims == 3 and sample.depth % multiple:
                 raise InputError(
                     f"the segmenter {reader.name} on the volume {sample.id} of {sample.depth}"
                     " planes",
                     f"it reads depths that are multiples of {multiple}",
-                    f"--set planes={max(1, sample.depth // multiple) * multiple}, where the data"
-                    " set has it",
+                    f"{option('planes', max(1, sample.depth // multiple) * multiple)}, where the"
+                    " data set has it",
                 )
             if height % multiple or width % multiple:
+                size = round(max(height, width) / multiple) * multiple or multiple
                 raise InputError(
                     f"the segmenter {reader.name} on the image {sample.id} of {height} x {width}"
                     " pixels",
                     f"it reads heights and widths that are multiples of {multiple}",
-                    f"--set size={round(max(height, width) / multiple) * multiple or multiple},"
-                    " where the data set has it",
+                    f"{option('size', size)}, where the data set has it",
                 )
 
 
@@ -224,7 +224,7 @@ def marked(samples: dict[str, Sample], readers: Sequence[Checkpoint]) -> dict[st
         raise InputError(
             "networks that are scored by one Dice",
             " and ".join(f"{name} marks {what}s" for what, name in targets.items()),
-            "--segmenter and --reader that mark the same",
+            f"{field('segmenter')} and {field('reader')} that mark the same",
         )
     brains = (
         (replace(sample, mask=sample.brain) for sample in samples.values())

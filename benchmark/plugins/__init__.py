@@ -17,7 +17,7 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.errors import CellFailed, InputError
+from benchmark.errors import CellFailed, InputError, Words, call, field, option
 from benchmark.plugins import files as _files  # noqa: F401  makes --plugin files importable
 from benchmark.plugins.register import register
 
@@ -103,6 +103,10 @@ HANDED_ON = {
 __all__ = [
     "CellFailed",
     "InputError",
+    "Words",
+    "call",
+    "field",
+    "option",
     "register",
     "Codec",
     "Dataset",

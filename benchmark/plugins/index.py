@@ -19,6 +19,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from benchmark import errors
 from benchmark.errors import InputError, did_you_mean
 from benchmark.plugins import FOLDERS
 from benchmark.plugins.files import PLUGINS_VARIABLE, module_name, plugin_files
@@ -70,7 +71,7 @@ class Entry:
             raise InputError(
                 f"{self.kind} {self.name}",
                 f"{self.path} cannot be imported: {type(error).__name__}: {error}",
-                "mend the file; --debug shows where it fails",
+                f"mend the file; {errors.field('debug', True)} shows where it fails",
             ) from error
 
     def unavailable(self) -> str | None:
@@ -329,12 +330,18 @@ def add_plugin_file(path: Path) -> None:
     """
     path = path.resolve()
     if not path.is_file():
-        raise InputError(f"--plugin {path}", "no such file", "--plugin FILE.py")
+        raise InputError(
+            errors.call("add_plugin", str(path)),
+            "no such file",
+            errors.call("add_plugin", "FILE.py"),
+        )
     if twins := [
         file for file in plugin_files() if file != path and module_name(file) == module_name(path)
     ]:
         raise InputError(
-            f"--plugin {path}", f"{twins[0]} has the same module name", "rename one of them"
+            errors.call("add_plugin", str(path)),
+            f"{twins[0]} has the same module name",
+            "rename one of them",
         )
     if path not in plugin_files():
         os.environ[PLUGINS_VARIABLE] = os.pathsep.join(map(str, [*plugin_files(), path]))

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, option
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Option:
 
         def refuse(expected: str) -> InputError:
             return InputError(
-                f"--set {owner}.{self.name}={text}",
+                option(f"{owner}.{self.name}", text),
                 f"{text!r} is not {expected}",
-                f"--set {owner}.{self.name}={self.default}",
+                option(f"{owner}.{self.name}", self.default),
             )
 
         if self.choices and text not in {str(choice) for choice in self.choices}:

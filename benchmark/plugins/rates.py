@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.errors import Words, call
 from benchmark.plugins.index import Entry
 
 # The rate of a backbone that declares none.
@@ -15,9 +16,7 @@ def untuned(entry: Entry) -> bool:
     return entry.kind == "inr" and entry.declared["lr"] is None
 
 
-def untuned_note(name: str) -> str:
+def untuned_note(name: str) -> Words:
     """What to know, and to type, before such a backbone is compared with others."""
-    return (
-        f"{name}: nobody tuned its learning rate; python -m benchmark tune --inr {name}, then write"
-        " lr=RATE into its decorator"
-    )
+    found = f"{name}: nobody tuned its learning rate"
+    return Words(f"{found}; {call('tune', inr=name)}, then write lr=RATE into its decorator")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from benchmark.datacheck import KINDS, Survey
 from benchmark.datacheck.facts import CaseFacts, Observation
+from benchmark.errors import as_options
 from benchmark.report.words import plain
 from benchmark.types import SPLITS
 
@@ -61,7 +62,7 @@ def _finding(
     out = _wrapped(head, width, "    ")
     out[0].stylize(STYLES[kind.level])
     for observation in found[:MOST]:
-        said = observation.what
+        said = as_options(observation.what)
         if len(observation.where) == 1:
             said = f"{observation.where[0]}: {said}"
         out += _wrapped("    " + (said if several else _short(said, survey)), width, "      ")
@@ -94,7 +95,7 @@ def as_json(survey: Survey) -> dict[str, Any]:
                 "name": observation.name,
                 "level": kind.level,
                 "where": list(observation.where),
-                "what": observation.what,
+                "what": as_options(observation.what),
                 "meaning": kind.meaning,
                 "todo": kind.todo,
             }

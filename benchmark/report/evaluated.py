@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.errors import InputError, field
+from benchmark.errors import InputError, as_options, field
 from benchmark.files.writing import whole
 from benchmark.networks.brains import CLASSICAL
 from benchmark.networks.checkpoints import split_ensemble
@@ -79,24 +79,25 @@ def tables_of(found: Evaluation, *, short: bool = False) -> list[Table]:
 
 def not_read(found: Evaluation) -> list[str]:
     """A line on each image that could not be read."""
-    return [f"not read: {name}: {why}" for name, why in found.unreadable.items()]
+    return [f"not read: {name}: {as_options(why)}" for name, why in found.unreadable.items()]
 
 
 def text(found: Evaluation, paths: list[Path]) -> str:
     """What a terminal shows: tables, notes, and what was written."""
     shown = "\n\n".join(table.text() for table in tables_of(found, short=True))
-    lines = [f"note: {note}" for note in found.notes] + not_read(found)
+    lines = [f"note: {as_options(note)}" for note in found.notes] + not_read(found)
     legend = [] if found.labels else textwrap.wrap(TERMINAL_LEGEND, 80)
     return "\n".join([shown, *legend, "", *lines, "wrote " + "\n      ".join(map(str, paths))])
 
 
 def plain(found: Evaluation, paths: list[Path]) -> dict[str, Any]:
     """The evaluation as plain values."""
+    unreadable = {name: as_options(why) for name, why in found.unreadable.items()}
     return {
         "networks": as_json(found.readings),
         "images": len(found.slices),
-        "notes": list(found.notes),
-        "unreadable": found.unreadable,
+        "notes": list(map(as_options, found.notes)),
+        "unreadable": unreadable,
         "files": [str(path) for path in paths],
     }
 
@@ -114,7 +115,7 @@ def markdown(found: Evaluation) -> str:
         card = one.checkpoint.card
         lines.append(f"- {one.name}: weights {one.checkpoint.hash}, trained on {card['dataset']}")
     for note in [*found.notes, *not_read(found)]:
-        lines.append(f"- {note}")
+        lines.append(f"- {as_options(note)}")
     lines.append("")
     for table in tables_of(found):
         lines.append(table.markdown() + "\n")

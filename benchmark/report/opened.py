@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.bitstream.anyfile import decode_as
-from benchmark.errors import InputError, closest
+from benchmark.errors import InputError, call, closest
 from benchmark.networks.network import LabelNetwork, Network
 from benchmark.networks.reopen import networks_of
 from benchmark.report import write_report
@@ -89,7 +89,7 @@ class Run:
         raise InputError(
             f"the stored run in {self.folder}",
             "its store has no cells" if not names else "this experiment has no cells there",
-            f"python -m benchmark run --out {self.folder}",
+            call("run", out=str(self.folder)),
         )
 
     @property

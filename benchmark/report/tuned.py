@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import as_options
 from benchmark.files.writing import whole
 from benchmark.plugins.sets import texts_of
 from benchmark.report import tuning
@@ -52,6 +53,6 @@ def plain(found: Tuning, page: Path) -> dict[str, Any]:
     return {
         "fits": str(found.fits),
         "page": str(page),
-        "notes": found.notes,
+        "notes": list(map(as_options, found.notes)),
         "tuned": [tuning.as_json(one) for one in outcomes(found)],
     }

@@ -149,7 +149,7 @@ def checkpoints_found() -> Iterator[Finding]:
         try:
             card = read_card(file)
         except InputError as error:
-            yield Finding("weights", False, f"{file}: {error.found}", (error.todo,))
+            yield Finding("weights", False, Words(f"{file}: {error.found.marked}"), (error.todo,))
             continue
         name, channels = card["segmenter"], ", ".join(card["channels"])
         without.discard(name)
@@ -172,7 +172,7 @@ def _without_weights(entry: index.Entry) -> Finding:
     why, todo = entry.unavailable(), []
     if why and entry.declared["install"]:
         todo.append(entry.declared["install"])
-    todo.append(making(entry.name, _lesson(entry)))
+    todo.append(Words(making(entry.name, _lesson(entry))))
     found = f"none; {why}" if why else "none"
     return Finding(f"weights of {entry.name}", False, found, tuple(todo))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.device import resolve_device
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.job import Job
 from benchmark.runner.environment import environment
@@ -63,7 +63,7 @@ def run_experiment(
     """
     engine = engine or Engine()
     if engine.batch is not None and engine.batch < 1:
-        raise InputError(f"--batch {engine.batch}", "it must be at least 1", "--batch 8")
+        raise InputError(field("batch", engine.batch), "it must be at least 1", field("batch", 8))
     device = resolve_device(engine.device)
     told = Logged(listener or Quiet())
     with Store(out) as store:

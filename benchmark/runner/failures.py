@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.errors import InputError
+from benchmark.errors import BenchmarkError, InputError, as_options, call
 from benchmark.plugins import index
 
 LOG = logging.getLogger("benchmark")
@@ -19,7 +19,8 @@ def reason_of(error: BaseException, doing: str) -> str:
     """One line: what was raised, and in which plug-in's file. doing: what was done, for the log."""
     LOG.error("%s failed", doing, exc_info=error)
     place = place_of(error)
-    said = f"{type(error).__name__}: {error}"
+    words = error.told(as_options) if isinstance(error, BenchmarkError) else str(error)
+    said = f"{type(error).__name__}: {words}"
     return f"{said} (in {place})" if place else said
 
 
@@ -45,7 +46,7 @@ def no_exit(kind: str, name: str) -> Iterator[None]:
         raise InputError(
             f"{kind} {name}",
             where,
-            f"mend the file; python -m benchmark check {kind} {name} tries it",
+            f"mend the file; {call('check', kind, name)} tries it",
         ) from error
 
 

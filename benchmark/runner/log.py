@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import as_options
 from benchmark.listener import Fit, Listener
 
 LOGGER = logging.getLogger("benchmark")
@@ -60,7 +61,7 @@ class Logged:
         self.listener = listener
 
     def say(self, text: str) -> None:
-        LOGGER.info(text)
+        LOGGER.info(as_options(text))
         self.listener.say(text)
 
     def plan(self, batches: Sequence[Sequence[Fit]], stored: int) -> None:

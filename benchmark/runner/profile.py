@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from benchmark.clock import WAIT
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.listener import Listener, Quiet
 from benchmark.plan.cells import Cell
 from benchmark.plan.job import Job
@@ -253,7 +253,7 @@ def _facts_of(runner: Runner, kind: str, cells: list[Cell]) -> list[dict[str, An
             raise InputError(
                 f"to profile {name}",
                 f"a fit of it failed: {row.reason}",
-                f"python -m benchmark check inr {name}",
+                call("check", "inr", name),
             )
     return [facts[cell.key] for cell in cells]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.bitstream import Header, decode, encode, file_bytes
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.fit.engine import Member, fit
 from benchmark.fit.render import build
 from benchmark.images.grid import dims
@@ -213,7 +213,7 @@ def _too_small(cell: Cell, sample: Sample, smallest: Sized) -> InputError:
     return InputError(
         f"{cell.inr.name} at {cell.rate.bpp} bpp on {extent(sample.image.shape, sample.depth)}",
         f"its smallest file has {smallest.bytes} bytes, {8 * smallest.bytes / pixels:.2f} bpp",
-        f"--bpp {8 * smallest.bytes / pixels + 0.01:.2f} or more",
+        f"{field('bpp', round(8 * smallest.bytes / pixels + 0.01, 2))} or more",
     )
 
 

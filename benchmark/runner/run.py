@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmark.clock import Clock
-from benchmark.errors import CellFailed, InputError
+from benchmark.errors import CellFailed, InputError, as_options
 from benchmark.fit.engine import Member, check_kernel, fit
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
@@ -241,7 +241,7 @@ class Runner:
         return Row(
             unreadable_key(self.job.dataset_name, sample_id),
             "failed",
-            why,
+            as_options(why),  # rows say it as the command does, whoever made them
             "",
             {
                 "dataset": self.job.dataset_name,

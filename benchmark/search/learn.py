@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, call
 from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.kernels import worth_compiling
 from benchmark.fit.memory import images_at_once
@@ -99,7 +99,7 @@ def learn(
             raise InputError(
                 f"learning an initial state of {inr.name}",
                 f"every fit of round {turn + 1} went wrong",
-                f"python -m benchmark tune --inr {inr.name}: it finds a rate at which they do not",
+                f"{call('tune', inr=inr.name)}: it finds a rate at which they do not",
             )
         _move(state, fitted, well, STEP_SIZE * (1 - turn / rounds))
         if say is not None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import BenchmarkError, InputError
+from benchmark.errors import BenchmarkError, InputError, Words, field
 from benchmark.fit.engine import Fitted, Member, fit, lost
 from benchmark.fit.memory import images_at_once
 from benchmark.listener import Listener
@@ -99,7 +99,8 @@ def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list
     that cannot be used.
     """
     found: dict[str, Sample] = {}
-    notes, taken = [], set()
+    notes: list[str] = []
+    taken = set()
     for sample_id in spread(dataset.ids("train")):
         name = sample_id.rpartition("-")[0] or sample_id
         if len(found) == limit:
@@ -110,7 +111,7 @@ def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list
             sample = dataset.load(sample_id)
             check_sample(sample)
         except InputError as error:
-            notes.append(f"left out: {error.asked}: {error.found}")
+            notes.append(Words(f"left out: {error.asked.marked}: {error.found.marked}"))
             continue
         if sample.has_lesion and sample.patient not in found:
             found[sample.patient] = sample
@@ -119,7 +120,7 @@ def training_images(dataset: Any, limit: int | None) -> tuple[list[Sample], list
         raise InputError(
             "images of the train split with a lesion",
             notes[0] if notes else "there are none",
-            "another --dataset or --root",
+            f"another {field('dataset')} or {field('root')}",
         )
     return list(found.values()), notes
 
@@ -141,9 +142,9 @@ def recipes(
     for optimizer in optimizers or GRID:
         if optimizer not in GRID and not lrs:
             raise InputError(
-                f"--optimizer {optimizer}",
+                field("optimizer", optimizer),
                 "the grid has no rates for it",
-                f"--optimizer {optimizer} --lr 1e-3,1e-2",
+                field("optimizer", optimizer, lr=[1e-3, 1e-2]),
             )
         count = round(steps * STEPS.get(optimizer, 1))
         for lr in lrs or GRID[optimizer]:
@@ -360,7 +361,9 @@ def read_rows(path: Path) -> dict[str, Row]:
         reader = csv.DictReader(file)
         if reader.fieldnames is not None and list(reader.fieldnames) != COLUMNS:
             raise InputError(
-                f"the search in {path}", "its columns are not those of a search", "another --out"
+                f"the search in {path}",
+                "its columns are not those of a search",
+                f"another {field('out')}",
             )
         for texts in reader:
             if None in texts or None in texts.values():  # torn
@@ -371,7 +374,7 @@ def read_rows(path: Path) -> dict[str, Row]:
                 raise InputError(
                     f"the search in {path}",
                     f"a line cannot be read: {error}",
-                    "mend it, or another --out",
+                    f"mend it, or another {field('out')}",
                 ) from error
             rows[texts["key"]] = Row(**values)
     return rows

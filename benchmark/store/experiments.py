@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, call, did_you_mean
 
 Status = Literal["running", "finished", "interrupted", "refused"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
@@ -93,7 +93,7 @@ class Experiments:
             raise InputError(
                 f"an experiment called {name}",
                 "this folder has one of that name that asks for something else",
-                f"another name, or first: python -m benchmark forget FOLDER --experiment {name}",
+                f"another name, or first: {call('forget', 'FOLDER', experiment=name)}",
             )
         started = there.started if there is not None else _now()
         text = json.dumps(record, sort_keys=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from benchmark.errors import InputError
+from benchmark import errors
+from benchmark.errors import InputError, call
 from benchmark.store import schema
 from benchmark.store.experiments import Experiments
 from benchmark.store.samples import row_of, sample_of
@@ -72,14 +73,16 @@ class Store:
             raise InputError(
                 f"the stored run in {folder}",
                 "no store.sqlite there",
-                "python -m benchmark run --out FOLDER first, or another folder",
+                f"{call('run', out='FOLDER')} first, or another folder",
             )
         try:
             self._db = self._open(create)
         except (OSError, sqlite3.Error) as error:
             self._clear()
             raise InputError(
-                f"a store in {folder}", str(error), "--out FOLDER that can be written"
+                f"a store in {folder}",
+                str(error),
+                f"{errors.field('out', 'FOLDER')} that can be written",
             ) from error
         self.experiments = Experiments(self._db, self._transaction)
 
@@ -148,8 +151,8 @@ class Store:
                 raise InputError(
                     f"to write into {self.path}",
                     str(error),
-                    "free some space or give --out ANOTHER_FOLDER; the same command goes on where"
-                    " it stopped",
+                    f"free some space or give {errors.field('out', 'ANOTHER_FOLDER')}; the same"
+                    " command goes on where it stopped",
                 ) from error
             raise
 
@@ -338,7 +341,7 @@ class Store:
             raise InputError(
                 f"to publish into {folder}",
                 "a store is there already",
-                "--out ANOTHER_FOLDER, or remove it first",
+                f"{errors.field('out', 'ANOTHER_FOLDER')}, or remove it first",
             )
         folder.mkdir(parents=True, exist_ok=True)
         copy = sqlite3.connect(path, isolation_level=None)

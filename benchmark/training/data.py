@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, Value, field, option
 from benchmark.plugins.contracts import Dataset
 from benchmark.types import SPLITS, Sample, extent, planes
 
@@ -157,16 +157,17 @@ def _check(samples: Sequence[Sample], split: str, purpose: Purpose) -> None:
         raise InputError(
             asked,
             "it is empty",
-            "data with some in each split, or --set splits=FILE that says who is in which",
+            f"data with some in each split, or {option('splits', 'FILE')} that says who is in"
+            " which",
         )
     if purpose.task == "label":
         _check_labels(samples, asked)
     elif purpose.target == "brain":
         if not any(sample.brain.any() and not sample.brain.all() for sample in samples):
             raise InputError(
-                f"{asked} with --target brain",
+                f"{asked} with {field('target', 'brain')}",
                 f"no brain masks: each of {len(samples)} is empty or the whole picture",
-                "data with brain masks, such as --dataset nfbs",
+                f"data with brain masks, such as {field('dataset', 'nfbs')}",
             )
     elif not any(sample.has_lesion for sample in samples):
         raise InputError(
@@ -184,14 +185,15 @@ def _check_labels(samples: Sequence[Sample], asked: str) -> None:
         raise InputError(
             f"{asked} by labels",
             f"{len(unknown)} of {len(samples)} images have no label, such as {unknown[0]}",
-            "data with labels, such as --dataset brain-tumor-mri, or a network that learns"
-            " masks: --segmenter unet",
+            f"data with labels, such as {field('dataset', 'brain-tumor-mri')}, or a network that"
+            f" learns masks: {field('segmenter', 'unet')}",
         )
 
 
 def _check_shapes(samples: Sequence[Sample], asked: str, purpose: Purpose) -> None:
     """Raise InputError where images are of several shapes, or of one that a network cannot read."""
-    todo = "--set size=128" if purpose.dims == 2 else "--set size=64 --set planes=32"
+    small: dict[str, Value] = {"size": 128} if purpose.dims == 2 else {"size": 64, "planes": 32}
+    todo = field("sets", small)
     shapes = {sample.image.shape: extent(sample.image.shape, sample.depth) for sample in samples}
     if len(shapes) > 1:
         several = ", ".join(text for _, text in sorted(shapes.items())[:4])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import CellFailed, InputError, did_you_mean
+from benchmark.errors import CellFailed, InputError, did_you_mean, field
 from benchmark.folders import cache_folder
 from benchmark.images.cache import prepared
 from benchmark.listener import Fit, Quiet
@@ -52,9 +52,9 @@ class Compressor:
         """
         if samples[0].depth > 1:
             raise InputError(
-                "--train-on compressed with a network that reads volumes",
+                f"{field('train_on', 'compressed')} with a network that reads volumes",
                 "only slices are compressed for training",
-                "--train-on original",
+                field("train_on", "original"),
             )
         if self.choice.kind != "codec":
             return self._by_inr(samples, dataset, device, told)
@@ -101,9 +101,8 @@ class Compressor:
             try:
                 Runner(job, store, _Progress(told), device=device).run()
             except InputError as error:  # no size of the backbone is small enough
-                raise InputError(
-                    error.asked, error.found, error.todo.replace("--bpp", "--train-bpp")
-                ) from None
+                todo = error.todo.marked.replace('"bpp"', '"train_bpp"')  # the field of a mention
+                raise InputError(error.asked, error.found, todo) from None
             images = {}
             for row in store.each_row([cell.key for cell in cells]):
                 if row.status != "ok" or row.data is None:
@@ -134,7 +133,7 @@ class Compressor:
             f"the image {sample.id} ({extent(sample.image.shape, 1)}) by {self.choice.name} at"
             f" {self.bpp:g} bpp",
             why,
-            "a higher --train-bpp, or another --compressor",
+            f"a higher {field('train_bpp')}, or another {field('compressor')}",
         )
 
 
@@ -144,7 +143,7 @@ def kind_of(name: str) -> str:
         if name in index.entries(kind):
             return kind
     raise InputError(
-        f"--compressor {name}",
+        field("compressor", name),
         "no codec and no backbone of that name",
         did_you_mean(name, [*index.entries("codec"), *index.entries("inr")]),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.errors import InputError, did_you_mean
+from benchmark.errors import InputError, did_you_mean, field
 from benchmark.networks.cards import read_card
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint
 from benchmark.networks.weights import read_weights
@@ -27,24 +27,24 @@ def find_start(spec: str, segmenter: str) -> Checkpoint:
         if name not in ("", segmenter):
             known = get("segmenter", name).name
             raise InputError(
-                f"--init-from {spec}",
+                field("init_from", spec),
                 f"weights of {name} do not fit {segmenter}",
-                f"--segmenter {known}",
+                field("segmenter", known),
             )
         path = Path(file)
         card = read_card(path)
         if card["segmenter"] != segmenter:
             raise InputError(
-                f"--init-from {spec}",
+                field("init_from", spec),
                 f"they are weights of {card['segmenter']}, not of {segmenter}",
-                f"--segmenter {card['segmenter']}",
+                field("segmenter", card["segmenter"]),
             )
         return find_checkpoint(f"{segmenter}@{path}", card["dataset"])
     try:
         return find_checkpoint(segmenter, spec)
     except InputError as error:
         raise InputError(
-            f"--init-from {spec}",
+            field("init_from", spec),
             error.found,
             f"FILE.safetensors, or a data set that {segmenter} was trained on",
         ) from None
@@ -59,15 +59,15 @@ def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> No
     """
     own, loaded = module.state_dict(), read_weights(start)
     for beginning in fresh:
-        _check_beginning("--fresh", beginning, own)
+        _check_beginning("fresh", beginning, own)
     beginnings = tuple(fresh)  # no name begins with one of none
     kept = {name: tensor for name, tensor in own.items() if name.startswith(beginnings)}
     weights = {name: tensor for name, tensor in loaded.items() if not name.startswith(beginnings)}
     if len(kept) == len(own):
         raise InputError(
-            f"--fresh {' --fresh '.join(fresh)}",
+            field("fresh", fresh),
             "all weights begin so: nothing is left to start from",
-            "fewer of them, or no --init-from",
+            f"fewer of them, or no {field('init_from')}",
         )
     wrong = []
     for name, tensor in own.items():
@@ -83,8 +83,8 @@ def load_start(module: nn.Module, start: Checkpoint, fresh: Sequence[str]) -> No
         raise InputError(
             f"to start from {start.path}",
             f"{len(wrong)} of its {len(loaded)} tensors do not fit: {'; '.join(wrong[:3])}",
-            "the --set options that it was trained with, or leave what differs at random: --fresh"
-            f" {layer}",
+            f"the {field('sets')} options that it was trained with, or leave what differs at"
+            f" random: {field('fresh', layer)}",
         )
     module.load_state_dict(weights | kept)
 
@@ -95,16 +95,14 @@ def freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
     """
     names = dict(module.named_parameters())
     for beginning in beginnings:
-        _check_beginning("--freeze", beginning, names)
+        _check_beginning("freeze", beginning, names)
     left = 0
     for name, parameter in names.items():
         trained = not name.startswith(tuple(beginnings))
         parameter.requires_grad_(trained)
         left += trained
     if not left:
-        raise InputError(
-            f"--freeze {' --freeze '.join(beginnings)}", "nothing is left to train", "fewer of them"
-        )
+        raise InputError(field("freeze", beginnings), "nothing is left to train", "fewer of them")
 
 
 def train_mode(module: nn.Module) -> None:
@@ -135,10 +133,10 @@ def groups(module: nn.Module, fresh: Sequence[str], loaded_rate: float) -> list[
     return out
 
 
-def _check_beginning(option: str, beginning: str, names: Iterable[str]) -> None:
+def _check_beginning(name: str, beginning: str, names: Iterable[str]) -> None:
     if not any(name.startswith(beginning) for name in names):
         raise InputError(
-            f"{option} {beginning}",
+            field(name, beginning),
             "no parameter's name begins so",
             did_you_mean(beginning, {name.partition(".")[0] for name in names}),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, field
 from benchmark.folders import data_folder
 from benchmark.types import Sample
 
@@ -46,7 +46,7 @@ class Dataset(Protocol):
         raise InputError(
             f"data set {type(self).__name__}",
             "it cannot be fetched by this version",
-            "put it in a folder by hand and pass --root FOLDER",
+            f"put it in a folder by hand and pass {field('root', 'FOLDER')}",
         )
 
     def ids(self, split: str) -> list[str]:
@@ -77,7 +77,7 @@ class Dataset(Protocol):
         raise InputError(
             f"volumes of the data set {type(self).__name__}",
             "it has no volumes",
-            "--dims 2, or another data set",
+            f"{field('dims', 2)}, or another data set",
         )
 
     def load_volume(self, volume_id: str) -> Sample:
@@ -87,7 +87,7 @@ class Dataset(Protocol):
         raise InputError(
             f"the volume {volume_id} of {type(self).__name__}",
             "it has no volumes",
-            "--dims 2, or another data set",
+            f"{field('dims', 2)}, or another data set",
         )
 
 
@@ -103,12 +103,14 @@ def data_root(root: Path | str | None, name: str, inside: Sequence[str], marker:
     if given is None and not os.environ.get("SINCO_BENCH_DATA") and not base.is_dir():
         raise InputError(
             f"the data set {name}",
-            "neither --root nor SINCO_BENCH_DATA says where it is",
-            f"--root FOLDER, the folder that holds {marker}",
+            f"neither {field('root')} nor SINCO_BENCH_DATA says where it is",
+            f"{field('root', 'FOLDER')}, the folder that holds {marker}",
         )
     if not base.is_dir():
         raise InputError(
-            f"the data set {name} in {base}", "no such folder", f"--root FOLDER that holds {marker}"
+            f"the data set {name} in {base}",
+            "no such folder",
+            f"{field('root', 'FOLDER')} that holds {marker}",
         )
     for folder in (base, *(base / part for part in inside)):
         if folder.is_dir() and next(folder.glob(marker), None) is not None:
@@ -116,5 +118,5 @@ def data_root(root: Path | str | None, name: str, inside: Sequence[str], marker:
     raise InputError(
         f"the data set {name} in {base}",
         f"nothing there matches {marker}",
-        f"--root FOLDER that holds {marker} (looked in it and in {', '.join(inside)})",
+        f"{field('root', 'FOLDER')} that holds {marker} (looked in it and in {', '.join(inside)})",
     )
