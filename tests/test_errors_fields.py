@@ -41,6 +41,7 @@ COMMANDS_THEMSELVES = {
     "benchmark/report/made.py": "the command that a page records",
     "benchmark/report/typed.py": "the command that a page records",
     "benchmark/report/leaderboard.py": "a page that names a command",
+    "benchmark/report/second.py": "a line of a page and of what the command prints",
     "benchmark/report/profile.py": "a page of the command `profile`",
     "benchmark/report/agreement_terminal.py": "what the command alone prints",
     "benchmark/report/data_check.py": "what the command alone prints",

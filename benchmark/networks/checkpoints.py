@@ -214,7 +214,7 @@ def _absent(spec: str, name: str, dataset: str, looked_in: Sequence[Path]) -> In
         return InputError(asked, found, _classifier(dataset))
     readers = committed(name, dataset)
     if readers:
-        specs = " or ".join(f"--segmenter {name}@{path}" for path in readers)
+        specs = " or ".join(field("segmenter", f"{name}@{path}") for path in readers)
         return InputError(asked, found, f"{specs} (committed results have them); or {todo}")
     others: list[Path] = []
     for place in looked_in:

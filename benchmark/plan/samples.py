@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.errors import InputError, Words, closest, field, marked_of, option
+from benchmark.errors import InputError, Words, call, closest, field, marked_of, option
 from benchmark.networks.checkpoints import Checkpoint
 from benchmark.plan.selection import Selection
 from benchmark.types import Sample
@@ -72,10 +72,8 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
 
 
 def _known_images(unknown: str, ids: Sequence[str], s: Selection) -> str:
-    root = f" --root {s.root}" if s.root else ""
-    listing = (
-        f"python -m benchmark data show {s.dataset}{root} --split {s.split} --limit {len(ids)}"
-    )
+    where = {"root": s.root} if s.root else {}
+    listing = call("data", "show", s.dataset, **where, split=s.split, limit=len(ids))
     return closest(unknown, ids, listing)
 
 
