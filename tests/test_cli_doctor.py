@@ -14,7 +14,7 @@ from benchmark.cli.parser import Parser
 from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import default_path, find_checkpoint
-from benchmark.plan.job import parse_sets
+from benchmark.plugins.sets import options_by_plugin
 from benchmark.runner.doctor import TINYCUDANN
 
 
@@ -137,10 +137,13 @@ def test_what_absent_weights_say_is_a_command(name, segmenter):
         find_checkpoint(segmenter, name)
     train, *after = as_options(caught.value.todo).split("; ")
     args = parsed("train", train)
-    options = parse_sets(args.sets, [("segmenter", args.segmenter), ("dataset", args.dataset)])
+    options = options_by_plugin(
+        args.sets, [("segmenter", args.segmenter), ("dataset", args.dataset)]
+    )
     assert args.dataset == name and args.target == ("brain" if name == "nfbs" else "lesion")
     assert args.segmenter == (segmenter if name != "brain-tumor-mri" else "mobilenet-v2")
-    assert options == ({("dataset", name): {"size": 128}} if name == "brain-tumor-mri" else {})
+    assert options["dataset", name] == ({"size": 128} if name == "brain-tumor-mri" else {})
+    assert options["segmenter", args.segmenter] == {}
     assert after == (
         ["then --segmenter mobilenet-v2 --set size=128"]
         if (segmenter, name) == ("unet-4", "brain-tumor-mri")

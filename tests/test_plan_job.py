@@ -11,9 +11,10 @@ import pytest
 from benchmark.cli.words import as_options
 from benchmark.errors import InputError
 from benchmark.networks.checkpoints import split_ensemble
-from benchmark.plan.job import default_preset, parse_sets, resolve
+from benchmark.plan.job import default_preset, resolve
 from benchmark.plan.selection import Selection
 from benchmark.plugins.index import get
+from benchmark.plugins.sets import options_by_plugin
 from tests import tiny_networks
 
 TINY = Selection(dataset="tiny", steps=4, lam=(1e-3,))
@@ -172,12 +173,13 @@ def test_images_of_unlike_channels_are_refused(networks, monkeypatch):
 
 def test_sets_reach_the_one_plug_in_that_has_the_option():
     selected = [("inr", "siren"), ("optimizer", "adam"), ("optimizer", "soap")]
-    assert parse_sets(["omega_0=60", "soap.beta1=0.5"], selected) == {
+    assert options_by_plugin(["omega_0=60", "soap.beta1=0.5"], selected) == {
         ("inr", "siren"): {"omega_0": 60.0},
+        ("optimizer", "adam"): {},
         ("optimizer", "soap"): {"beta1": 0.5},
     }
     with pytest.raises(InputError, match="have the option beta1") as error:
-        parse_sets(["beta1=0.5"], selected)
+        options_by_plugin(["beta1=0.5"], selected)
     assert as_options(error.value.todo) == "--set adam.beta1=0.5 or --set soap.beta1=0.5"
 
 

@@ -98,9 +98,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         raise InputError(
             f"to check {args.kind} {args.name}", why, entry.declared["install"] or "another plug-in"
         )
-    from benchmark.plan.job import parse_sets
+    from benchmark.plugins.sets import options_by_plugin
 
-    given: dict[str, Any] = parse_sets(args.sets, [plugin]).get(plugin, {})
+    given: dict[str, Any] = options_by_plugin(args.sets, [plugin]).get(plugin, {})
     return given if args.root is None else {**given, "root": args.root}
 
 

@@ -125,7 +125,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from benchmark.plan.job import parse_sets
+    from benchmark.plugins.sets import options_by_plugin
 
     segmenter, dataset = get("segmenter", args.segmenter), get("dataset", args.dataset)
     if args.classes and segmenter.declared["task"] != "label":
@@ -141,7 +141,9 @@ def run(args: argparse.Namespace) -> int:
             "leave it out",
         )
     out = checked_path(args.out, args.segmenter, args.dataset)
-    chosen = parse_sets(args.sets, [(entry.kind, entry.name) for entry in (segmenter, dataset)])
+    chosen = options_by_plugin(
+        args.sets, [(entry.kind, entry.name) for entry in (segmenter, dataset)]
+    )
     card, said, last = _import(args, segmenter, dataset, chosen, out)
     if args.json:
         print(json.dumps(card, indent=2))

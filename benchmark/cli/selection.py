@@ -292,23 +292,6 @@ def split(values: list[str] | None) -> tuple[str, ...]:
     )
 
 
-def check_strip(how: str, *methods: str) -> None:
-    """Raises InputError where --strip names neither one of `methods` nor networks; what is wrong
-    with a network is told by its weights.
-    """
-    from benchmark.networks.checkpoints import split_ensemble
-    from benchmark.plugins.index import entries
-
-    networks = [part.partition("@")[0] for part in split_ensemble(how)]
-    if how in methods or entries("segmenter").keys() >= set(networks):
-        return
-    raise InputError(
-        f"--strip {how}",
-        f"it is neither {' nor '.join(methods)}, nor a network of that name",
-        f"--strip {', --strip '.join(methods)}, or a network that marks brains: --strip NAME@FILE",
-    )
-
-
 def numbers(option: str, values: list[str] | None, kind: type) -> tuple[Any, ...]:
     try:
         return tuple(dict.fromkeys(kind(text) for text in split(values)))

@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import InputError, Words, call, did_you_mean, field, option
+from benchmark.errors import InputError, Words, call, did_you_mean, field
 from benchmark.networks.checkpoints import Checkpoint, find_checkpoint, places
 from benchmark.plan.cells import Cell, Rate, with_twins
 from benchmark.plan.defaults import codecs_of, regularizers_of, tasks_of
@@ -24,6 +24,7 @@ from benchmark.plan.samples import channels_of, check_sizes, load_samples, marke
 from benchmark.plan.selection import Selection
 from benchmark.plugins import index
 from benchmark.plugins.choice import Choice
+from benchmark.plugins.sets import options_by_plugin
 from benchmark.types import SPLITS, Recipe, Sample, extent
 
 FIRST_LOOK = "mni-lesion"  # is embedded, and looked at first
@@ -187,46 +188,6 @@ def _refused(name: str, value: float, expected: str, usual: float, more: str = "
     return InputError(field(name, value), f"it must be {expected}", field(name, usual) + more)
 
 
-def parse_sets(
-    sets: Sequence[str], selected: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """`--set omega_0=60` reaches the one selected plug-in that has it; `--set siren.omega_0=60`
-    names it.
-
-    Returns {(kind, name): {option: value}}; raises InputError where none or several have the
-    option.
-    """
-    out: dict[tuple[str, str], dict[str, Any]] = {}
-    options = {
-        plugin: {o.name: o for o in index.get(*plugin).options if o.name != "seed"}
-        for plugin in selected
-    }
-    for text in sets:
-        name, equals, value = text.partition("=")
-        owner, _, own_name = name.rpartition(".")
-        if not equals or not own_name:
-            raise InputError(
-                field("sets", text),
-                "it is not NAME=VALUE",
-                f"{option('OPTION', 'VALUE')} or {option('PLUGIN.OPTION', 'VALUE')}",
-            )
-        having = [
-            plugin for plugin in options if own_name in options[plugin] and owner in ("", plugin[1])
-        ]
-        if not having:
-            known = {f"{plugin[1]}.{o}" for plugin in options for o in options[plugin]}
-            found = "no selected plug-in has that option"
-            raise InputError(option(name, value), found, did_you_mean(name, known))
-        if len(having) > 1:
-            found = f"{len(having)} selected plug-ins have the option {own_name}"
-            named = " or ".join(option(f"{plugin[1]}.{own_name}", value) for plugin in having)
-            raise InputError(option(name, value), found, named)
-        out.setdefault(having[0], {})[own_name] = options[having[0]][own_name].parse(
-            value, having[0][1]
-        )
-    return out
-
-
 def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The options of every selected plug-in, by (kind, name)."""
     tasks = tasks_of(s)
@@ -241,7 +202,7 @@ def _arguments(s: Selection, optimizers: dict[str, str]) -> dict[tuple[str, str]
     for kind, each in names.items():
         for name in each:
             selected.append((kind, name))
-    return parse_sets(s.sets, selected)
+    return options_by_plugin(s.sets, selected)
 
 
 def _check_in_loss(segmenters: Sequence[Checkpoint]) -> None:
