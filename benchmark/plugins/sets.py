@@ -34,7 +34,7 @@ def options_by_plugin(sets: Sets, plugins: Sequence[Plugin]) -> dict[Plugin, dic
             raise InputError(
                 field("sets", text),
                 "it is not NAME=VALUE",
-                f"{option('omega_0', 60)} or {option('PLUGIN.omega_0', 60)}",
+                f"{option('OPTION', 'VALUE')} or {option('PLUGIN.OPTION', 'VALUE')}",
             )
         plugin = _owner_of(own_name, owner, value, known)
         out[plugin][own_name] = known[plugin][own_name].parse(value, plugin[1])

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from benchmark.errors import InputError, Value, field, option
+from benchmark.plan.selection import SEGMENTER
 from benchmark.plugins.contracts import Dataset
 from benchmark.types import SPLITS, Sample, extent, planes
 
@@ -186,7 +187,7 @@ def _check_labels(samples: Sequence[Sample], asked: str) -> None:
             f"{asked} by labels",
             f"{len(unknown)} of {len(samples)} images have no label, such as {unknown[0]}",
             f"data with labels, such as {field('dataset', 'brain-tumor-mri')}, or a network that"
-            f" learns masks: {field('segmenter', 'unet')}",
+            f" learns masks: {field('segmenter', SEGMENTER)}",
         )
 
 
