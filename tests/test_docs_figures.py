@@ -49,9 +49,9 @@ def test_a_stale_page_is_named_and_written(figures, root, capsys):
     page = root / "docs" / "page.md"
     assert figures.main(["--check"], root) == 1
     assert "docs/page.md is stale" in capsys.readouterr().err
-    assert page.read_text() == PAGE  # --check changes nothing
+    assert page.read_text(encoding="utf-8") == PAGE  # --check changes nothing
     assert figures.main([], root) == 0
-    written = page.read_text()
+    written = page.read_text(encoding="utf-8")
     assert "| siren | 0.49 |" in written
     assert written.endswith("<!-- end -->\n\nText.\n")
     assert figures.main(["--check"], root) == 0
@@ -83,7 +83,7 @@ def test_a_changed_csv_file_makes_the_page_stale(figures, root, monkeypatch):
     monkeypatch.setattr(figure_helpers, "RESULTS", results)
     figures.main([], root)
     assert figures.main(["--check"], root) == 0
-    rows = (results / "lgg" / "rows.csv").read_text().splitlines()
+    rows = (results / "lgg" / "rows.csv").read_text(encoding="utf-8").splitlines()
     without = [row for row in rows if ",True,3,mean," not in row]  # the null twins of seed 3
     assert len(without) < len(rows)
     (results / "lgg" / "rows.csv").write_text("\n".join(without) + "\n")
@@ -91,22 +91,22 @@ def test_a_changed_csv_file_makes_the_page_stale(figures, root, monkeypatch):
 
 
 def test_every_figure_stands_in_a_page(figures):
-    text = "".join(page.read_text() for page in figures.pages(ROOT))
+    text = "".join(page.read_text(encoding="utf-8") for page in figures.pages(ROOT))
     for name in figures.FIGURES:
         assert f"<!-- figure: {name} -->" in text, name
 
 
 def test_the_tables_agree_with_the_programs_own(figures):
     """Verdicts and intervals of the program stand in leaderboard.md and evaluation.md."""
-    evaluation = (ROOT / "results" / "networks" / "evaluation.md").read_text()
+    evaluation = (ROOT / "results" / "networks" / "evaluation.md").read_text(encoding="utf-8")
     for cell in figures.networks_dice().splitlines()[2].split("|")[2:-1]:
         assert cell.strip() in evaluation
-    board = (ROOT / "results" / "lgg" / "leaderboard.md").read_text()
+    board = (ROOT / "results" / "lgg" / "leaderboard.md").read_text(encoding="utf-8")
     for line in figures.lgg_verdicts().splitlines()[2:]:
         for cell in line.split("|")[3:-1]:
             counts, mean, interval = re.fullmatch(r" (.*), (\S+) (\[.*\]) ", cell).groups()
             assert f"| {counts.replace(' / ', ' | ')} | 0 | {mean} | {interval} |" in board, cell
-    board = (ROOT / "results" / "recipes" / "leaderboard.md").read_text()
+    board = (ROOT / "results" / "recipes" / "leaderboard.md").read_text(encoding="utf-8")
     for line in figures.recipes_difference().splitlines()[2:]:
         difference, band = line.split("|")[3].strip().rstrip(")").split(" (")
         assert f"| {difference} | {band} |" in board, line

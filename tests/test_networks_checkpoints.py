@@ -183,7 +183,7 @@ def test_absent_weights_name_those_of_committed_results(tmp_path, monkeypatch):
     damaged.write_bytes(b"no weights")
     with pytest.raises(InputError) as caught:
         find_checkpoint("unet", "tiny")
-    first, _, train = caught.value.todo.partition("; or ")
+    first, _, train = as_options(caught.value.todo).partition("; or ")
     spec = first.removeprefix("--segmenter ").removesuffix(" (committed results have them)")
     assert spec == "unet@results/a/readers/unet-tiny.safetensors"
     assert train == "python -m benchmark train --segmenter unet --dataset tiny"

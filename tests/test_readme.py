@@ -19,7 +19,7 @@ from benchmark.cli import COMMANDS, parser_of
 from benchmark.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
     *sorted(ROOT.glob("[A-Z]*.md")),
@@ -33,7 +33,7 @@ TESTS = "pip install -e '.[test]' && python -m pytest -n 2"
 def commands_of(page: Path) -> list[str]:
     """The commands in the bash blocks of a page, without comments."""
     found = []
-    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL):
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         for line in block.splitlines():
             for part in re.split(r"&&|<\(", line.split(" #")[0]):
                 words = part.strip().rstrip(")")
@@ -60,12 +60,12 @@ def test_the_readme_is_a_front_door():
 
 def test_the_pages_have_no_placeholder_left():
     for page in PAGES:
-        assert "@@" not in page.read_text(), page
+        assert "@@" not in page.read_text(encoding="utf-8"), page
 
 
 def test_pages_are_not_too_long():
     for page in PAGES:
-        assert len(page.read_text().splitlines()) <= 300, page
+        assert len(page.read_text(encoding="utf-8").splitlines()) <= 300, page
 
 
 @pytest.mark.parametrize(("page", "line"), examples())
@@ -82,7 +82,7 @@ def test_a_wrong_command_is_refused():
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_stands_in_the_page_of_commands(name):
-    page = (ROOT / "docs" / "commands.md").read_text()
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert f"| [`{name}`](" in page
 
 
@@ -94,7 +94,7 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_every_option_of_run_stands_in_the_page_of_commands():
-    page = (ROOT / "docs" / "commands.md").read_text()
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     missing = []
     for option in sorted(_options(parser_of("run"))):
         if not re.search(rf"`{option}[ `\\]", page):
@@ -103,7 +103,7 @@ def test_every_option_of_run_stands_in_the_page_of_commands():
 
 
 def test_every_command_of_data_stands_in_its_page():
-    page = (ROOT / "docs" / "data.md").read_text()
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     usage = parser_of("data").format_help()
     names = re.search(r"\{([\w,]+)\}", usage)
     assert names
@@ -117,13 +117,16 @@ def _slug(heading: str) -> str:
 
 
 def _anchors(page: Path) -> set[str]:
-    return {_slug(heading) for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)}
+    return {
+        _slug(heading)
+        for heading in re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
 
 
 def broken_links(page: Path) -> list[str]:
     """Links of a page to files or headings that are not there."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if re.match(r"https?://", target):
             continue
         file, _, anchor = target.partition("#")

@@ -73,7 +73,7 @@ def load_samples(dataset: Any, s: Selection) -> tuple[dict[str, Sample], dict[st
 
 def _known_images(unknown: str, ids: Sequence[str], s: Selection) -> str:
     where = {"root": s.root} if s.root else {}
-    listing = call("data", "show", s.dataset, **where, split=s.split, limit=len(ids))
+    listing = call("data show", s.dataset, **where, split=s.split, limit=len(ids))
     return closest(unknown, ids, listing)
 
 
