@@ -66,10 +66,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(store: Store, folder: Path) -> None:
     found = store.experiments.all()
-    print(f"{folder}: {len(found)} experiments, {store.count()} cells")
+    print(
+        f"{folder}: {len(found)} experiment{'s' * (len(found) != 1)}, {store.count()} cells stored"
+    )
     for experiment in found:
         cells = len(store.experiments.keys(experiment.name))
-        print(f"  {experiment.name:<28}{experiment.status:<13}{cells:>7} cells")
+        print(f"  {experiment.name:<28}{experiment.status:<13}{cells:>7} cells asked for")
 
 
 def _ask(what: str, sure: bool) -> None:
